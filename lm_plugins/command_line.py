@@ -1,0 +1,146 @@
+"""Completes the command line with what an architecture needs and the user did not type.
+
+fairseq imports ``--user-dir`` before it parses ``sys.argv`` (options.py:228), so that flags appended
+there are parsed like typed ones. What the user typed always wins, also where it equals fairseq's
+default. Nothing is touched unless the program is one of fairseq's and the task and the architecture
+are ours. Doing it twice changes nothing: processes that fairseq spawns import the plug-in again.
+"""
+
+import difflib
+import logging
+import os
+import shlex
+from pathlib import Path
+
+import torch
+from fairseq.dataclass.configs import FairseqConfig
+from fairseq.models import ARCH_MODEL_REGISTRY
+from fairseq.registry import REGISTRIES
+
+from lm_plugins.errors import Refused
+from lm_plugins.presets import COMMON, PRESETS
+
+logger = logging.getLogger(__name__)
+
+PROGRAMS = ("train", "eval-lm", "validate", "generate", "interactive")
+TASK = COMMON["--task"]
+ALIASES = {"-a": "--arch"} | {
+    field.metadata["argparse_alias"]: "--" + name.replace("_", "-")
+    for part in FairseqConfig.__dataclass_fields__.values()
+    for name, field in getattr(part.type, "__dataclass_fields__", {}).items()
+    if "argparse_alias" in field.metadata
+}
+
+
+def complete(argv, environ=os.environ):
+    """`argv` with the missing flags appended.
+
+    Raises:
+        Refused: an unknown architecture, or flags that would train something else than meant.
+    """
+    program, typed = program_name(argv[0]), typed_flags(argv[1:])
+    if program not in PROGRAMS or typed.get("--task", TASK) != TASK:
+        return argv
+    missing = {}
+    if program == "train":
+        if "--arch" not in typed:
+            return argv
+        check_arch(typed["--arch"])
+        if not ARCH_MODEL_REGISTRY[typed["--arch"]].__module__.startswith("lm_plugins."):
+            return argv
+        missing = {**training_flags(typed), **process_flags(typed, environ)}
+    else:
+        missing = {"--task": TASK} | ({"--batch-size": "1"} if program == "validate" else {})
+    added = [
+        part
+        for flag, value in missing.items()
+        if flag not in typed
+        for part in (flag, value)
+        if part is not None
+    ]
+    if added and environ.get("RANK", "0") == "0":
+        logger.info("completed command: %s", shlex.join([f"fairseq-{program}", *argv[1:], *added]))
+    return [*argv, *added]
+
+
+def program_name(path):
+    """ "train" for .../fairseq-train and for .../fairseq_cli/train.py; None for other programs."""
+    path = Path(path)
+    if path.parent.name == "fairseq_cli":
+        return path.stem.replace("_", "-")
+    return path.stem.removeprefix("fairseq-") if path.stem.startswith("fairseq-") else None
+
+
+def typed_flags(arguments):
+    """{flag: value} of what was typed, aliases resolved; a flag without a value has None."""
+    typed, flag = {}, None
+    for argument in arguments:
+        if argument.startswith("--") or argument in ALIASES:
+            flag, _, value = argument.partition("=")
+            flag = ALIASES.get(flag, flag)
+            typed[flag] = value or None
+        elif flag is not None and typed[flag] is None:
+            typed[flag] = argument
+    return typed
+
+
+def check_arch(name):
+    if name not in ARCH_MODEL_REGISTRY:
+        ours = sorted(n for n, m in ARCH_MODEL_REGISTRY.items() if "lm_plugins" in m.__module__)
+        near = difflib.get_close_matches(str(name), ours, n=1)
+        raise Refused(
+            f"unknown --arch {name}"
+            + (f", did you mean {near[0]}?" if near else "")
+            + f" The architectures of lm_plugins are {', '.join(ours)}"
+        )
+
+
+def training_flags(typed):
+    """The flags of the arch's preset, less those that belong to a choice the user made otherwise."""
+    flags = {**COMMON, **PRESETS.get(typed["--arch"], {})}
+    for kind in ("optimizer", "lr_scheduler", "criterion"):
+        flag = "--" + kind.replace("_", "-")
+        chosen = typed.get(flag, flags.get(flag))
+        if chosen != flags.get(flag):
+            owner = REGISTRIES[kind]["dataclass_registry"].get(flags[flag])
+            for name in getattr(owner, "__dataclass_fields__", {}):
+                flags.pop("--" + name.replace("_", "-"), None)
+            if kind == "optimizer" and "--lr" not in typed:
+                raise Refused(
+                    f"the learning rate of {typed['--arch']} is meant for --optimizer {flags[flag]}: "
+                    f"with --optimizer {chosen} give --lr too"
+                )
+    if "--batch-size" not in {*flags, *typed}:
+        raise Refused(
+            f"--arch {typed['--arch']} has no preset: give --batch-size, the number of parallel "
+            "streams of each process"
+        )
+    return flags
+
+
+def process_flags(typed, environ):
+    """What fairseq needs to be told under torchrun, where it would train independent copies."""
+    world = int(environ.get("WORLD_SIZE", 1))
+    if world > 1:
+        flags = {
+            "--distributed-world-size": str(world),
+            "--distributed-rank": environ["RANK"],
+            "--distributed-init-method": "env://",
+            "--distributed-no-spawn": None,
+            "--device-id": environ["LOCAL_RANK"],
+        }
+        if not torch.cuda.is_available() or "--cpu" in typed:
+            flags |= {
+                "--cpu": None,
+                "--distributed-backend": "gloo",
+                "--ddp-backend": "legacy_ddp",  # fairseq gives torch's DDP a GPU number, always
+            }
+        return flags
+    asked = typed.get("--distributed-world-size")
+    if asked not in (None, "1") and not torch.cuda.is_available():
+        if "--distributed-no-spawn" not in typed:
+            raise Refused(
+                f"--distributed-world-size {asked} without a GPU starts no process at all: use "
+                f"torchrun --nproc-per-node {asked} $(which fairseq-train) ..."
+            )
+    return {}

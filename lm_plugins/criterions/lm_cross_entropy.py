@@ -1,0 +1,86 @@
+"""Cross entropy of the next token, with AWD-LSTM's activation regularisation.
+
+loss = sum of -ln p(target) + tokens * (alpha * mean(m * h)^2 + beta * mean (h_t+1 - h_t)^2)
+
+with h the last layer's output and m its dropout mask: AR and TAR of Merity, McCann and Socher
+(2017, arXiv:1708.01009), as means over all elements like awd-lstm-lm. fairseq divides by the number
+of tokens over all ranks. The regularisation is logged as `reg`, apart: `loss`, `nll_loss` and `ppl`
+are the model's alone.
+"""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from fairseq import utils
+from fairseq.criterions import FairseqCriterion, register_criterion
+from fairseq.dataclass import FairseqDataclass
+from fairseq.logging import metrics
+from omegaconf import II
+
+from lm_plugins.errors import Refused
+
+
+@dataclass
+class LMCrossEntropyConfig(FairseqDataclass):
+    ar_alpha: float = field(
+        default=0.0,
+        metadata={"help": "weight of the activation regularisation (AWD-LSTM on words: 2)"},
+    )
+    tar_beta: float = field(
+        default=0.0,
+        metadata={"help": "weight of the temporal activation regularisation (AWD-LSTM: 1)"},
+    )
+    sentence_avg: bool = II("optimization.sentence_avg")
+
+
+@register_criterion("lm_cross_entropy", dataclass=LMCrossEntropyConfig)
+class LMCrossEntropy(FairseqCriterion):
+    """Exact negative log-likelihood over the whole vocabulary; nats inside, bits in the log."""
+
+    def __init__(self, task, ar_alpha, tar_beta, sentence_avg):
+        super().__init__(task)
+        if sentence_avg:
+            raise Refused(
+                "--sentence-avg divides the loss by the number of streams, not of tokens: leave it out"
+            )
+        self.ar_alpha, self.tar_beta = ar_alpha, tar_beta
+
+    def forward(self, model, sample):
+        """Returns the loss in nats (a sum), the number of targets, and what is logged."""
+        log_prob, extra = model(**sample["net_input"])
+        pad = sample["target"].eq(self.padding_idx)
+        nll = -log_prob.squeeze(-1).masked_fill(pad, 0).sum()
+        ntokens = sample["ntokens"]
+        reg = self.regularisation(extra) if model.training else nll.new_zeros(())
+        logging_output = {
+            "loss": nll.data,
+            "reg": reg.data * ntokens,
+            "ntokens": ntokens,
+            "nsentences": sample["nsentences"],
+            "sample_size": ntokens,
+        }
+        return nll + reg * ntokens, ntokens, logging_output
+
+    def regularisation(self, extra):
+        """AR and TAR of one window, in nats per token."""
+        reg = extra["rnn_output"].new_zeros((), dtype=torch.float32)
+        if self.ar_alpha:
+            reg = reg + self.ar_alpha * extra["dropped_rnn_output"].float().pow(2).mean()
+        if self.tar_beta and len(extra["rnn_output"]) > 1:
+            reg = reg + self.tar_beta * extra["rnn_output"].float().diff(dim=0).pow(2).mean()
+        return reg
+
+    @staticmethod
+    def reduce_metrics(logging_outputs):
+        """Logs bits per token as loss and nll_loss, perplexity, and the regularisation in bits."""
+        total = {key: sum(log[key] for log in logging_outputs) for key in ("loss", "reg", "ntokens")}
+        bits = 1 / (total["ntokens"] * math.log(2))
+        for name in ("loss", "nll_loss"):
+            metrics.log_scalar(name, total["loss"] * bits, total["ntokens"], round=6)
+        metrics.log_scalar("reg", total["reg"] * bits, total["ntokens"], round=6)
+        metrics.log_derived("ppl", lambda meters: utils.get_perplexity(meters["nll_loss"].avg, 4))
+
+    @staticmethod
+    def logging_outputs_can_be_summed():
+        return True

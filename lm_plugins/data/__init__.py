@@ -1,0 +1,1 @@
+"""Corpora as parallel token streams, cut into windows."""

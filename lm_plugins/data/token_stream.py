@@ -1,0 +1,89 @@
+"""A corpus split as fairseq-preprocess wrote it, seen as one flat array of token ids."""
+
+import os
+
+import numpy as np
+from fairseq.data import FairseqDataset, data_utils
+from fairseq.data.indexed_dataset import MMapIndexedDataset, data_file_path
+
+from lm_plugins.errors import Refused
+
+SCAN = 1 << 22  # tokens looked at in one go, so that a scan never holds the corpus
+
+
+class TokenStream(FairseqDataset):
+    """All tokens of one split in corpus order, each line closed by ``</s>``.
+
+    Args:
+        split: name of the split ("train", "valid", "test", ...)
+        tokens: [N] integer array, usually a memory map: nothing is read before it is used
+    """
+
+    def __init__(self, split, tokens):
+        self.split = split
+        self.tokens = tokens
+
+    def __len__(self):
+        return len(self.tokens)
+
+    def __getitem__(self, index):
+        return self.tokens[index]
+
+
+def load_token_stream(folder, split, dictionary, dataset_impl=None, combine=False):
+    """Reads `split` of the data-bin `folder`; with `combine`, also split1, split2, ... behind it.
+
+    Raises:
+        Refused: the split is missing or empty, was made with another dictionary, or holds a literal
+            special symbol, which would end a line or not be scored.
+    """
+    parts = []
+    while combine or not parts:
+        name = split + (str(len(parts)) if parts else "")
+        path = os.path.join(folder, name)
+        dataset = data_utils.load_indexed_dataset(path, dictionary, dataset_impl)
+        if dataset is None:
+            break
+        parts.append(_flat(dataset, path))
+        _check(parts[-1], np.asarray(dataset.sizes), path, dictionary)
+    if not parts:
+        raise Refused(
+            f"no data for the subset '{split}' in {folder}: give the folder that "
+            "fairseq-preprocess --destdir wrote, with this subset"
+        )
+    return TokenStream(split, parts[0] if len(parts) == 1 else np.concatenate(parts))
+
+
+def _flat(dataset, path):
+    if isinstance(dataset, MMapIndexedDataset):  # its .bin file is the flat stream: no copy
+        if len(dataset) == 0:
+            return np.empty(0, dtype=np.int64)
+        return np.memmap(data_file_path(path), mode="r", dtype=dataset._index.dtype)
+    return np.concatenate([np.asarray(line) for line in dataset] or [np.empty(0, dtype=np.int64)])
+
+
+def _check(tokens, line_sizes, path, dictionary):
+    if len(tokens) == 0:
+        raise Refused(f"{path} is empty: run fairseq-preprocess again on a text that is not")
+    ends = np.cumsum(line_sizes) - 1
+    unexpected = -int(np.count_nonzero(tokens[ends] == dictionary.eos()))
+    for at in range(0, len(tokens), SCAN):
+        block = tokens[at : at + SCAN]
+        if int(block.max()) >= len(dictionary):
+            raise Refused(
+                f"{path} has token ids beyond the {len(dictionary)} symbols of its dict.txt: "
+                "dictionary and data are of different corpora, run fairseq-preprocess again"
+            )
+        unexpected += int(np.count_nonzero(block == dictionary.eos()))
+        for symbol in (dictionary.bos_index, dictionary.pad_index):
+            if (block == symbol).any():
+                raise _literal(dictionary[symbol], path)
+    if unexpected:
+        raise _literal(dictionary[dictionary.eos()], path)
+
+
+def _literal(symbol, path):
+    return Refused(
+        f"{path} holds the literal symbol {symbol} inside its text, which fairseq takes for its own "
+        "and would score wrongly: replace it in the text and run fairseq-preprocess again"
+    )

@@ -1,0 +1,172 @@
+"""AWD-LSTM, the weight-dropped LSTM (Merity, Keskar and Socher 2017, arXiv:1708.02182),
+and the LSTMs of Zaremba et al. (2014, arXiv:1409.2329) and OpenSeq2Seq, which are the same layers
+with other dropouts."""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from fairseq.models import FairseqLanguageModel, register_model
+
+from lm_plugins.models.arch import arch, complete
+from lm_plugins.models.recurrent_decoder import (
+    RecurrentDecoder,
+    RecurrentDecoderConfig,
+    layer_sizes,
+)
+from lm_plugins.modules.weight_drop_lstm import WeightDropLSTM
+
+
+@dataclass
+class AWDLSTMConfig(RecurrentDecoderConfig):
+    input_weight_dropout: float = field(
+        default=0.0,
+        metadata={
+            "help": "DropConnect on the input-to-hidden weights (OpenSeq2Seq: 1 - input_weight_keep_prob)"
+        },
+    )
+    candidate_dropout: float = field(
+        default=0.0,
+        metadata={
+            "help": "dropout on the LSTM's candidate, new at each step (OpenSeq2Seq: 1 - recurrent_keep_prob)"
+        },
+    )
+    layer_input_dropout: float = field(
+        default=0.0,
+        metadata={
+            "help": "further dropout on the inputs of the layers between the first and the last "
+            "(OpenSeq2Seq: 1 - encoder_dp_input_keep_prob)"
+        },
+    )
+    last_layer_input_dropout: float = field(
+        default=0.0,
+        metadata={
+            "help": "further dropout on the last layer's input "
+            "(OpenSeq2Seq: 1 - encoder_last_input_keep_prob)"
+        },
+    )
+    forget_bias: float = field(default=0.0, metadata={"help": "added to the initial bias of the forget gate"})
+
+
+@register_model("awd_lstm", dataclass=AWDLSTMConfig)
+class AWDLSTMLanguageModel(FairseqLanguageModel):
+    """Embedding, weight-dropped LSTM layers, output layer; see :class:`RecurrentDecoder`."""
+
+    @classmethod
+    def build_model(cls, cfg, task):
+        cfg = complete(cfg, AWDLSTMConfig)
+        layers = [
+            WeightDropLSTM(
+                n_in,
+                n_out,
+                weight_dropout=cfg.weight_dropout,
+                input_weight_dropout=cfg.input_weight_dropout,
+                candidate_dropout=cfg.candidate_dropout,
+                forget_bias=cfg.forget_bias,
+                init_range=cfg.rnn_init_range,
+            )
+            for n_in, n_out in pairwise(layer_sizes(cfg))
+        ]
+        between = [cfg.layer_input_dropout] * (cfg.decoder_layers - 2)
+        if cfg.decoder_layers > 1:
+            between.append(cfg.last_layer_input_dropout)
+        return cls(RecurrentDecoder(cfg, task.source_dictionary, layers, between))
+
+
+# Merity et al. 2017 and 2018; where paper and code (awd-lstm-lm) differ, the code's README.
+TIED = {"share_decoder_input_output_embed": True}
+arch(
+    "awd_lstm",
+    "awd_lstm_ptb",
+    **TIED,
+    decoder_embed_dim=400,
+    decoder_hidden_size=1150,
+    dropout=0.4,
+    hidden_dropout=0.25,
+    input_dropout=0.4,
+    embedding_dropout=0.1,
+    weight_dropout=0.5,
+)
+arch(
+    "awd_lstm",
+    "awd_lstm_wt2",
+    **TIED,
+    decoder_embed_dim=400,
+    decoder_hidden_size=1150,
+    dropout=0.4,
+    hidden_dropout=0.2,
+    input_dropout=0.65,
+    embedding_dropout=0.1,
+    weight_dropout=0.5,
+)
+arch(
+    "awd_lstm",
+    "awd_lstm_enwik8",
+    **TIED,
+    decoder_embed_dim=400,
+    decoder_hidden_size=1840,
+    dropout=0.4,
+    hidden_dropout=0.1,
+    input_dropout=0.1,
+    embedding_dropout=0.0,
+    weight_dropout=0.2,
+)
+arch(
+    "awd_lstm",
+    "awd_lstm_ptb_char",
+    **TIED,
+    decoder_embed_dim=200,
+    decoder_hidden_size=1000,
+    dropout=0.1,
+    hidden_dropout=0.25,
+    input_dropout=0.1,
+    embedding_dropout=0.0,
+    weight_dropout=0.5,
+)
+
+# Zaremba et al. 2014: dropout on the non-recurrent connections alone, a new mask at each step.
+ZAREMBA = {
+    "decoder_layers": 2,
+    "dropout_mask": "step",
+    "embedding_dropout": 0.0,
+    "weight_dropout": 0.0,
+}
+
+
+def zaremba(name, size, dropout, init_range):
+    arch(
+        "awd_lstm",
+        name,
+        **ZAREMBA,
+        decoder_embed_dim=size,
+        decoder_hidden_size=size,
+        dropout=dropout,
+        hidden_dropout=dropout,
+        input_dropout=dropout,
+        init_range=init_range,
+        rnn_init_range=init_range,
+    )
+
+
+zaremba("lstm_small", 200, dropout=0.0, init_range=0.1)
+zaremba("lstm_medium", 650, dropout=0.5, init_range=0.05)
+zaremba("lstm_large", 1500, dropout=0.65, init_range=0.04)
+
+# OpenSeq2Seq's lstm-wkt103-mixed with the embedding of its documentation (400; the file says 320).
+# Its embedding dropout drops single entries of the table, ours whole words.
+arch(
+    "awd_lstm",
+    "lstm_wt103",
+    **TIED,
+    decoder_embed_dim=400,
+    decoder_hidden_size=1024,
+    dropout_mask="step",
+    dropout=0.15,
+    hidden_dropout=0.15,
+    input_dropout=0.0,
+    embedding_dropout=0.2,
+    weight_dropout=0.0,
+    candidate_dropout=0.3,
+    forget_bias=1.0,
+    init_range=0.1,
+    rnn_init_range=0.1,
+)

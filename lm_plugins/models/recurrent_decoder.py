@@ -1,0 +1,177 @@
+"""The decoder that all recurrent language models share.
+
+embedding -> dropout -> layer 1 -> dropout -> ... -> layer L -> dropout -> output layer
+
+Where each dropout sits follows AWD-LSTM (Merity et al. 2017, arXiv:1708.02182); with
+``--dropout-mask step`` it is the non-recurrent dropout of Zaremba et al. (2014, arXiv:1409.2329).
+"""
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+import torch
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.models import FairseqDecoder
+from torch import nn
+
+from lm_plugins.data.dictionary import digest
+from lm_plugins.errors import Refused
+from lm_plugins.models.carried_state import CarriedState, stream_name
+from lm_plugins.modules.embedding_dropout import Embedding
+from lm_plugins.modules.locked_dropout import LockedDropout, StepDropout
+from lm_plugins.modules.output_layer import Softmax
+
+
+@dataclass
+class RecurrentDecoderConfig(FairseqDataclass):
+    """Sizes and dropouts; the defaults are AWD-LSTM's on Penn Treebank before tuning."""
+
+    decoder_embed_dim: int = field(default=400, metadata={"help": "embedding size (emsize)"})
+    decoder_hidden_size: int = field(
+        default=1150,
+        metadata={"help": "units of each layer (nhid); the last has --decoder-embed-dim if tied"},
+    )
+    decoder_layers: int = field(default=3, metadata={"help": "number of layers (nlayers)"})
+    share_decoder_input_output_embed: bool = field(
+        default=False, metadata={"help": "tie the input and output embeddings (tied)"}
+    )
+    dropout: float = field(default=0.4, metadata={"help": "dropout on the last layer's output (dropout)"})
+    hidden_dropout: float = field(
+        default=0.3, metadata={"help": "dropout on the other layers' outputs (dropouth)"}
+    )
+    input_dropout: float = field(default=0.65, metadata={"help": "dropout on the embedded input (dropouti)"})
+    embedding_dropout: float = field(
+        default=0.1, metadata={"help": "drops whole words of the embedding table (dropoute)"}
+    )
+    weight_dropout: float = field(
+        default=0.5,
+        metadata={"help": "DropConnect on the recurrent weights (wdrop); QRNN: on all weights"},
+    )
+    dropout_mask: ChoiceEnum(["locked", "step"]) = field(
+        default="locked",
+        metadata={
+            "help": "locked: one dropout mask for all steps of a window (AWD-LSTM); "
+            "step: a new one at each step (Zaremba)"
+        },
+    )
+    init_range: float = field(default=0.1, metadata={"help": "embeddings start uniform in +- this"})
+    rnn_init_range: Optional[float] = field(
+        default=None,
+        metadata={"help": "layers start uniform in +- this; default: torch's own"},
+    )
+
+
+class RecurrentDecoder(FairseqDecoder):
+    """Embedding, L recurrent layers and an output layer, with the state carried between windows.
+
+    Args:
+        cfg (RecurrentDecoderConfig): sizes and dropouts
+        dictionary: fairseq dictionary of V symbols
+        layers: L modules, ``layer(x, state) -> (y, state)``, time-major
+        layer_input_dropout: further dropout on the input of layers 2..L, a probability each
+    """
+
+    def __init__(self, cfg, dictionary, layers, layer_input_dropout=None):
+        super().__init__(dictionary)
+        self.embed_tokens = Embedding(len(dictionary), cfg.decoder_embed_dim, dropout=cfg.embedding_dropout)
+        nn.init.uniform_(self.embed_tokens.weight, -cfg.init_range, cfg.init_range)
+        self.layers = nn.ModuleList(layers)
+        mask = {"locked": LockedDropout, "step": StepDropout}[str(cfg.dropout_mask)]
+        self.input_dropout = mask(cfg.input_dropout)
+        between = [
+            nn.Sequential(mask(cfg.hidden_dropout), mask(p))
+            for p in layer_input_dropout or [0.0] * (len(self.layers) - 1)
+        ]
+        self.output_dropouts = nn.ModuleList([*between, mask(cfg.dropout)])
+        tied = cfg.share_decoder_input_output_embed
+        self.output_head = Softmax(
+            layer_sizes(cfg)[-1],
+            len(dictionary),
+            weight=self.embed_tokens.weight if tied else None,
+            init_range=cfg.init_range,
+        )
+        self.carried = CarriedState()
+        # Integers that name the dictionary: a checkpoint is refused where they differ.
+        self.register_buffer("dictionary_digest", digest(dictionary))
+
+    def forward(self, src_tokens, src_lengths=None, target=None, stream=None, step=None, **_):
+        """One window of a stream, its state taken from the window before and left for the next.
+
+        Args:
+            src_tokens: [B, T]
+            target: [B, T] or None
+            stream: name of the stream
+            step: number of the window, from 0
+
+        Returns:
+            ``(log_prob, extra)`` with log_prob = ln p(target) in nats, [B, T, 1]; without `target`,
+            ``(features, extra)`` with features [B, T, C]. Extra holds the last layer's output,
+            `rnn_output` and `dropped_rnn_output`, [T, B, C].
+        """
+        if stream is None or step is None:
+            raise Refused(
+                "a recurrent model was given windows without their place in a stream, and would "
+                "forget its state between them: use --task recurrent_language_modeling"
+            )
+        source = src_tokens.t()
+        stream = stream_name(stream, self.training)
+        features, state, extra = self.extract_features(source, self.carried.enter(stream, step, source))
+        self.carried.leave(stream, step, state, keep=self.training)
+        if target is None:
+            return features.transpose(0, 1), extra
+        log_prob = -self.output_head.nll(features, target.t())  # [T, B]
+        return log_prob.t().unsqueeze(-1), {**extra, "target_only": True}
+
+    def extract_features(self, source, state=None):
+        """From `source` [T, B] and the state of every layer to ``(features [T, B, C], state, extra)``."""
+        x = self.input_dropout(self.embed_tokens(source))
+        state = state if state is not None else [None] * len(self.layers)
+        left = []
+        for layer, entered, dropout in zip(self.layers, state, self.output_dropouts, strict=True):
+            raw, out = layer(x, entered)
+            left.append(out)
+            x = dropout(raw)
+        return x, left, {"rnn_output": raw, "dropped_rnn_output": x}
+
+    def output_layer(self, features):
+        """fairseq's name for the projection to the vocabulary: ln p, [..., V]."""
+        return self.output_head.log_prob(features)
+
+    def get_normalized_probs(self, net_output, log_probs, sample=None):
+        """p or ln p over the vocabulary, [B, T, V].
+
+        Where only the targets were scored, theirs stands at every symbol, with stride 0: fairseq's
+        scorer gathers the target from it, and nothing of size V is made.
+        """
+        output, extra = net_output[:2]
+        if extra.get("target_only"):
+            if not torch.isfinite(output).all():
+                raise Refused(
+                    "the model gives a target a probability of zero or NaN, which fairseq would leave "
+                    "out of the perplexity: this checkpoint has diverged, take an earlier one"
+                )
+            log_prob = output.expand(*output.shape[:-1], len(self.dictionary))
+        else:
+            log_prob = self.output_head.log_prob(output)
+        return log_prob if log_probs else log_prob.exp()
+
+    def set_num_updates(self, num_updates):
+        self.carried.begin_update(num_updates)
+
+    def upgrade_state_dict_named(self, state_dict, name):
+        """Refuses the weights of a model with another dictionary, before they are copied."""
+        saved = state_dict.get(f"{name}.dictionary_digest")
+        if saved is not None and not torch.equal(saved.cpu(), self.dictionary_digest.cpu()):
+            raise Refused(
+                f"the checkpoint was trained with another dictionary than the {len(self.dictionary)} "
+                "symbols of this data folder: binarize the text with fairseq-preprocess --srcdict "
+                "and the dict.txt of the training data"
+            )
+        return state_dict
+
+
+def layer_sizes(cfg):
+    """[input of layer 1, output of layer 1, ..., output of layer L]."""
+    tied = cfg.share_decoder_input_output_embed
+    last = cfg.decoder_embed_dim if tied else cfg.decoder_hidden_size
+    return [cfg.decoder_embed_dim, *[cfg.decoder_hidden_size] * (cfg.decoder_layers - 1), last]

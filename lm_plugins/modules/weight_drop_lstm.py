@@ -1,0 +1,72 @@
+"""The weight-dropped LSTM layer of AWD-LSTM (Merity et al. 2017, arXiv:1708.02182)."""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lm_plugins.modules.dropout_mask import check_probability, stream_mask
+from lm_plugins.ops.lstm import lstm
+
+
+class WeightDropLSTM(nn.Module):
+    """One LSTM layer with DropConnect: U * m, one mask for all steps and streams of a window.
+
+    The dropped weight is a value handed to the LSTM, not a changed attribute: the parameters, named
+    as in torch.nn.LSTM, are always the raw ones.
+
+    Args:
+        weight_dropout: on U, hidden to hidden (AWD-LSTM; OpenSeq2Seq 1 - recurrent_weight_keep_prob)
+        input_weight_dropout: on W, input to hidden (OpenSeq2Seq 1 - input_weight_keep_prob)
+        candidate_dropout: on g, a new mask at each step (OpenSeq2Seq 1 - recurrent_keep_prob); it
+            takes a step-by-step loop in training, the others run in torch's fused LSTM
+        forget_bias: added to the initial bias of the forget gate
+        init_range: parameters start uniform in +- this; None: 1 / sqrt(H), as torch.nn.LSTM
+
+    Shape:
+        x [T, B, D], state (h [B, H], c [B, H]) or None for zeros -> (y [T, B, H], state)
+    """
+
+    def __init__(
+        self,
+        input_size,
+        hidden_size,
+        *,
+        weight_dropout=0.0,
+        input_weight_dropout=0.0,
+        candidate_dropout=0.0,
+        forget_bias=0.0,
+        init_range=None,
+    ):
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.weight_dropout = check_probability(weight_dropout, "weight_dropout")
+        self.input_weight_dropout = check_probability(input_weight_dropout, "input_weight_dropout")
+        self.candidate_dropout = check_probability(candidate_dropout, "candidate_dropout")
+        self.weight_ih_l0 = nn.Parameter(torch.empty(4 * hidden_size, input_size))
+        self.weight_hh_l0 = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
+        self.bias_ih_l0 = nn.Parameter(torch.empty(4 * hidden_size))
+        self.bias_hh_l0 = nn.Parameter(torch.empty(4 * hidden_size))
+        for parameter in self.parameters():
+            bound = 1 / math.sqrt(hidden_size) if init_range is None else init_range
+            nn.init.uniform_(parameter, -bound, bound)
+        with torch.no_grad():
+            self.bias_ih_l0[hidden_size : 2 * hidden_size] += forget_bias
+
+    def initial_state(self, batch_size):
+        zeros = self.weight_hh_l0.new_zeros(batch_size, self.hidden_size)
+        return zeros, zeros
+
+    def forward(self, x, state=None):
+        weights = (
+            F.dropout(self.weight_ih_l0, self.input_weight_dropout, self.training),
+            F.dropout(self.weight_hh_l0, self.weight_dropout, self.training),
+            self.bias_ih_l0,
+            self.bias_hh_l0,
+        )
+        mask = None
+        if self.training and self.candidate_dropout:
+            cells = x.new_empty(()).expand(*x.shape[:2], self.hidden_size)
+            mask = stream_mask(cells, self.candidate_dropout, x.size(0))
+        return lstm(x, state or self.initial_state(x.size(1)), weights, mask)

@@ -1,0 +1,135 @@
+"""How each architecture is trained, as command-line flags: the published recipe, by arch name.
+
+Sources: the README of salesforce/awd-lstm-lm (AWD-LSTM, QRNN), Zaremba et al. 2014 and its
+TensorFlow tutorial (lstm_small/medium/large), OpenSeq2Seq's configuration files (lstm_wt103).
+fairseq divides the gradient by all tokens of a batch, Zaremba by the streams alone: learning rate
+and clipping norm are converted by the window length (lr x T, clip / T).
+
+What the user types wins over a preset; :mod:`lm_plugins.command_line` adds the rest.
+"""
+
+COMMON = {
+    "--task": "recurrent_language_modeling",
+    "--criterion": "lm_cross_entropy",
+    "--num-workers": "0",  # cutting a window out of memory costs less than handing it over
+}
+
+SGD = {"--optimizer": "sgd", "--lr-scheduler": "fixed"}
+ADAM = {"--optimizer": "adam", "--lr-scheduler": "fixed"}
+AR_TAR = {"--ar-alpha": "2", "--tar-beta": "1"}
+WEIGHT_DECAY = {"--weight-decay": "1.2e-6"}
+
+
+def stream(batch_size, window, epochs):
+    return {
+        "--batch-size": str(batch_size),
+        "--tokens-per-sample": str(window),
+        "--max-epoch": str(epochs),
+    }
+
+
+def divided_after(lr, *epochs):
+    """`lr`, divided by ten after each of `epochs` (awd-lstm-lm's --when), as fairseq's list by epoch."""
+    rates = [lr / 10 ** sum(epoch > when for when in epochs) for epoch in range(1, epochs[-1] + 2)]
+    return {"--lr": ",".join(f"{rate:g}" for rate in rates)}
+
+
+def zaremba(window, norm, constant, epochs, decay):
+    """lr 1 for `constant` epochs, then times `decay` each epoch; clipping at `norm`."""
+    return {
+        **SGD,
+        "--lr": f"{window}",
+        "--clip-norm": f"{norm / window:.6g}",
+        "--force-anneal": str(constant + 1),
+        "--lr-shrink": f"{decay:.6g}",
+        **stream(20, window, epochs),
+    }
+
+
+# The AWD models of words are published with NT-ASGD and fine-tuning; plain SGD stands in for it.
+PRESETS = {
+    "awd_lstm_ptb": {
+        **SGD,
+        **AR_TAR,
+        **WEIGHT_DECAY,
+        **stream(20, 70, 500),
+        "--lr": "30",
+        "--clip-norm": "0.25",
+        "--seed": "141",
+    },
+    "awd_lstm_wt2": {
+        **SGD,
+        **AR_TAR,
+        **WEIGHT_DECAY,
+        **stream(80, 70, 750),
+        "--lr": "30",
+        "--clip-norm": "0.25",
+        "--seed": "1882",
+    },
+    "awd_lstm_enwik8": {
+        **ADAM,
+        **WEIGHT_DECAY,
+        **stream(128, 200, 50),
+        **divided_after(1e-3, 25, 35),
+        "--clip-norm": "0.25",
+        "--seed": "1111",
+    },
+    "awd_lstm_ptb_char": {
+        **ADAM,
+        **WEIGHT_DECAY,
+        **stream(128, 150, 500),
+        **divided_after(2e-3, 300, 400),
+        "--clip-norm": "0.25",
+        "--seed": "1111",
+    },
+    "qrnn_ptb": {
+        **SGD,
+        **AR_TAR,
+        **WEIGHT_DECAY,
+        **stream(20, 70, 550),
+        "--lr": "30",
+        "--clip-norm": "0.2",
+        "--seed": "9001",
+    },
+    "qrnn_wt2": {
+        **SGD,
+        **AR_TAR,
+        **WEIGHT_DECAY,
+        **stream(40, 70, 500),
+        "--lr": "30",
+        "--clip-norm": "0.25",
+        "--seed": "4002",
+    },
+    "qrnn_wt103": {
+        **ADAM,
+        **stream(60, 140, 14),
+        **divided_after(1e-3, 12),
+        "--clip-norm": "0.25",
+        "--seed": "1111",
+    },
+    "qrnn_ptb_char": {
+        **ADAM,
+        **WEIGHT_DECAY,
+        **stream(128, 150, 500),
+        **divided_after(2e-3, 300, 400),
+        "--clip-norm": "0.25",
+        "--seed": "1111",
+    },
+    "lstm_small": zaremba(20, norm=5, constant=4, epochs=13, decay=0.5),
+    "lstm_medium": zaremba(35, norm=5, constant=6, epochs=39, decay=0.8),
+    "lstm_large": zaremba(35, norm=10, constant=14, epochs=55, decay=1 / 1.15),
+    "lstm_wt103": {
+        **ADAM,
+        **stream(224, 96, 1500),
+        "--lr": "0.001",
+        "--weight-decay": "2e-6",
+        "--random-start": None,
+    },
+    "qrnn_demo": {
+        **ADAM,
+        **stream(20, 35, 12),
+        "--lr": "0.002",
+        "--clip-norm": "0.25",
+        "--log-interval": "50",
+    },
+}

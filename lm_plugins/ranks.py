@@ -1,0 +1,10 @@
+"""This process among those that train together."""
+
+import torch.distributed as dist
+
+
+def rank_and_world():
+    """(number of this process, number of processes); (0, 1) where there is only one."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1

@@ -1,0 +1,1 @@
+"""Tasks: how a corpus is read, trained on and evaluated."""

@@ -1,0 +1,234 @@
+"""Language modelling over streams whose recurrent state is carried from window to window."""
+
+import math
+import os
+from dataclasses import dataclass, field
+from typing import Optional
+
+import torch
+from fairseq.data import Dictionary
+from fairseq.data.indexed_dataset import get_available_dataset_impl
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.logging import meters, metrics
+from fairseq.tasks import FairseqTask, register_task
+from omegaconf import II
+
+from lm_plugins.data.dictionary import is_character_level
+from lm_plugins.data.scored_windows import ScoredWindows
+from lm_plugins.data.stream_iterator import StreamIterator
+from lm_plugins.data.stream_windows import StreamWindows
+from lm_plugins.data.token_stream import load_token_stream
+from lm_plugins.data.windows import cut, random_first
+from lm_plugins.errors import Refused
+from lm_plugins.models.carried_state import stream_name
+from lm_plugins.models.recurrent_decoder import RecurrentDecoder
+from lm_plugins.ranks import rank_and_world
+from lm_plugins.tasks.rank_states import all_ranks, before_each_save
+
+
+@dataclass
+class RecurrentLanguageModelingConfig(FairseqDataclass):
+    data: Optional[str] = field(
+        default=None, metadata={"help": "folder that fairseq-preprocess --destdir wrote"}
+    )
+    tokens_per_sample: int = field(
+        default=70,
+        metadata={
+            "help": "window of back-propagation through time, in tokens (bptt; AWD-LSTM: 70); "
+            "has no influence on the perplexity in evaluation"
+        },
+    )
+    random_start: bool = field(
+        default=False,
+        metadata={"help": "draw the length of each epoch's first window, so that cuts move"},
+    )
+    train_subset: str = II("dataset.train_subset")
+    dataset_impl: Optional[ChoiceEnum(get_available_dataset_impl())] = II("dataset.dataset_impl")
+    seed: int = II("common.seed")
+    amp: bool = II("common.amp")
+    tpu: bool = II("common.tpu")
+    skip_remainder_batch: bool = II("optimization.skip_remainder_batch")
+
+
+# fairseq's options that would train or count wrongly here, and why.
+REFUSED = {
+    "amp": "--amp unscales every gradient twice with fairseq's optimizers: use --fp16",
+    "tpu": "--bf16 and --tpu need torch_xla, which this task does not support: leave them out",
+    "skip_remainder_batch": "--skip-remainder-batch drops the last windows of the corpus: leave it out",
+}
+
+
+@register_task("recurrent_language_modeling", dataclass=RecurrentLanguageModelingConfig)
+class RecurrentLanguageModelingTask(FairseqTask):
+    """Trains and evaluates a recurrent language model on contiguous streams.
+
+    ``--batch-size`` is the number of streams of each process (rank), ``--tokens-per-sample`` the
+    length of a window. Every token of a subset is a target exactly once. The state of all ranks is
+    saved in the checkpoint, so that a run goes on exactly where it was saved.
+    """
+
+    def __init__(self, cfg, dictionary):
+        super().__init__(cfg)
+        self.dictionary = dictionary
+        self.decoder = None
+        self.rank_states = None
+
+    @classmethod
+    def setup_task(cls, cfg, **kwargs):
+        for name, why in REFUSED.items():
+            if getattr(cfg, name):
+                raise Refused(why)
+        if cfg.tokens_per_sample < 1:
+            raise Refused(f"--tokens-per-sample is {cfg.tokens_per_sample}: give at least 1")
+        if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.distributed.is_initialized():
+            raise Refused(
+                f"{os.environ['WORLD_SIZE']} processes were started but do not know of each other, and "
+                "would each work alone: train with torchrun and --user-dir, evaluate with one process"
+            )
+        return cls(cfg, load_dictionary(cfg.data))
+
+    @property
+    def source_dictionary(self):
+        return self.dictionary
+
+    @property
+    def target_dictionary(self):
+        return self.dictionary
+
+    def build_model(self, cfg, from_checkpoint=False):
+        model = super().build_model(cfg, from_checkpoint)
+        self.decoder = getattr(model, "decoder", None)
+        if not isinstance(self.decoder, RecurrentDecoder):
+            raise Refused(
+                f"a {type(model).__name__} carries no recurrent state: this task needs an architecture "
+                "of lm_plugins, such as --arch awd_lstm_ptb; for others use --task language_modeling"
+            )
+        return model
+
+    def build_criterion(self, cfg, from_checkpoint=False):
+        criterion = super().build_criterion(cfg, from_checkpoint)
+        if not type(criterion).__module__.startswith("lm_plugins."):
+            raise Refused(
+                f"the criterion {type(criterion).__name__} does not know the output layers of "
+                "lm_plugins: use --criterion lm_cross_entropy"
+            )
+        return criterion
+
+    def load_dataset(self, split, epoch=1, combine=False, **kwargs):
+        self.datasets[split] = load_token_stream(
+            self.cfg.data, split, self.dictionary, self.cfg.dataset_impl, combine
+        )
+
+    def get_batch_iterator(
+        self, dataset, max_sentences=None, epoch=1, num_workers=0, data_buffer_size=0, **kwargs
+    ):
+        """The windows of `dataset` in `max_sentences` streams a rank (in evaluation 1 by default)."""
+        training = dataset.split == self.cfg.train_subset
+        if max_sentences is None and training:
+            raise Refused(
+                "--batch-size is missing: it is the number of parallel streams of each process, which "
+                "--max-tokens cannot give"
+            )
+        rows, size = max_sentences or 1, self.cfg.tokens_per_sample
+        rank, world = rank_and_world()
+        streams = rows * world
+        if training and len(dataset) < streams * size:
+            raise Refused(
+                f"the subset '{dataset.split}' has {len(dataset):,} tokens, less than one window of "
+                f"{size} tokens for each of {streams} streams: lower --batch-size or "
+                "--tokens-per-sample"
+            )
+        windows = StreamWindows(
+            dataset,
+            streams,
+            range(rank * rows, (rank + 1) * rows),
+            self.dictionary.pad(),
+            self.dictionary.eos(),
+        )
+        random_start = training and self.cfg.random_start
+
+        def windows_of(epoch):
+            first = random_first(size, self.cfg.seed, epoch) if random_start else None
+            return cut(windows.stream_length, size, first)
+
+        layout = {**windows.fingerprint(), "window": size, "random start": random_start}
+        if random_start:
+            layout["seed"] = self.cfg.seed
+        return StreamIterator(
+            windows,
+            windows_of,
+            layout,
+            epoch,
+            num_workers=num_workers if training else 0,
+            buffer_size=data_buffer_size if training else 0,
+        )
+
+    def eval_lm_dataloader(self, dataset, batch_size=None, num_shards=1, context_window=0, **kwargs):
+        if context_window > 0:
+            raise Refused(
+                "--context-window scores overlapping windows, but the recurrent state already carries "
+                "the whole context: leave it out"
+            )
+        if num_shards > 1:
+            raise Refused(
+                f"fairseq-eval-lm in {num_shards} shards or processes would print the perplexity of "
+                "one shard alone: evaluate with one process and without --num-shards"
+            )
+        iterator = self.get_batch_iterator(dataset, max_sentences=batch_size)
+        return ScoredWindows(iterator.next_epoch_itr(shuffle=False), len(dataset), dataset.split)
+
+    def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
+        before_each_save(optimizer, self.gather_states)
+        return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+
+    def post_validate(self, model, stats, agg):
+        """Stops before a checkpoint with a loss that is no number is saved as the best one."""
+        if not math.isfinite(agg["loss"].avg):
+            raise Refused(
+                f"the validation loss is {float(agg['loss'].avg)}: training has diverged, no "
+                "checkpoint of it was written; lower --lr or --clip-norm"
+            )
+
+    def reduce_metrics(self, logging_outputs, criterion):
+        super().reduce_metrics(logging_outputs, criterion)
+        if is_character_level(self.dictionary):
+            metrics.log_derived("bpc", lambda m: meters.safe_round(m["nll_loss"].avg, 5))
+
+    def gather_states(self):
+        self.rank_states = all_ranks(self.training_state())
+
+    def training_state(self):
+        return self.decoder.carried.state_dict(stream_name(self.cfg.train_subset, True))
+
+    def get_checkpoint_dict(self):
+        """The carried state of every rank, saved beside the position in the epoch."""
+        if rank_and_world()[1] == 1:
+            states = [self.training_state()]
+        else:  # gathered by all ranks; this method runs on the first alone
+            states, self.rank_states = self.rank_states, None
+        return {type(self).__name__: {"rank_states": states}} if states else {}
+
+    def set_checkpoint_dict(self, saved):
+        state = saved["rank_states"][rank_and_world()[0]]
+        self.decoder.carried.load_state_dict(stream_name(self.cfg.train_subset, True), state)
+
+
+def load_dictionary(folder):
+    """The dict.txt of a data-bin folder.
+
+    Raises:
+        Refused: there is no such folder or dictionary, or several folders were given.
+    """
+    if not folder:
+        raise Refused("no data folder: give the one that fairseq-preprocess --destdir wrote")
+    if os.pathsep in folder:
+        raise Refused(f"several data folders ({folder}) are not supported: give one")
+    path = os.path.join(folder, "dict.txt")
+    if not os.path.isfile(path):
+        raise Refused(
+            f"{folder} holds no dict.txt: give a folder that fairseq-preprocess --only-source wrote"
+        )
+    dictionary = Dictionary.load(path)
+    if len(dictionary) == dictionary.nspecial:
+        raise Refused(f"{path} is empty: run fairseq-preprocess again on a text that is not")
+    return dictionary

@@ -1,0 +1,91 @@
+"""Every LSTM against its definition, forward and backward, with state and candidate mask."""
+
+import pytest
+import torch
+
+from lm_plugins.ops.lstm import lstm
+
+SHAPES = [(1, 1, 1, 1), (1, 3, 5, 7), (6, 1, 33, 3), (9, 2, 4, 33)]
+
+
+def inputs(t, b, d, h):
+    def draw(*shape):
+        return torch.randn(shape, dtype=torch.float64)
+
+    return (
+        draw(t, b, d),
+        draw(b, h),
+        draw(b, h),
+        draw(4 * h, d),
+        draw(4 * h, h),
+        draw(4 * h),
+        draw(4 * h),
+    )
+
+
+def run(impl, tensors, mask=None):
+    leaves = [tensor.detach().requires_grad_() for tensor in tensors]
+    x, h, c, *weights = leaves
+    y, (h_n, c_n) = lstm(x, (h, c), tuple(weights), mask, impl=impl)
+    generator = torch.Generator().manual_seed(5)
+    loss = sum(
+        (out * torch.randn(out.shape, dtype=torch.float64, generator=generator).to(out)).sum()
+        for out in (y, h_n, c_n)
+    )
+    return (y, h_n, c_n), torch.autograd.grad(loss, leaves)
+
+
+@pytest.mark.parametrize("impl", ["fused", "masked"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_equals_the_definition_with_gradients(impl, shape):
+    tensors = inputs(*shape)
+    outputs, gradients = run(impl, tensors)
+    expected, expected_gradients = run("naive", tensors)
+    torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(gradients, expected_gradients, rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_candidate_mask_with_gradients(shape):
+    t, b, _, h = shape
+    tensors, mask = inputs(*shape), torch.bernoulli(torch.full((t, b, h), 0.7).double()) / 0.7
+    outputs, gradients = run("masked", tensors, mask)
+    expected, expected_gradients = run("naive", tensors, mask)
+    torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(gradients, expected_gradients, rtol=1e-10, atol=1e-11)
+    assert not torch.allclose(outputs[0], run("naive", tensors)[0][0]) or bool((mask == 1).all())
+
+
+def test_the_definition_is_torch_nn_lstm():
+    x, h, c, *weights = inputs(5, 3, 4, 6)
+    module = torch.nn.LSTM(4, 6).double()
+    for parameter, weight in zip(module.parameters(), weights, strict=True):
+        parameter.data.copy_(weight)
+    expected, (h_n, c_n) = module(x, (h[None], c[None]))
+    y, state = lstm(x, (h, c), tuple(weights), impl="naive")
+    torch.testing.assert_close(y, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(state, (h_n[0], c_n[0]), rtol=0, atol=1e-12)
+
+
+def test_float32_runs_the_fused_kernel_to_its_precision():
+    tensors = inputs(12, 3, 20, 24)
+    outputs, gradients = run("fused", [tensor.float() * 0.2 for tensor in tensors])
+    expected, expected_gradients = run("naive", [tensor * 0.2 for tensor in tensors])
+    for got, want in zip((*outputs, *gradients), (*expected, *expected_gradients), strict=True):
+        torch.testing.assert_close(got.double(), want, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+def test_float32_on_a_cpu_runs_in_onednn():
+    tensors = [tensor.float() for tensor in inputs(12, 3, 20, 24)]
+    with torch.profiler.profile() as profile:
+        run("fused", tensors)
+    assert "aten::mkldnn_rnn_layer_backward" in {event.key for event in profile.key_averages()}
+
+
+def test_bad_arguments_are_refused():
+    x, h, c, *weights = inputs(2, 1, 3, 4)
+    with pytest.raises(ValueError, match="impl 'fast'"):
+        lstm(x, (h, c), tuple(weights), impl="fast")
+    with pytest.raises(ValueError, match="no candidate mask"):
+        lstm(x, (h, c), tuple(weights), torch.ones(2, 1, 4), impl="fused")
