@@ -1,22 +1,26 @@
 """Runs fairseq's commands as a user does, each in a process of its own.
 
-The processes are forked from a server that has imported torch and fairseq, but not the plug-in:
-a run then starts in a fraction of a second instead of some eight, and is otherwise the same.
+The processes are forked from a server that has imported torch and fairseq, but not the plug-in
+(nothing here may import it): a run then starts in a fraction of a second instead of some eight, and
+is otherwise the same.
 """
 
 import importlib
+import json
 import multiprocessing
 import os
+import socket
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 ROOT = Path(__file__).parent.parent
 PLUGIN = str(ROOT / "lm_plugins")
 PRELOADED = [
-    "fairseq.options",
-    "fairseq_cli.train",
+    "fairseq_cli.train",  # first: it sets the format of the log
     "fairseq_cli.eval_lm",
     "fairseq_cli.validate",
     "fairseq_cli.preprocess",
@@ -100,3 +104,54 @@ def train(data, save_dir, *arguments, arch="awd_lstm_ptb", **options):
 
 def evaluate(data, path, *arguments, **options):
     return run_fairseq("eval-lm", data, "--user-dir", PLUGIN, "--path", path, *arguments, **options)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return str(listener.getsockname()[1])
+
+
+def start_ranks(world, data, save_dir, *arguments, arch="awd_lstm_ptb"):
+    """The processes that ``torchrun --nproc-per-node world fairseq-train ...`` would start."""
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": str(world)}
+    return [
+        Run(
+            "train", data, "--arch", arch, *TINY, "--save-dir", save_dir, *arguments,
+            RANK=str(rank), LOCAL_RANK=str(rank), **shared,
+        )
+        for rank in range(world)
+    ]  # fmt: skip
+
+
+def train_ranks(world, *arguments, **options):
+    finished = [run.finish() for run in start_ranks(world, *arguments, **options)]
+    assert all(rank.status == 0 for rank in finished), finished
+    return finished[0]
+
+
+def logged(output, tag):
+    """The JSON lines that fairseq logged for `tag` ("train", "valid", ...)."""
+    lines = [line.split(f" | {tag} | ", 1) for line in output.splitlines()]
+    return [json.loads(parts[1]) for parts in lines if len(parts) == 2]
+
+
+def perplexity(finished):
+    return float(finished.output.rsplit("Perplexity: ", 1)[1].split()[0])
+
+
+def load(path):
+    from lm_plugins.checkpoints import force_safe_loading
+
+    force_safe_loading()
+    return torch.load(path, weights_only=True)
+
+
+def same_weights(one, other):
+    one, other = load(one)["model"], load(other)["model"]
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def largest_difference(one, other):
+    one, other = load(one)["model"], load(other)["model"]
+    return max(float((one[key] - other[key]).abs().max()) for key in one)

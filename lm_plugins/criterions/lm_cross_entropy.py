@@ -1,11 +1,11 @@
 """Cross entropy of the next token, with AWD-LSTM's activation regularisation.
 
-loss = sum of -ln p(target) + tokens * (alpha * mean(m * h)^2 + beta * mean (h_t+1 - h_t)^2)
+loss = sum of -ln p(target) + B T (alpha * mean(m * h)^2 + beta * mean (h_t+1 - h_t)^2)
 
-with h the last layer's output and m its dropout mask: AR and TAR of Merity, McCann and Socher
-(2017, arXiv:1708.01009), as means over all elements like awd-lstm-lm. fairseq divides by the number
-of tokens over all ranks. The regularisation is logged as `reg`, apart: `loss`, `nll_loss` and `ppl`
-are the model's alone.
+with h the last layer's output [T, B, C] and m its dropout mask: AR and TAR of Merity, McCann and
+Socher (2017, arXiv:1708.01009), as means over all elements like awd-lstm-lm. fairseq divides by the
+number of targets over all ranks, which is B T but for the pads at the end of the streams. The
+regularisation is logged as `reg`, apart: `loss`, `nll_loss` and `ppl` are the model's alone.
 """
 
 import math
@@ -52,15 +52,17 @@ class LMCrossEntropy(FairseqCriterion):
         pad = sample["target"].eq(self.padding_idx)
         nll = -log_prob.squeeze(-1).masked_fill(pad, 0).sum()
         ntokens = sample["ntokens"]
-        reg = self.regularisation(extra) if model.training else nll.new_zeros(())
+        reg = nll.new_zeros(())
+        if model.training:
+            reg = self.regularisation(extra) * pad.numel()
         logging_output = {
             "loss": nll.data,
-            "reg": reg.data * ntokens,
+            "reg": reg.data,
             "ntokens": ntokens,
             "nsentences": sample["nsentences"],
             "sample_size": ntokens,
         }
-        return nll + reg * ntokens, ntokens, logging_output
+        return nll + reg, ntokens, logging_output
 
     def regularisation(self, extra):
         """AR and TAR of one window, in nats per token."""

@@ -5,14 +5,10 @@ with other dropouts."""
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from fairseq.models import FairseqLanguageModel, register_model
+from fairseq.models import register_model
 
-from lm_plugins.models.arch import arch, complete
-from lm_plugins.models.recurrent_decoder import (
-    RecurrentDecoder,
-    RecurrentDecoderConfig,
-    layer_sizes,
-)
+from lm_plugins.models.recurrent_decoder import RecurrentDecoder, RecurrentDecoderConfig, layer_sizes
+from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel, arch
 from lm_plugins.modules.weight_drop_lstm import WeightDropLSTM
 
 
@@ -27,7 +23,8 @@ class AWDLSTMConfig(RecurrentDecoderConfig):
     candidate_dropout: float = field(
         default=0.0,
         metadata={
-            "help": "dropout on the LSTM's candidate, new at each step (OpenSeq2Seq: 1 - recurrent_keep_prob)"
+            "help": "dropout on the LSTM's candidate, new at each step; slower, since no fused kernel "
+            "has it (OpenSeq2Seq: 1 - recurrent_keep_prob)"
         },
     )
     layer_input_dropout: float = field(
@@ -44,16 +41,19 @@ class AWDLSTMConfig(RecurrentDecoderConfig):
             "(OpenSeq2Seq: 1 - encoder_last_input_keep_prob)"
         },
     )
-    forget_bias: float = field(default=0.0, metadata={"help": "added to the initial bias of the forget gate"})
+    forget_bias: float = field(
+        default=0.0, metadata={"help": "added to the initial bias of the forget gate (OpenSeq2Seq: 1)"}
+    )
 
 
 @register_model("awd_lstm", dataclass=AWDLSTMConfig)
-class AWDLSTMLanguageModel(FairseqLanguageModel):
+class AWDLSTM(RecurrentLanguageModel):
     """Embedding, weight-dropped LSTM layers, output layer; see :class:`RecurrentDecoder`."""
+
+    config = AWDLSTMConfig
 
     @classmethod
     def build_model(cls, cfg, task):
-        cfg = complete(cfg, AWDLSTMConfig)
         layers = [
             WeightDropLSTM(
                 n_in,
@@ -74,44 +74,20 @@ class AWDLSTMLanguageModel(FairseqLanguageModel):
 
 # Merity et al. 2017 and 2018; where paper and code (awd-lstm-lm) differ, the code's README.
 TIED = {"share_decoder_input_output_embed": True}
+arch(AWDLSTM, "awd_lstm_ptb", **TIED, hidden_dropout=0.25, input_dropout=0.4)
+arch(AWDLSTM, "awd_lstm_wt2", **TIED, hidden_dropout=0.2)
 arch(
-    "awd_lstm",
-    "awd_lstm_ptb",
-    **TIED,
-    decoder_embed_dim=400,
-    decoder_hidden_size=1150,
-    dropout=0.4,
-    hidden_dropout=0.25,
-    input_dropout=0.4,
-    embedding_dropout=0.1,
-    weight_dropout=0.5,
-)
-arch(
-    "awd_lstm",
-    "awd_lstm_wt2",
-    **TIED,
-    decoder_embed_dim=400,
-    decoder_hidden_size=1150,
-    dropout=0.4,
-    hidden_dropout=0.2,
-    input_dropout=0.65,
-    embedding_dropout=0.1,
-    weight_dropout=0.5,
-)
-arch(
-    "awd_lstm",
+    AWDLSTM,
     "awd_lstm_enwik8",
     **TIED,
-    decoder_embed_dim=400,
     decoder_hidden_size=1840,
-    dropout=0.4,
     hidden_dropout=0.1,
     input_dropout=0.1,
     embedding_dropout=0.0,
     weight_dropout=0.2,
 )
 arch(
-    "awd_lstm",
+    AWDLSTM,
     "awd_lstm_ptb_char",
     **TIED,
     decoder_embed_dim=200,
@@ -120,28 +96,23 @@ arch(
     hidden_dropout=0.25,
     input_dropout=0.1,
     embedding_dropout=0.0,
-    weight_dropout=0.5,
 )
-
-# Zaremba et al. 2014: dropout on the non-recurrent connections alone, a new mask at each step.
-ZAREMBA = {
-    "decoder_layers": 2,
-    "dropout_mask": "step",
-    "embedding_dropout": 0.0,
-    "weight_dropout": 0.0,
-}
 
 
 def zaremba(name, size, dropout, init_range):
+    """Two layers, dropout on the non-recurrent connections alone, a new mask at each step."""
     arch(
-        "awd_lstm",
+        AWDLSTM,
         name,
-        **ZAREMBA,
+        decoder_layers=2,
         decoder_embed_dim=size,
         decoder_hidden_size=size,
+        dropout_mask="step",
         dropout=dropout,
         hidden_dropout=dropout,
         input_dropout=dropout,
+        embedding_dropout=0.0,
+        weight_dropout=0.0,
         init_range=init_range,
         rnn_init_range=init_range,
     )
@@ -154,10 +125,9 @@ zaremba("lstm_large", 1500, dropout=0.65, init_range=0.04)
 # OpenSeq2Seq's lstm-wkt103-mixed with the embedding of its documentation (400; the file says 320).
 # Its embedding dropout drops single entries of the table, ours whole words.
 arch(
-    "awd_lstm",
+    AWDLSTM,
     "lstm_wt103",
     **TIED,
-    decoder_embed_dim=400,
     decoder_hidden_size=1024,
     dropout_mask="step",
     dropout=0.15,
@@ -167,6 +137,5 @@ arch(
     weight_dropout=0.0,
     candidate_dropout=0.3,
     forget_bias=1.0,
-    init_range=0.1,
     rnn_init_range=0.1,
 )

@@ -4,21 +4,23 @@ regularisation and sizes of Merity, Keskar and Socher (2018, arXiv:1803.08240)."
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from fairseq.models import FairseqLanguageModel, register_model
+from fairseq.models import register_model
 
-from lm_plugins.models.arch import arch, complete
-from lm_plugins.models.recurrent_decoder import (
-    RecurrentDecoder,
-    RecurrentDecoderConfig,
-    layer_sizes,
-)
+from lm_plugins.models.recurrent_decoder import RecurrentDecoder, RecurrentDecoderConfig, layer_sizes
+from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel, arch
 from lm_plugins.modules.qrnn import QRNNLayer
 
 
 @dataclass
 class QRNNConfig(RecurrentDecoderConfig):
-    decoder_hidden_size: int = field(default=1550, metadata={"help": "units of each layer (nhid)"})
+    """The defaults are those of Penn Treebank."""
+
+    decoder_hidden_size: int = field(
+        default=1550,
+        metadata={"help": "units of each layer (nhid); the last has --decoder-embed-dim if tied"},
+    )
     decoder_layers: int = field(default=4, metadata={"help": "number of layers (nlayers)"})
+    input_dropout: float = field(default=0.4, metadata={"help": "dropout on the embedded input (dropouti)"})
     weight_dropout: float = field(
         default=0.1, metadata={"help": "DropConnect on all weights of a layer (wdrop)"}
     )
@@ -30,13 +32,13 @@ class QRNNConfig(RecurrentDecoderConfig):
 
 
 @register_model("qrnn", dataclass=QRNNConfig)
-class QRNNLanguageModel(FairseqLanguageModel):
+class QRNN(RecurrentLanguageModel):
     """Embedding, QRNN layers, output layer; see :class:`RecurrentDecoder`."""
+
+    config = QRNNConfig
 
     @classmethod
     def build_model(cls, cfg, task):
-        cfg = complete(cfg, QRNNConfig)
-        sizes = layer_sizes(cfg)
         layers = [
             QRNNLayer(
                 n_in,
@@ -46,39 +48,19 @@ class QRNNLanguageModel(FairseqLanguageModel):
                 weight_dropout=cfg.weight_dropout,
                 init_range=cfg.rnn_init_range,
             )
-            for number, (n_in, n_out) in enumerate(pairwise(sizes))
+            for number, (n_in, n_out) in enumerate(pairwise(layer_sizes(cfg)))
         ]
         return cls(RecurrentDecoder(cfg, task.source_dictionary, layers))
 
 
 # Merity et al. 2018; where the paper and its code (awd-lstm-lm) differ, the code's README.
-WORD = {"decoder_embed_dim": 400, "share_decoder_input_output_embed": True}
+TIED = {"share_decoder_input_output_embed": True}
+arch(QRNN, "qrnn_ptb", **TIED)
+arch(QRNN, "qrnn_wt2", **TIED, hidden_dropout=0.2)
 arch(
-    "qrnn",
-    "qrnn_ptb",
-    **WORD,
-    decoder_hidden_size=1550,
-    dropout=0.4,
-    hidden_dropout=0.3,
-    input_dropout=0.4,
-    embedding_dropout=0.1,
-    weight_dropout=0.1,
-)
-arch(
-    "qrnn",
-    "qrnn_wt2",
-    **WORD,
-    decoder_hidden_size=1550,
-    dropout=0.4,
-    hidden_dropout=0.2,
-    input_dropout=0.4,
-    embedding_dropout=0.1,
-    weight_dropout=0.1,
-)
-arch(
-    "qrnn",
+    QRNN,
     "qrnn_wt103",
-    **WORD,
+    **TIED,
     decoder_hidden_size=2500,
     dropout=0.1,
     hidden_dropout=0.1,
@@ -86,11 +68,12 @@ arch(
     embedding_dropout=0.0,
     weight_dropout=0.0,
 )
+# The paper gives six layers and 13.8 M parameters; the dropouts are those of its LSTM.
 arch(
-    "qrnn",
+    QRNN,
     "qrnn_ptb_char",
+    **TIED,
     decoder_embed_dim=200,
-    share_decoder_input_output_embed=True,
     decoder_hidden_size=1000,
     decoder_layers=6,
     dropout=0.1,
@@ -100,16 +83,4 @@ arch(
     weight_dropout=0.5,
 )
 # Ours: what trains on the Python documentation in two minutes on two cores (make demo).
-arch(
-    "qrnn",
-    "qrnn_demo",
-    decoder_embed_dim=200,
-    share_decoder_input_output_embed=True,
-    decoder_hidden_size=400,
-    decoder_layers=2,
-    dropout=0.4,
-    hidden_dropout=0.3,
-    input_dropout=0.4,
-    embedding_dropout=0.1,
-    weight_dropout=0.1,
-)
+arch(QRNN, "qrnn_demo", **TIED, decoder_embed_dim=200, decoder_hidden_size=400, decoder_layers=2)

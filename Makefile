@@ -1,0 +1,35 @@
+# Two commands do everything: `make demo` and `make test`; each sets up what it needs first.
+# Knobs: PYTHON= interpreter to start from, TORCH= what to install if it has no torch, VENV= where.
+
+TORCH ?= torch==2.13.0
+VENV ?= .venv
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help setup demo test lint clean
+
+help:
+	@echo 'make demo    train and evaluate a small QRNN on the Python documentation'
+	@echo 'make test    run the tests'
+	@echo 'make lint    check style'
+	@echo 'make setup   install into $(VENV) (done by the others too)'
+	@echo 'make clean   remove $(VENV) and what the demo made'
+
+setup:
+	@test -n "$(PYTHON)" || { echo 'error: no Python 3.11 to 3.13 found: install one, or give make PYTHON=/path/to/python'; exit 1; }
+	@$(PYTHON) tools/install.py --venv $(VENV) --torch '$(TORCH)'
+
+demo: setup
+	@$(VENV)/bin/python -m recipes.demo
+
+test: setup
+	$(VENV)/bin/python -m pytest
+
+lint: setup
+	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m ruff format --check .
+
+clean:
+	rm -rf $(VENV) $(VENV).lock exp/demo

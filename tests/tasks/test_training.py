@@ -1,0 +1,240 @@
+"""Training through fairseq-train: against a plain loop, resumed, and in two processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from lm_plugins.data.windows import cut
+from tests.runner import (
+    PLUGIN,
+    ROOT,
+    TINY,
+    Run,
+    free_port,
+    largest_difference,
+    load,
+    logged,
+    same_weights,
+    start_ranks,
+    train,
+    train_ranks,
+)
+
+NO_DROPOUT = (
+    "--dropout", "0", "--hidden-dropout", "0", "--input-dropout", "0", "--embedding-dropout", "0",
+    "--weight-dropout", "0",
+)  # fmt: skip
+NO_REGULARISATION = ("--ar-alpha", "0", "--tar-beta", "0", "--weight-decay", "0")
+
+
+class PlainModel(torch.nn.Module):
+    """A tied two-layer LSTM language model in nothing but torch."""
+
+    def __init__(self, weights):
+        super().__init__()
+        size, width = weights["decoder.embed_tokens.weight"].shape
+        hidden = weights["decoder.layers.0.weight_hh_l0"].shape[1]
+        self.table = torch.nn.Parameter(weights["decoder.embed_tokens.weight"].clone())
+        self.bias = torch.nn.Parameter(weights["decoder.output_head.bias"].clone())
+        self.layers = torch.nn.ModuleList([torch.nn.LSTM(width, hidden), torch.nn.LSTM(hidden, width)])
+        for number, layer in enumerate(self.layers):
+            prefix = f"decoder.layers.{number}."
+            layer.load_state_dict({name: weights[prefix + name] for name in layer.state_dict()})
+        self.size = size
+
+    def forward(self, source, state):
+        x, left = self.table[source], []
+        for layer, entered in zip(self.layers, state, strict=True):
+            x, out = layer(x, entered)
+            left.append(tuple(part.detach() for part in out))
+        return x @ self.table.T + self.bias, left
+
+
+def streams(tokens, count):
+    """Source and target [T, B] of contiguous streams, pads (1) at the end of the shorter ones."""
+    bounds = [number * len(tokens) // count for number in range(count + 1)]
+    steps = max(b - a for a, b in zip(bounds, bounds[1:], strict=False))
+    source, target = torch.full((2, steps, count), 1)
+    shifted = torch.cat([torch.tensor([2]), tokens[:-1]])
+    for row, (a, b) in enumerate(zip(bounds, bounds[1:], strict=False)):
+        source[: b - a, row], target[: b - a, row] = shifted[a:b], tokens[a:b]
+        source[b - a :, row] = tokens[b - 1]
+    return source, target
+
+
+def plain_epoch(model, tokens, rows, window, optimizer=None):
+    """Mean nll in bits over all targets; with an optimizer, one step per window."""
+    source, target = streams(tokens, rows)
+    state, total = [None] * len(model.layers), 0.0
+    for _, start, length in cut(len(source), window):
+        logits, state = model(source[start : start + length], state)
+        nll = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), target[start : start + length].flatten(), ignore_index=1, reduction="sum"
+        )
+        total += float(nll)
+        if optimizer:
+            optimizer.zero_grad()
+            (nll / int(target[start : start + length].ne(1).sum())).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 0.25)
+            optimizer.step()
+    return total / len(tokens) / torch.tensor(2.0).log().item()
+
+
+def tokens_of(data_bin, split):
+    import numpy as np
+
+    return torch.from_numpy(np.fromfile(data_bin / f"{split}.bin", dtype=np.uint16).astype(np.int64))
+
+
+def test_equals_a_plain_torch_loop_over_two_epochs(data_bin, tmp_path):
+    finished = train(data_bin, tmp_path, "--max-epoch", "3", *NO_DROPOUT, *NO_REGULARISATION)
+    trained, valid = logged(finished.output, "train"), logged(finished.output, "valid")
+    model = PlainModel(load(tmp_path / "checkpoint1.pt")["model"])
+    optimizer = torch.optim.SGD(model.parameters(), lr=2)
+    for epoch in (1, 2):
+        loss = plain_epoch(model, tokens_of(data_bin, "train"), 4, 10, optimizer)
+        assert float(trained[epoch]["train_loss"]) == pytest.approx(loss, abs=1e-5)
+        with torch.no_grad():
+            loss = plain_epoch(model, tokens_of(data_bin, "valid"), 4, 10)
+        assert float(valid[epoch]["valid_loss"]) == pytest.approx(loss, abs=1e-5)
+    weights = load(tmp_path / "checkpoint3.pt")["model"]
+    torch.testing.assert_close(weights["decoder.embed_tokens.weight"], model.table.data, rtol=0, atol=1e-5)
+
+
+def test_all_targets_are_counted(data_bin, tmp_path):
+    finished = train(data_bin, tmp_path, "--max-epoch", "1", "--random-start", "--valid-subset", "valid,test")
+    for tag in ("valid", "test"):
+        assert logged(finished.output, tag)
+    state = load(tmp_path / "checkpoint_last.pt")["extra_state"]
+    assert state["train_iterator"]["layout"]["tokens"] == len(tokens_of(data_bin, "train"))
+
+
+def test_two_valid_subsets_have_states_of_their_own(data_bin, tmp_path):
+    common = ("--max-epoch", "2", "--no-epoch-checkpoints")
+    both = train(data_bin, tmp_path / "both", *common, "--valid-subset", "valid,test").output
+    for subset in ("valid", "test"):
+        alone = train(data_bin, tmp_path / subset, *common, "--valid-subset", subset).output
+        key = f"{subset}_loss"
+        assert [r[key] for r in logged(both, subset)] == [r[key] for r in logged(alone, subset)]
+    assert same_weights(tmp_path / "both/checkpoint_last.pt", tmp_path / "test/checkpoint_last.pt")
+
+
+REGIME = (
+    "--max-epoch", "3", "--random-start", "--update-freq", "2", "--save-interval-updates", "9",
+    "--keep-interval-updates", "2", "--no-epoch-checkpoints",
+)  # fmt: skip
+
+
+def kill_after(runs, checkpoint):
+    """SIGKILL to all `runs` as soon as `checkpoint` is complete."""
+    for _ in range(6000):
+        if checkpoint.exists() or not all(run.process.is_alive() for run in runs):
+            break
+        time.sleep(0.01)
+    assert checkpoint.exists(), runs[0].output()
+    for run in runs:
+        os.kill(run.process.pid, signal.SIGKILL)
+    for run in runs:
+        run.process.join()
+
+
+@pytest.mark.parametrize("arch", ["awd_lstm_ptb", "qrnn_ptb"])
+def test_a_killed_run_resumes_bitwise(data_bin, tmp_path, arch):
+    train(data_bin, tmp_path / "whole", *REGIME, arch=arch)
+    killed = tmp_path / "killed"
+    run = Run("train", data_bin, "--arch", arch, *TINY, "--save-dir", killed, *REGIME)
+    kill_after([run], killed / "checkpoint_1_27.pt")
+    assert run.process.exitcode == -signal.SIGKILL
+    resumed = train(data_bin, killed, *REGIME, arch=arch)
+    assert "Loaded checkpoint" in resumed.output
+    assert same_weights(tmp_path / "whole/checkpoint_last.pt", killed / "checkpoint_last.pt")
+
+
+def test_two_killed_processes_resume_bitwise(data_bin, tmp_path):
+    options = (*REGIME, "--batch-size", "2")
+    train_ranks(2, data_bin, tmp_path / "whole", *options)
+    killed = tmp_path / "killed"
+    kill_after(start_ranks(2, data_bin, killed, *options), killed / "checkpoint_1_27.pt")
+    states = load(killed / "checkpoint_last.pt")["extra_state"]
+    assert len(states["RecurrentLanguageModelingTask"]["rank_states"]) == 2
+    assert "Loaded checkpoint" in train_ranks(2, data_bin, killed, *options).output
+    assert same_weights(tmp_path / "whole/checkpoint_last.pt", killed / "checkpoint_last.pt")
+
+
+@pytest.mark.parametrize("arch", ["awd_lstm_ptb", "qrnn_ptb"])
+def test_two_processes_train_like_one(data_bin, tmp_path, arch):
+    """Dropout included: its masks do not depend on the number of processes."""
+    options = ("--max-epoch", "2")
+    one = train(data_bin, tmp_path / "one", *options, "--batch-size", "4", arch=arch)
+    two = train_ranks(2, data_bin, tmp_path / "two", *options, "--batch-size", "2", arch=arch)
+    paths = [tmp_path / name / "checkpoint_last.pt" for name in ("one", "two")]
+    assert largest_difference(*paths) < 1e-5
+    for tag in ("train", "valid"):
+        for a, b in zip(logged(one.output, tag), logged(two.output, tag), strict=True):
+            assert float(a[f"{tag}_loss"]) == pytest.approx(float(b[f"{tag}_loss"]), abs=1e-5)
+
+
+def test_torchrun_as_typed(data_bin, tmp_path):
+    program = os.path.join(os.path.dirname(sys.executable), "fairseq-train")
+    if not os.path.exists(program):  # an interpreter whose fairseq is borrowed has no scripts
+        program = os.path.join(os.path.dirname(sys.modules["fairseq"].__path__[0]), "fairseq_cli/train.py")
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2",
+            "--master-port", free_port(), program, str(data_bin), "--arch", "awd_lstm_ptb", *TINY,
+            "--batch-size", "2", "--max-epoch", "1", "--save-dir", str(tmp_path / "two"),
+        ],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.stdout + done.stderr).count("completed command: fairseq-train") == 1
+    train(data_bin, tmp_path / "one", "--max-epoch", "1")
+    paths = [tmp_path / name / "checkpoint_last.pt" for name in ("one", "two")]
+    assert largest_difference(*paths) < 1e-5
+
+
+def test_the_regularisation_is_logged_apart(data_bin, tmp_path):
+    finished = train(data_bin, tmp_path, "--max-epoch", "1", "--ar-alpha", "2", "--tar-beta", "1")
+    (trained,) = logged(finished.output, "train")
+    (valid,) = logged(finished.output, "valid")
+    assert float(trained["train_reg"]) > 0 and float(valid["valid_reg"]) == 0
+    assert trained["train_loss"] == trained["train_nll_loss"]
+    assert float(trained["train_ppl"]) == pytest.approx(2 ** float(trained["train_loss"]), rel=1e-4)
+    assert "valid_bpc" not in valid
+
+
+def test_validation_and_training_on_one_subset_do_not_mix(data_bin, tmp_path):
+    common = ("--max-epoch", "2", "--no-epoch-checkpoints", "--validate-interval-updates", "7")
+    train(data_bin, tmp_path / "valid", *common)
+    train(data_bin, tmp_path / "train", *common, "--valid-subset", "train")
+    assert same_weights(tmp_path / "valid/checkpoint_last.pt", tmp_path / "train/checkpoint_last.pt")
+
+
+def test_hydra_train(data_bin, tmp_path):
+    (tmp_path / "experiment.yaml").write_text(f"""
+common: {{user_dir: {PLUGIN}, cpu: true, no_progress_bar: true, log_format: json, seed: 3}}
+task: {{_name: recurrent_language_modeling, data: {data_bin}, tokens_per_sample: 10}}
+model: {{_name: qrnn_ptb, decoder_embed_dim: 12, decoder_hidden_size: 16, decoder_layers: 2}}
+criterion: {{_name: lm_cross_entropy, ar_alpha: 2, tar_beta: 1}}
+dataset: {{batch_size: 4, num_workers: 0}}
+optimization: {{max_epoch: 1, lr: [0.01], clip_norm: 0.25}}
+optimizer: {{_name: adam, weight_decay: 1.2e-6}}
+lr_scheduler: {{_name: fixed}}
+checkpoint: {{save_dir: {tmp_path / "hydra"}}}
+""")
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "fairseq_cli.hydra_train", "--config-dir", str(tmp_path),
+            "--config-name", "experiment", f"hydra.run.dir={tmp_path / 'run'}",
+        ],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    adam = ("--optimizer", "adam", "--lr", "0.01", "--weight-decay", "1.2e-6")
+    train(data_bin, tmp_path / "typed", "--max-epoch", "1", *adam, arch="qrnn_ptb")
+    assert same_weights(tmp_path / "hydra/checkpoint_last.pt", tmp_path / "typed/checkpoint_last.pt")

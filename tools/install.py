@@ -1,0 +1,183 @@
+"""Installs everything into a virtual environment of its own: `make` calls it, instant once done.
+
+A torch that the starting interpreter has is used from where it is, and never changed. Standard
+library only. What goes wrong is said in one sentence; pip's own words are in VENV/install.log.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import importlib.util
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+INPUTS = ("requirements.txt", "requirements-fairseq.txt", "setup.py", "tools/install.py")
+FAIRSEQ = ("fairseq-fixed", "0.12.3.1")
+OURS = "lm_plugins-environment"  # marks a folder that this script made and may make anew
+NO_NETWORK = re.compile(
+    r"NewConnectionError|NameResolutionError|ConnectTimeout|ProxyError|Connection refused|"
+    r"Temporary failure in name resolution|Network is unreachable"
+)
+
+
+def check_python(version):
+    if not (3, 11) <= tuple(version[:2]) < (3, 14):
+        raise SystemExit(
+            f"error: Python {version[0]}.{version[1]} is not supported: give one of 3.11 to 3.13, "
+            "make PYTHON=python3.12"
+        )
+
+
+def check_compiler(version, machine, which=shutil.which):
+    """fairseq comes as a wheel for Python 3.12 on x86-64 Linux, and is compiled elsewhere."""
+    if tuple(version[:2]) == (3, 12) and machine == "x86_64":
+        return
+    if not which(os.environ.get("CC", "cc")) or not which(os.environ.get("CXX", "c++")):
+        raise SystemExit(
+            f"error: no C++ compiler, which fairseq needs on Python {version[0]}.{version[1]}: install "
+            "one (Debian: apt-get install g++), or take make PYTHON=python3.12, which has a wheel"
+        )
+    header = Path(sysconfig.get_paths()["include"], "Python.h")
+    if not header.exists():
+        raise SystemExit(f"error: {header} is missing: install the headers (Debian: python3-dev)")
+
+
+def check_fairseq(versions):
+    """`versions`: {distribution: version} of what a borrowed environment has under the name fairseq."""
+    for name, version in versions.items():
+        if (name, version) != FAIRSEQ:
+            raise SystemExit(
+                f"error: {sys.executable} already has {name} {version}, which lies in the same folder "
+                f"as the {FAIRSEQ[0]} {FAIRSEQ[1]} that is needed: uninstall it there, or give an "
+                "interpreter without it, make PYTHON=..."
+            )
+
+
+def fairseq_versions():
+    found = {}
+    for name in ("fairseq", "fairseq-fixed"):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            pass
+    return found
+
+
+def stamp(torch, root=ROOT):
+    """Changes whenever the result of the set-up would."""
+    parts = [sys.executable, sys.version, torch or "borrowed torch"]
+    parts += [(root / name).read_text() for name in INPUTS]
+    return "installed-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def explain(command, output):
+    """One sentence for a command that failed."""
+    if NO_NETWORK.search(output):
+        return "no package index can be reached: connect to the network, or set PIP_INDEX_URL to a mirror"
+    return f"`{' '.join(command[2:6])} ...` failed, its last words are above"
+
+
+class Environment:
+    """The virtual environment at `path`, and a log of all that is run to fill it."""
+
+    def __init__(self, path):
+        self.path, self.log, self.began = path, path / "install.log", time.monotonic()
+        self.python = path / "bin" / "python"
+
+    def say(self, what):
+        print(f"[{time.monotonic() - self.began:4.0f} s] {what}", flush=True)
+
+    def create(self):
+        if self.path.exists():
+            if not (self.path / OURS).exists():
+                raise SystemExit(
+                    f"error: {self.path} was not made by this set-up and is left alone: remove it or "
+                    "give another folder, make VENV=..."
+                )
+            shutil.rmtree(self.path)
+        self.path.mkdir(parents=True)
+        (self.path / OURS).touch()
+        self.say(f"virtual environment {self.path} for {sys.executable}")
+        self.run([sys.executable, "-m", "venv", str(self.path)], "install python3-venv")
+
+    def borrow(self, folder):
+        """Makes the packages in `folder` importable here, behind those installed here."""
+        self.say(f"torch is taken from {folder}, which stays as it is")
+        site = next((self.path / "lib").glob("python*/site-packages"))
+        (site / "borrowed.pth").write_text(f"{folder}\n")
+
+    def pip(self, what, *arguments, **environ):
+        self.say(what)
+        self.run([str(self.python), "-m", "pip", "install", "--retries", "2", *arguments], **environ)
+
+    def run(self, command, hint=None, **environ):
+        environ = {name: value for name, value in {**os.environ, **environ}.items() if value is not None}
+        done = subprocess.run(
+            command, cwd=ROOT, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )  # fmt: skip
+        with open(self.log, "a") as log:
+            log.write(f"$ {' '.join(command)}\n{done.stdout}\n")
+        if done.returncode:
+            print("\n".join(done.stdout.strip().splitlines()[-8:]), file=sys.stderr)
+            sentence = explain(command, done.stdout) + (f": {hint}" if hint else "")
+            raise SystemExit(f"error: {sentence} (all of it in {self.log})")
+
+
+def install(environment, torch, borrowed):
+    environment.create()
+    if borrowed:
+        environment.borrow(borrowed)
+    else:
+        environment.pip(torch, torch)
+    environment.pip("requirements.txt", "-r", "requirements.txt")
+    environment.pip(
+        "fairseq-fixed, compiled where there is no wheel (some minutes)",
+        "--no-deps", "--no-build-isolation", "-r", "requirements-fairseq.txt",
+        CFLAGS="-O1 -g0",
+        CUDA_HOME=None,  # set, fairseq would compile CUDA parts that no language model uses
+    )  # fmt: skip
+    environment.pip("lm_plugins", "--no-deps", "--no-build-isolation", "-e", ".")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
+    parser.add_argument("--torch", default="torch==2.13.0")
+    options = parser.parse_args()
+    check_python(sys.version_info)
+
+    found = importlib.util.find_spec("torch")
+    borrowed = Path(found.origin).parent.parent if found else None
+    done = stamp(None if borrowed else options.torch)
+    venv = options.venv.absolute()
+    if (venv / done).exists():
+        return
+    if borrowed:
+        check_fairseq(fairseq_versions())
+    check_compiler(sys.version_info, platform.machine())
+
+    venv.parent.mkdir(parents=True, exist_ok=True)
+    with open(venv.parent / f"{venv.name}.lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("another set-up is at work here: waiting for it", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (venv / done).exists():
+            environment = Environment(venv)
+            install(environment, options.torch, borrowed)
+            (venv / done).touch()
+            environment.say("done")
+
+
+if __name__ == "__main__":
+    main()
