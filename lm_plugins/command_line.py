@@ -100,14 +100,14 @@ def training_flags(typed):
     flags = {**COMMON, **PRESETS.get(typed["--arch"], {})}
     for kind in ("optimizer", "lr_scheduler", "criterion"):
         flag = "--" + kind.replace("_", "-")
-        chosen = typed.get(flag, flags.get(flag))
-        if chosen != flags.get(flag):
-            owner = REGISTRIES[kind]["dataclass_registry"].get(flags[flag])
+        preset, chosen = flags.get(flag), typed.get(flag)
+        if preset and chosen and chosen != preset:
+            owner = REGISTRIES[kind]["dataclass_registry"].get(preset)
             for name in getattr(owner, "__dataclass_fields__", {}):
                 flags.pop("--" + name.replace("_", "-"), None)
             if kind == "optimizer" and "--lr" not in typed:
                 raise Refused(
-                    f"the learning rate of {typed['--arch']} is meant for --optimizer {flags[flag]}: "
+                    f"the learning rate of {typed['--arch']} is meant for --optimizer {preset}: "
                     f"with --optimizer {chosen} give --lr too"
                 )
     if "--batch-size" not in {*flags, *typed}:

@@ -39,13 +39,15 @@ def sentence(error):
                 f"training stopped, {cause}: the loss or its gradient is no longer a finite number; "
                 "no checkpoint was replaced, lower --lr or --clip-norm and start again from the last one"
             )
+        if isinstance(cause, OSError) and str(cause).startswith("Model file not found"):
+            return f"{cause}: give the path of a checkpoint that exists"
         path = _checkpoint_path(cause)
         if path is not None and isinstance(cause, pickle.UnpicklingError):
             return (
                 f"checkpoint {path} holds Python objects other than tensors and plain values, which "
                 "could run code when loaded; it was not loaded: use a checkpoint written by lm_plugins"
             )
-        if path is not None and isinstance(cause, RuntimeError | EOFError):
+        if path is not None and isinstance(cause, RuntimeError | EOFError | OSError):
             return (
                 f"checkpoint {path} cannot be read, it is cut short or is no checkpoint; "
                 "use another one of its folder (checkpoint_best.pt, checkpoint_last.pt, checkpointN.pt)"

@@ -41,6 +41,8 @@ def load_token_stream(folder, split, dictionary, dataset_impl=None, combine=Fals
     while combine or not parts:
         name = split + (str(len(parts)) if parts else "")
         path = os.path.join(folder, name)
+        if os.path.exists(data_file_path(path)) and os.path.getsize(data_file_path(path)) == 0:
+            raise Refused(f"{path} is empty: run fairseq-preprocess again on a text that is not")
         dataset = data_utils.load_indexed_dataset(path, dictionary, dataset_impl)
         if dataset is None:
             break
@@ -56,15 +58,11 @@ def load_token_stream(folder, split, dictionary, dataset_impl=None, combine=Fals
 
 def _flat(dataset, path):
     if isinstance(dataset, MMapIndexedDataset):  # its .bin file is the flat stream: no copy
-        if len(dataset) == 0:
-            return np.empty(0, dtype=np.int64)
         return np.memmap(data_file_path(path), mode="r", dtype=dataset._index.dtype)
-    return np.concatenate([np.asarray(line) for line in dataset] or [np.empty(0, dtype=np.int64)])
+    return np.concatenate([np.asarray(line) for line in dataset])
 
 
 def _check(tokens, line_sizes, path, dictionary):
-    if len(tokens) == 0:
-        raise Refused(f"{path} is empty: run fairseq-preprocess again on a text that is not")
     ends = np.cumsum(line_sizes) - 1
     unexpected = -int(np.count_nonzero(tokens[ends] == dictionary.eos()))
     for at in range(0, len(tokens), SCAN):

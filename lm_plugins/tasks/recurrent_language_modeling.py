@@ -47,14 +47,12 @@ class RecurrentLanguageModelingConfig(FairseqDataclass):
     seed: int = II("common.seed")
     amp: bool = II("common.amp")
     tpu: bool = II("common.tpu")
-    skip_remainder_batch: bool = II("optimization.skip_remainder_batch")
 
 
 # fairseq's options that would train or count wrongly here, and why.
 REFUSED = {
     "amp": "--amp unscales every gradient twice with fairseq's optimizers: use --fp16",
     "tpu": "--bf16 and --tpu need torch_xla, which this task does not support: leave them out",
-    "skip_remainder_batch": "--skip-remainder-batch drops the last windows of the corpus: leave it out",
 }
 
 
@@ -120,9 +118,18 @@ class RecurrentLanguageModelingTask(FairseqTask):
         )
 
     def get_batch_iterator(
-        self, dataset, max_sentences=None, epoch=1, num_workers=0, data_buffer_size=0, **kwargs
+        self,
+        dataset,
+        max_sentences=None,
+        epoch=1,
+        num_workers=0,
+        data_buffer_size=0,
+        skip_remainder_batch=False,
+        **kwargs,
     ):
         """The windows of `dataset` in `max_sentences` streams a rank (in evaluation 1 by default)."""
+        if skip_remainder_batch:
+            raise Refused("--skip-remainder-batch drops the last windows of the corpus: leave it out")
         training = dataset.split == self.cfg.train_subset
         if max_sentences is None and training:
             raise Refused(

@@ -1,0 +1,85 @@
+"""fairseq-eval-lm scores every target once, with the state carried, and prints the right number."""
+
+import math
+
+import pytest
+import torch
+
+from tests.runner import PLUGIN, evaluate, logged, perplexity, run_fairseq, train
+from tests.tasks.test_training import PlainModel, load, plain_epoch, tokens_of
+
+
+@pytest.fixture(scope="module", params=["awd_lstm_ptb", "qrnn_ptb"])
+def trained(request, data_bin, tmp_path_factory):
+    """(folder of checkpoints, the run) of a model trained for two epochs."""
+    folder = tmp_path_factory.mktemp(request.param)
+    return folder, train(data_bin, folder, "--max-epoch", "2", arch=request.param)
+
+
+def test_equals_a_plain_torch_loop(trained, data_bin):
+    folder, _ = trained
+    weights = load(folder / "checkpoint_last.pt")["model"]
+    if "decoder.layers.0.weight_hh_l0" not in weights:
+        pytest.skip("the plain loop is an LSTM")
+    with torch.no_grad():
+        bits = plain_epoch(PlainModel(weights), tokens_of(data_bin, "test"), 1, 50)
+    finished = evaluate(data_bin, folder / "checkpoint_last.pt", "--gen-subset", "test")
+    assert f"Loss (base 2): {bits:.4f}, Perplexity: {2**bits:.2f}" in finished.output
+
+
+def test_all_targets_are_scored_and_the_count_is_said(trained, data_bin):
+    folder, _ = trained
+    count = f"{len(tokens_of(data_bin, 'test')):,}"
+    finished = evaluate(data_bin, folder / "checkpoint_last.pt", "--gen-subset", "test")
+    assert f"scored {count} of {count} targets of 'test'" in finished.output
+    assert f"Evaluated {count} tokens" in finished.output
+
+
+def test_the_window_changes_nothing(trained, data_bin):
+    folder, _ = trained
+    found = [
+        perplexity(evaluate(data_bin, folder / "checkpoint_last.pt", "--tokens-per-sample", window))
+        for window in ("1", "35", "100", "100000")
+    ]
+    assert max(found) - min(found) <= 0.01
+
+
+def test_it_prints_the_perplexity_that_training_logged(trained, data_bin):
+    folder, run = trained
+    ppl = float(logged(run.output, "valid")[-1]["valid_ppl"])
+    again = evaluate(data_bin, folder / "checkpoint_last.pt", "--gen-subset", "valid", "--batch-size", "4")
+    assert perplexity(again) == pytest.approx(ppl, abs=0.006)
+
+
+def test_softmax_batch_and_word_probabilities_agree(trained, data_bin):
+    folder, _ = trained
+    path = folder / "checkpoint_last.pt"
+    plain = perplexity(evaluate(data_bin, path))
+    assert perplexity(evaluate(data_bin, path, "--softmax-batch", "7")) == plain
+    words = evaluate(data_bin, path, "--output-word-probs", "--output-word-stats")
+    assert perplexity(words) == plain
+    scores = [
+        float(score.split("]")[0])
+        for line in words.output.splitlines()
+        if "\t" in line and " [" in line
+        for score in line.split(" [")[1:]
+    ]
+    assert len(scores) == len(tokens_of(data_bin, "test"))
+    assert math.exp(-sum(scores) / len(scores)) == pytest.approx(plain, abs=0.01)
+
+
+def test_fairseq_validate_agrees(trained, data_bin):
+    folder, _ = trained
+    path = folder / "checkpoint_last.pt"
+    finished = run_fairseq(
+        "validate", data_bin, "--user-dir", PLUGIN, "--path", path, "--log-format", "json",
+        "--valid-subset", "test",
+    )  # fmt: skip
+    (result,) = logged(finished.output, "test")
+    assert float(result["test_ppl"]) == pytest.approx(perplexity(evaluate(data_bin, path)), abs=0.006)
+
+
+def test_evaluation_is_quiet(trained, data_bin):
+    folder, _ = trained
+    output = evaluate(data_bin, folder / "checkpoint_last.pt").output
+    assert "Warning" not in output and "Traceback" not in output

@@ -1,0 +1,199 @@
+"""Bad input gets one clear sentence, a status other than zero, and nothing is written over."""
+
+import pickle
+import shutil
+
+import pytest
+import torch
+
+from tests.conftest import binarize, write_corpus
+from tests.runner import PLUGIN, evaluate, run_fairseq, train
+
+
+@pytest.fixture(scope="module")
+def checkpoints(data_bin, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoints")
+    train(data_bin, folder, "--max-epoch", "2", "--save-interval-updates", "50", "--random-start")
+    return folder
+
+
+def refused(finished, *parts):
+    """The last line is the one sentence of ours, and there is no traceback before it."""
+    assert finished.error().startswith("lm_plugins: error: "), finished.output
+    assert "Traceback" not in finished.output, finished.output
+    for part in parts:
+        assert part in finished.error(), finished.error()
+
+
+def files(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "flags, part",
+    [
+        (("--amp",), "--amp"),
+        (("--bf16",), "--bf16"),
+        (("--sentence-avg",), "--sentence-avg"),
+        (("--skip-remainder-batch",), "--skip-remainder-batch"),
+        (("--tokens-per-sample", "0"), "--tokens-per-sample is 0"),
+        (("--tokens-per-sample", "5000"), "less than one window of 5000 tokens"),
+        (("--batch-size", "3000"), "less than one window"),
+        (("--batch-size-valid", "100000"), "lower --batch-size"),
+        (("--valid-subset", "nowhere"), "no data for the subset 'nowhere'"),
+        (("--criterion", "cross_entropy"), "lm_cross_entropy"),
+        (("--distributed-world-size", "2"), "torchrun"),
+    ],
+)
+def test_training_flags(data_bin, tmp_path, flags, part):
+    refused(train(data_bin, tmp_path / "new", *flags, succeeds=False), part)
+    assert not files(tmp_path)
+
+
+def test_no_batch_size(data_bin, tmp_path):
+    """A family has no preset that would give one."""
+    for flags in ((), ("--max-tokens", "100")):
+        finished = run_fairseq(
+            "train", data_bin, "--user-dir", PLUGIN, "--arch", "qrnn", "--cpu", "--optimizer", "sgd",
+            "--lr", "1", "--save-dir", tmp_path, *flags, succeeds=False,
+        )  # fmt: skip
+        refused(finished, "--batch-size")
+
+
+def test_an_unknown_arch_names_the_near_one(data_bin, tmp_path):
+    refused(train(data_bin, tmp_path, arch="qrnn_wt13", succeeds=False), "did you mean qrnn_wt103?")
+
+
+def test_an_optimizer_without_its_learning_rate(data_bin, tmp_path):
+    finished = run_fairseq(
+        "train", data_bin, "--user-dir", PLUGIN, "--arch", "awd_lstm_ptb", "--optimizer", "adam",
+        "--save-dir", tmp_path, succeeds=False,
+    )  # fmt: skip
+    refused(finished, "with --optimizer adam give --lr too")
+
+
+@pytest.mark.parametrize("program", ["train", "eval-lm"])
+def test_missing_and_empty_data(tmp_path, program, checkpoints):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "hollow").mkdir()
+    (tmp_path / "hollow/dict.txt").touch()
+    for name, part in (("none", "no dict.txt"), ("empty", "no dict.txt"), ("hollow", "is empty")):
+        if program == "train":
+            finished = train(tmp_path / name, tmp_path / "new", succeeds=False)
+        else:
+            finished = evaluate(tmp_path / name, checkpoints / "checkpoint1.pt", succeeds=False)
+        refused(finished, part)
+
+
+def test_an_empty_split(data_bin, tmp_path, checkpoints):
+    texts = list(write_corpus(tmp_path, lines=(40, 5, 5)))
+    texts[2].write_text("")
+    empty = binarize(tmp_path, "--srcdict", str(data_bin / "dict.txt"))
+    refused(evaluate(empty, checkpoints / "checkpoint1.pt", succeeds=False), "test is empty")
+
+
+def test_a_checkpoint_that_is_not_there(data_bin, tmp_path):
+    refused(evaluate(data_bin, tmp_path / "none.pt", succeeds=False), "none.pt", "that exists")
+
+
+def test_literal_special_symbols(tmp_path, checkpoints):
+    texts = list(write_corpus(tmp_path, lines=(40, 5, 5)))
+    texts[0].write_text("w1 <pad> w2\n" * 50)
+    refused(train(binarize(tmp_path), tmp_path / "new", succeeds=False), "literal symbol <pad>")
+
+
+def test_another_dictionary(data_bin, other_data_bin, checkpoints, tmp_path):
+    """Of the same size, where only the words tell."""
+    before = files(checkpoints)
+    path = checkpoints / "checkpoint1.pt"
+    refused(evaluate(other_data_bin, path, succeeds=False), "another dictionary")
+    refused(train(other_data_bin, checkpoints, succeeds=False), "another dictionary")
+    finetune = ("--finetune-from-model", path)
+    refused(train(other_data_bin, tmp_path, *finetune, succeeds=False), "another dictionary")
+    assert files(checkpoints) == before
+
+
+@pytest.mark.parametrize(
+    "flags, part",
+    [
+        (("--batch-size", "5"), "streams of all ranks = 4"),
+        (("--tokens-per-sample", "11"), "window = 10"),
+        (("--seed", "4"), "seed = 3"),
+        (("--train-subset", "valid"), "corpus"),
+    ],
+)
+def test_resuming_on_another_layout(data_bin, checkpoints, tmp_path, flags, part):
+    for name in ("checkpoint_1_100.pt", "checkpoint1.pt"):  # within an epoch and between two
+        shutil.copy(checkpoints / name, tmp_path / "checkpoint_last.pt")
+        before = files(tmp_path)
+        refused(train(data_bin, tmp_path, "--random-start", *flags, succeeds=False), part)
+        assert files(tmp_path) == before
+
+
+def test_a_truncated_checkpoint(data_bin, checkpoints, tmp_path):
+    path = tmp_path / "checkpoint_last.pt"
+    path.write_bytes((checkpoints / "checkpoint1.pt").read_bytes()[:-1000])
+    before = files(tmp_path)
+    refused(evaluate(data_bin, path, succeeds=False), str(path), "cut short")
+    refused(train(data_bin, tmp_path, succeeds=False), str(path), "cut short")
+    assert files(tmp_path) == before
+
+
+class Malicious:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_a_malicious_checkpoint_does_not_run(data_bin, checkpoints, tmp_path, legacy):
+    path, trace = tmp_path / "checkpoint_last.pt", tmp_path / "trace"
+    state = torch.load(checkpoints / "checkpoint1.pt", weights_only=False)
+    state["extra"] = Malicious(trace)
+    if legacy:
+        path.write_bytes(pickle.dumps(state["extra"]))
+    else:
+        torch.save(state, path)
+    refused(evaluate(data_bin, path, succeeds=False), str(path))
+    refused(train(data_bin, tmp_path, succeeds=False), str(path))
+    assert not trace.exists()
+
+
+def test_a_loss_that_is_no_number(data_bin, tmp_path):
+    """Training diverges at once: what there was stays the best."""
+    options = ("--clip-norm", "0", "--no-epoch-checkpoints", "--validate-interval-updates", "1")
+    train(data_bin, tmp_path, "--max-epoch", "1", *options)
+    before = files(tmp_path)
+    finished = train(data_bin, tmp_path, "--max-epoch", "3", "--lr", "1e30", *options, succeeds=False)
+    refused(finished)
+    after = files(tmp_path)
+    assert {path: after[path] for path in before} == before
+
+
+@pytest.mark.parametrize(
+    "flags, part",
+    [
+        (("--context-window", "5"), "--context-window"),
+        (("--num-shards", "2"), "--num-shards"),
+        (("--task", "language_modeling"), "--task recurrent_language_modeling"),
+        (("--gen-subset", "nowhere"), "no data for the subset 'nowhere'"),
+    ],
+)
+def test_evaluation_flags(data_bin, checkpoints, flags, part):
+    refused(evaluate(data_bin, checkpoints / "checkpoint1.pt", *flags, succeeds=False), part)
+
+
+def test_evaluation_under_torchrun(data_bin, checkpoints):
+    finished = evaluate(data_bin, checkpoints / "checkpoint1.pt", WORLD_SIZE="2", succeeds=False)
+    refused(finished, "evaluate with one process")
+
+
+def test_a_model_of_another_family(data_bin, checkpoints, tmp_path):
+    finished = run_fairseq(
+        "train", data_bin, "--user-dir", PLUGIN, "--task", "recurrent_language_modeling", "--arch",
+        "lstm_lm", "--cpu", "--batch-size", "4", "--criterion", "lm_cross_entropy",
+        "--save-dir", tmp_path, "--tokens-per-sample", "10", succeeds=False,
+    )  # fmt: skip
+    refused(finished, "carries no recurrent state")

@@ -1,0 +1,110 @@
+"""The command line is completed with what the user did not type, and only where it is ours."""
+
+import logging
+
+import pytest
+
+from lm_plugins.command_line import complete, typed_flags
+from lm_plugins.errors import Refused
+
+TRAIN = ["/usr/bin/fairseq-train", "data", "--user-dir", "lm_plugins"]
+
+
+def completed(*argv, **environ):
+    """{flag: value} of the completed command."""
+    return typed_flags(complete([*argv], environ)[1:])
+
+
+def test_the_three_commands_of_the_readme():
+    flags = completed(*TRAIN, "--arch", "qrnn_wt103")
+    assert flags["--task"] == "recurrent_language_modeling"
+    assert flags["--criterion"] == "lm_cross_entropy"
+    assert (flags["--optimizer"], flags["--batch-size"], flags["--tokens-per-sample"]) == (
+        "adam",
+        "60",
+        "140",
+    )
+    assert flags["--lr"].split(",") == ["0.001"] * 12 + ["0.0001"]
+    assert completed("fairseq-eval-lm", "data", "--path", "x")["--task"] == "recurrent_language_modeling"
+    assert completed("fairseq-validate", "data", "--path", "x")["--batch-size"] == "1"
+
+
+@pytest.mark.parametrize("program", ["/a/b/fairseq-train", "/site-packages/fairseq_cli/train.py"])
+def test_programs_are_known_however_they_are_started(program):
+    assert "--task" in completed(program, "data", "--arch", "qrnn_ptb")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("--lr", "7"),
+        ("--lr=7",),
+        ("--batch-size", "3"),
+        ("--max-sentences", "3"),  # fairseq's other name of --batch-size
+        ("--task", "recurrent_language_modeling"),
+        ("--clip-norm", "0.0"),  # fairseq's own default
+    ],
+)
+def test_what_is_typed_wins(typed):
+    argv = complete([*TRAIN, "-a", "qrnn_ptb", *typed], {})
+    flags = typed_flags(typed)
+    assert {key: typed_flags(argv[1:])[key] for key in flags} == flags
+    added = argv[len(TRAIN) + 2 + len(typed) :]
+    assert not set(added) & set(flags)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("pytest", "--arch", "qrnn_ptb"),
+        ("fairseq-preprocess", "--trainpref", "x"),
+        ("fairseq-hydra-train", "--config-name", "x"),
+        (*TRAIN, "--arch", "transformer_lm"),
+        (*TRAIN, "--arch", "qrnn_ptb", "--task", "language_modeling"),
+        (*TRAIN,),
+        ("fairseq-eval-lm", "data", "--task", "language_modeling"),
+    ],
+)
+def test_other_programs_tasks_and_architectures_are_left_alone(argv):
+    assert complete([*argv], {}) == [*argv]
+
+
+@pytest.mark.parametrize("environ", [{}, {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}])
+def test_doing_it_twice_changes_nothing(environ):
+    once = complete([*TRAIN, "--arch", "lstm_wt103"], environ)
+    assert complete(once, environ) == once
+
+
+def test_flags_of_another_choice_are_left_out():
+    base = completed(*TRAIN, "--arch", "qrnn_ptb")
+    assert {"--ar-alpha", "--tar-beta"} <= set(base)
+    other = completed(*TRAIN, "--arch", "qrnn_ptb", "--criterion", "cross_entropy")
+    assert not {"--ar-alpha", "--tar-beta"} & set(other)
+    scheduled = completed(*TRAIN, "--arch", "lstm_small", "--lr-scheduler", "cosine")
+    assert not {"--force-anneal", "--lr-shrink"} & set(scheduled)
+    with pytest.raises(Refused, match="with --optimizer adam give --lr too"):
+        completed(*TRAIN, "--arch", "qrnn_ptb", "--optimizer", "adam")
+    chosen = completed(*TRAIN, "--arch", "qrnn_ptb", "--optimizer", "adam", "--lr", "0.001")
+    assert (chosen["--optimizer"], chosen["--lr"]) == ("adam", "0.001")
+
+
+def test_torchrun_is_told_to_fairseq():
+    environ = {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}
+    flags = completed(*TRAIN, "--arch", "qrnn_ptb", "--cpu", **environ)
+    assert flags["--distributed-world-size"] == "4"
+    assert (flags["--distributed-rank"], flags["--device-id"]) == ("3", "1")
+    assert flags["--distributed-init-method"] == "env://"
+    assert "--distributed-no-spawn" in flags
+    assert (flags["--distributed-backend"], flags["--ddp-backend"]) == ("gloo", "legacy_ddp")
+    assert "--distributed-rank" not in completed(*TRAIN, "--arch", "qrnn_ptb", WORLD_SIZE="1")
+
+
+def test_the_completed_command_is_printed_once_and_can_be_repeated(caplog):
+    caplog.set_level(logging.INFO)
+    argv = complete([*TRAIN, "--arch", "lstm_wt103"], {})
+    (message,) = [record.getMessage() for record in caplog.records if "completed" in record.getMessage()]
+    assert message == "completed command: fairseq-train " + " ".join(argv[1:])
+    caplog.clear()
+    complete(argv, {})
+    complete([*TRAIN, "--arch", "lstm_wt103"], {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"})
+    assert not caplog.records
