@@ -127,9 +127,11 @@ PRESETS = {
     },
     "qrnn_demo": {
         **ADAM,
-        **stream(20, 35, 12),
-        "--lr": "0.002",
+        **stream(20, 35, 16),
+        "--lr": "0.003",
+        "--force-anneal": "13",  # half of it in each of the last four epochs
+        "--lr-shrink": "0.5",
         "--clip-norm": "0.25",
-        "--log-interval": "50",
+        "--no-epoch-checkpoints": None,
     },
 }

@@ -82,5 +82,5 @@ arch(
     embedding_dropout=0.0,
     weight_dropout=0.5,
 )
-# Ours: what trains on the Python documentation in two minutes on two cores (make demo).
+# Ours: what trains on the Python language reference in two minutes on one core (make demo).
 arch(QRNN, "qrnn_demo", **TIED, decoder_embed_dim=200, decoder_hidden_size=400, decoder_layers=2)

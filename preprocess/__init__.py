@@ -1,0 +1,1 @@
+"""Corpora, one module each: get, verify and tokenise the text that fairseq-preprocess binarizes."""

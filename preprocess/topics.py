@@ -1,0 +1,76 @@
+"""The Python language reference, which every CPython carries along, as a small corpus.
+
+    python -m preprocess.topics FOLDER
+
+writes train.txt, valid.txt and test.txt: lower-cased words and single punctuation marks, one
+paragraph a line. Of each topic, in alphabetical order, the first 80 % are for training, the next and
+the last 10 % for validation and test. A paragraph that several topics share is kept once, so that
+nothing of the test is seen in training. The text differs a little from one Python to the next.
+"""
+
+import re
+import sys
+from itertools import pairwise
+from pathlib import Path
+from pydoc_data.topics import topics
+
+SPLITS = ("train", "valid", "test")
+TOKEN = re.compile(r"\w+|[^\w\s]")
+RULE = re.compile(r"[-=+*~^|#\s]{3,}")  # borders of tables, lines under titles
+
+
+def tokenise(paragraph):
+    """List of the tokens of `paragraph`; empty if it is nothing but rules and borders.
+
+    No token can be one of fairseq's special symbols, since '<' is a token of its own.
+    """
+    lines = [line for line in paragraph.splitlines() if not RULE.fullmatch(line)]
+    return TOKEN.findall(" ".join(line.strip(" |") for line in lines).lower())
+
+
+def paragraphs(text, seen):
+    """The token lists of `text` that are not in `seen`, a set of lines, which grows."""
+    for paragraph in re.split(r"\n\s*\n", text):
+        tokens = tokenise(paragraph)
+        line = " ".join(tokens)
+        if tokens and line not in seen:
+            seen.add(line)
+            yield tokens
+
+
+def split(texts):
+    """{split: list of token lists} of `texts`, {title: text}."""
+    parts, seen = {name: [] for name in SPLITS}, set()
+    for _, text in sorted(texts.items()):
+        found = list(paragraphs(text, seen))
+        cuts = [0, len(found) * 8 // 10, len(found) * 9 // 10, len(found)]
+        for name, (first, last) in zip(SPLITS, pairwise(cuts), strict=True):
+            parts[name] += found[first:last]
+    return parts
+
+
+def write(folder):
+    """Writes the three files into `folder`; each appears whole or not at all.
+
+    Returns:
+        {split: number of tokens, the end of each line counted}
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = split(topics)
+    for name, lines in parts.items():
+        unfinished = folder / f"{name}.txt.part"
+        unfinished.write_text("".join(" ".join(tokens) + "\n" for tokens in lines), encoding="utf-8")
+        unfinished.replace(folder / f"{name}.txt")
+    return {name: sum(len(tokens) + 1 for tokens in lines) for name, lines in parts.items()}
+
+
+def main():
+    if len(sys.argv) != 2:
+        raise SystemExit("usage: python -m preprocess.topics FOLDER")
+    for name, tokens in write(sys.argv[1]).items():
+        print(f"{name}.txt: {tokens:,} tokens")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""The demo's own command, with a model small enough for a test."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.runner import ROOT
+
+TINY = ("--max-epoch", "2", "--decoder-embed-dim", "8", "--decoder-hidden-size", "8", "--cpu")
+
+
+def demo(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "recipes.demo", *map(str, arguments)],
+        cwd=ROOT, text=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+def test_the_demo_prints_a_table_and_keeps_its_figures(tmp_path):
+    done = demo("--folder", tmp_path / "demo", *TINY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads((tmp_path / "demo/result.json").read_text())
+    perplexity = result["test perplexity"]
+    assert list(perplexity) == ["unigram", "interpolated bigram", "qrnn_demo"]
+    assert 1 < perplexity["interpolated bigram"] < perplexity["unigram"]
+    assert len(result["validation perplexity by epoch"]) == 2
+    assert f"{perplexity['qrnn_demo']:.2f}" in done.stdout
+    log = (tmp_path / "demo/eval.log").read_text()
+    assert f"{result['test tokens']:,}" in log, "the same tokens as the baselines"
+    assert (tmp_path / "demo/curve.png").stat().st_size > 0
+    assert (tmp_path / "demo/checkpoints/checkpoint_best.pt").exists()
+
+
+def test_a_step_that_fails_ends_the_demo(tmp_path):
+    done = demo("--folder", tmp_path / "demo", *TINY, "--tokens-per-sample", "0")
+    assert done.returncode == 1
+    assert "--tokens-per-sample is 0" in done.stderr
+    assert done.stderr.strip().splitlines()[-1].startswith("error: fairseq-train failed")
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", ".hidden"])
+def test_a_folder_with_other_files_is_left_alone(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    done = demo("--folder", tmp_path)
+    assert done.returncode == 1 and "holds other files" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [name]
