@@ -1,0 +1,115 @@
+"""The loss against its formula, and what is logged."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+from fairseq.data import Dictionary
+from fairseq.logging import metrics
+
+from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy
+from lm_plugins.errors import Refused
+from lm_plugins.tasks.recurrent_language_modeling import (
+    RecurrentLanguageModelingConfig,
+    RecurrentLanguageModelingTask,
+)
+
+PAD = 1
+
+
+class Model(torch.nn.Module):
+    """Gives back the tensors that it was made of."""
+
+    def __init__(self, time=5, rows=3, width=4):
+        super().__init__()
+        self.log_prob = torch.nn.Parameter(-torch.rand(rows, time, 1, dtype=torch.double))
+        self.raw = torch.nn.Parameter(torch.randn(time, rows, width, dtype=torch.double))
+        self.mask = torch.rand(rows, width).gt(0.4).double() / 0.6
+
+    def forward(self):
+        return self.log_prob, {"rnn_output": self.raw, "dropped_rnn_output": self.raw * self.mask}
+
+
+def criterion(alpha=0.0, beta=0.0):
+    task = SimpleNamespace(target_dictionary=SimpleNamespace(pad=lambda: PAD))
+    return LMCrossEntropy(task, alpha, beta, sentence_avg=False)
+
+
+def sample(rows=3, time=5, pads=0):
+    target = torch.full((rows, time), 7)
+    target[:pads, -1] = PAD
+    return {"net_input": {}, "target": target, "ntokens": target.numel() - pads, "nsentences": rows}
+
+
+@pytest.mark.parametrize("pads", [0, 2])
+def test_the_formula_and_its_gradient(pads):
+    model = Model()
+    loss, size, _ = criterion(alpha=2.0, beta=1.0)(model, sample(pads=pads))
+    loss.backward()
+    found = [model.log_prob.grad, model.raw.grad]
+
+    log_prob, raw = (p.detach().clone().requires_grad_() for p in (model.log_prob, model.raw))
+    expected = 0.0
+    for row in range(3):
+        for t in range(5):
+            if not (row < pads and t == 4):
+                expected = expected - log_prob[row, t, 0]
+    dropped = raw * model.mask
+    ar = sum(value**2 for value in dropped.flatten()) / dropped.numel()
+    steps = [raw[t + 1] - raw[t] for t in range(4)]
+    tar = sum((step**2).sum() for step in steps) / (4 * 3 * 4)
+    expected = expected + 15 * (2.0 * ar + 1.0 * tar)
+    expected.backward()
+    assert size == 15 - pads
+    torch.testing.assert_close(loss, expected, rtol=0, atol=1e-5)  # the regularisation is in float32
+    for ours, theirs in zip(found, [log_prob.grad, raw.grad], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+def test_a_window_of_one_step_has_no_temporal_regularisation():
+    model = Model(time=1)
+    loss, _, log = criterion(beta=1.0)(model, sample(time=1))
+    assert float(log["reg"]) == 0 and math.isfinite(float(loss))
+
+
+def test_validation_has_no_regularisation():
+    model = Model().eval()
+    loss, _, log = criterion(alpha=2.0, beta=1.0)(model, sample())
+    torch.testing.assert_close(loss, -model.log_prob.sum())
+    assert float(log["reg"]) == 0
+
+
+def test_the_average_of_sentences_is_refused():
+    with pytest.raises(Refused, match="--sentence-avg"):
+        LMCrossEntropy(SimpleNamespace(target_dictionary=None), 0.0, 0.0, sentence_avg=True)
+
+
+def logged(*symbols):
+    """What the task logs of two batches of 3 and 5 targets, over a dictionary of `symbols`."""
+    dictionary = Dictionary()
+    for symbol in symbols:
+        dictionary.add_symbol(symbol)
+    task = RecurrentLanguageModelingTask(RecurrentLanguageModelingConfig(), dictionary)
+    logs = [
+        {"loss": torch.tensor(6.0), "reg": torch.tensor(0.5), "ntokens": 3, "nsentences": 1},
+        {"loss": torch.tensor(2.0), "reg": torch.tensor(0.5), "ntokens": 5, "nsentences": 1},
+    ]
+    with metrics.aggregate(new_root=True) as found:
+        task.reduce_metrics(logs, criterion())
+    return found.get_smoothed_values()
+
+
+def test_bits_perplexity_and_regularisation_are_means_over_the_targets():
+    found = logged("the", "of")
+    bits = 8.0 / 8 / math.log(2)
+    assert found["loss"] == found["nll_loss"] == pytest.approx(bits, abs=1e-6)
+    assert found["ppl"] == pytest.approx(math.e, abs=1e-3)
+    assert found["reg"] == pytest.approx(1.0 / 8 / math.log(2), abs=1e-6)
+    assert "bpc" not in found
+
+
+def test_bits_per_character_are_logged_for_characters_and_bytes_alone():
+    for symbols in (("a", "b", "_"), ("32", "101", "255")):
+        found = logged(*symbols)
+        assert found["bpc"] == pytest.approx(found["nll_loss"], abs=1e-5)

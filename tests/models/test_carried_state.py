@@ -1,0 +1,85 @@
+"""The state that passes from window to window, and what is refused about its order."""
+
+import pytest
+import torch
+
+from lm_plugins.errors import Refused
+from lm_plugins.models.carried_state import CarriedState, stream_name
+
+ROWS = torch.zeros(7, 3, dtype=torch.long)  # [T, B]
+
+
+def state(value):
+    """Of an LSTM, which has two parts, and of a QRNN whose first layer also has an input."""
+    return [(torch.full((3, 2), value), torch.full((3, 2), -value)), (torch.full((3, 4), value), None)]
+
+
+def same(one, other):
+    return str(one) == str(other)
+
+
+def test_a_window_starts_with_what_the_one_before_left():
+    carried = CarriedState()
+    assert carried.enter("a", 0, ROWS) is None
+    carried.leave("a", 0, state(1.0), keep=False)
+    assert same(carried.enter("a", 1, ROWS), state(1.0))
+    carried.leave("a", 1, state(2.0), keep=False)
+    assert same(carried.enter("a", 2, ROWS), state(2.0))
+
+
+def test_streams_do_not_mix():
+    carried = CarriedState()
+    carried.leave("a", 0, state(1.0), keep=True)
+    carried.leave("b", 0, state(2.0), keep=True)
+    assert same(carried.enter("a", 1, ROWS), state(1.0))
+    assert stream_name("valid", training=True) != stream_name("valid", training=False)
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_a_window_that_is_skipped_or_comes_twice_is_refused(step):
+    carried = CarriedState()
+    for done in range(2):
+        carried.leave("a", done, state(1.0), keep=False)
+    with pytest.raises(Refused, match=f"window {step} of the stream 'a'"):
+        carried.enter("a", step, ROWS)
+
+
+def test_other_rows_are_refused():
+    carried = CarriedState()
+    carried.leave("a", 0, state(1.0), keep=False)
+    with pytest.raises(Refused, match="state of 3 rows but got 2"):
+        carried.enter("a", 1, ROWS[:, :2])
+
+
+def test_the_windows_of_an_update_can_run_again_and_older_ones_cannot():
+    carried = CarriedState()
+    for update in (0, 1):
+        carried.begin_update(update)
+        for step in (2 * update, 2 * update + 1):
+            carried.leave("a", step, state(float(step)), keep=True)
+    assert same(carried.enter("a", 3, ROWS), state(2.0))
+    assert same(carried.enter("a", 2, ROWS), state(1.0))
+    with pytest.raises(Refused):
+        carried.enter("a", 1, ROWS)
+    carried.leave("a", 2, state(9.0), keep=True)  # run again, with another result
+    assert same(carried.enter("a", 3, ROWS), state(9.0))
+
+
+def test_the_state_is_cut_from_the_graph():
+    carried = CarriedState()
+    carried.leave("a", 0, [torch.ones(3, 2, requires_grad=True) * 2], keep=True)
+    (part,) = carried.enter("a", 1, ROWS)
+    assert not part.requires_grad and part.grad_fn is None
+
+
+def test_saved_and_restored():
+    carried, restored = CarriedState(), CarriedState()
+    assert carried.state_dict("a") is None
+    for step in range(3):
+        carried.leave("a", step, state(float(step)), keep=True)
+    restored.leave("a", 0, state(7.0), keep=True)
+    restored.load_state_dict("a", carried.state_dict("a"))
+    assert same(restored.enter("a", 3, ROWS), state(2.0))
+    restored.load_state_dict("a", None)
+    with pytest.raises(Refused):
+        restored.enter("a", 3, ROWS)

@@ -1,0 +1,107 @@
+"""The decoder: windows against the whole text, train against eval, and what fairseq's scorer gets."""
+
+import math
+
+import pytest
+import torch
+
+from lm_plugins.errors import Refused
+from tests.models.test_archs import Task, config
+
+SIZE = 11
+FLAGS = ("--decoder-embed-dim", "6", "--decoder-hidden-size", "8", "--decoder-layers", "3")
+ARCHS = ("awd_lstm_ptb", "qrnn_ptb", "lstm_small", "lstm_wt103")
+
+
+def build(arch, *flags):
+    from fairseq.models import build_model
+
+    torch.manual_seed(3)
+    return build_model(config(arch, *FLAGS, *flags), Task(SIZE)).double()
+
+
+@pytest.fixture
+def text():
+    return torch.randint(2, SIZE, (3, 18), generator=torch.Generator().manual_seed(1))
+
+
+def windows(model, text, sizes, stream="valid", first=0):
+    """ln p of every token but the first, [B, T - 1], read in windows of `sizes`."""
+    source, target, at, found = text[:, :-1], text[:, 1:], 0, []
+    for step, size in enumerate(sizes):
+        part = slice(at, at + size)
+        out, _ = model(source[:, part], target=target[:, part], stream=stream, step=first + step)
+        found.append(out.squeeze(-1))
+        at += size
+    return torch.cat(found, dim=1)
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+def test_windows_give_what_the_whole_text_gives(arch, text):
+    model = build(arch).eval()
+    whole = windows(model, text, [17])
+    torch.testing.assert_close(windows(model, text, [1, 5, 2, 9]), whole, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+def test_the_targets_are_read_from_the_full_distribution(arch, text):
+    model = build(arch).eval()
+    features, extra = model(text[:, :-1], stream="valid", step=0)
+    full = model.get_normalized_probs((features, extra), log_probs=True)
+    assert full.shape == (3, 17, SIZE)
+    torch.testing.assert_close(full.exp().sum(-1), torch.ones(3, 17).double())
+    expected = full.gather(2, text[:, 1:, None]).squeeze(-1)
+    torch.testing.assert_close(windows(model, text, [17]), expected)
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+def test_validation_between_two_training_windows_changes_nothing(arch, text):
+    def trained(validate):
+        model = build(arch).train()
+        torch.manual_seed(5)
+        first = windows(model, text[:, :9], [8], stream="train")
+        if validate:
+            state = torch.get_rng_state()
+            windows(model.eval(), text, [3, 14], stream="train")
+            model.train()
+            assert torch.equal(torch.get_rng_state(), state), "evaluation draws nothing"
+        second = windows(model, text[:, 9:], [8], stream="train", first=1)
+        (first.sum() + second.sum()).backward()
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        assert len(gradients) == len(list(model.parameters()))
+        return torch.cat([first, second], 1), gradients
+
+    (out, gradients), (again, gradients_again) = trained(True), trained(False)
+    assert torch.equal(out, again)
+    assert all(map(torch.equal, gradients, gradients_again))
+
+
+def test_dropout_acts_in_training_alone(text):
+    model = build("awd_lstm_ptb")
+    torch.manual_seed(1)
+    assert not torch.equal(windows(model.train(), text, [17]), windows(model.train(), text, [17]))
+    assert torch.equal(windows(model.eval(), text, [17]), windows(model.eval(), text, [17]))
+
+
+def test_a_window_without_its_place_is_refused(text):
+    model = build("awd_lstm_ptb")
+    for place in ({}, {"stream": "valid"}, {"step": 0}):
+        with pytest.raises(Refused, match="without their place in a stream"):
+            model(text, **place)
+
+
+def test_a_target_is_expanded_without_memory(text):
+    model = build("awd_lstm_ptb").eval()
+    output = model(text[:, :-1], target=text[:, 1:], stream="valid", step=0)
+    expanded = model.get_normalized_probs(output, log_probs=True)
+    assert expanded.shape == (3, 17, SIZE) and expanded.stride(-1) == 0
+    torch.testing.assert_close(model.get_normalized_probs(output, log_probs=False), expanded.exp())
+
+
+@pytest.mark.parametrize("bad", [-math.inf, math.nan])
+def test_a_target_without_a_probability_is_refused(text, bad):
+    model = build("awd_lstm_ptb").eval()
+    output, extra = model(text[:, :-1], target=text[:, 1:], stream="valid", step=0)
+    output[0, 3] = bad
+    with pytest.raises(Refused, match="probability of zero or NaN"):
+        model.get_normalized_probs((output, extra), log_probs=True)

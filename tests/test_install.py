@@ -1,0 +1,99 @@
+"""The set-up behind `make`: what it refuses, and when it runs again. Installs nothing."""
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+from tests.runner import ROOT
+
+spec = importlib.util.spec_from_file_location("install", ROOT / "tools/install.py")
+install = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(install)
+
+
+def refused(call, *arguments, **options):
+    with pytest.raises(SystemExit) as stop:
+        call(*arguments, **options)
+    return str(stop.value)
+
+
+@pytest.mark.parametrize("version", [(3, 10, 4), (3, 14, 0), (2, 7, 18)])
+def test_a_python_out_of_range(version):
+    assert f"Python {version[0]}.{version[1]} is not supported" in refused(install.check_python, version)
+
+
+@pytest.mark.parametrize("version", [(3, 11, 0), (3, 12, 1), (3, 13, 9)])
+def test_a_python_in_range(version):
+    install.check_python(version)
+
+
+def nothing(name):
+    return None
+
+
+def test_a_missing_compiler_is_needed_where_there_is_no_wheel():
+    for version, machine in (((3, 11, 0), "x86_64"), ((3, 13, 0), "x86_64"), ((3, 12, 0), "aarch64")):
+        assert "no C++ compiler" in refused(install.check_compiler, version, machine, which=nothing)
+    install.check_compiler((3, 12, 0), "x86_64", which=nothing)
+
+
+def test_missing_headers(monkeypatch, tmp_path):
+    monkeypatch.setattr(install.sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
+    assert "python3-dev" in refused(install.check_compiler, (3, 11, 0), "x86_64", which=lambda name: name)
+
+
+def test_another_fairseq_in_a_borrowed_environment():
+    assert "fairseq 0.12.2" in refused(install.check_fairseq, {"fairseq": "0.12.2"})
+    assert "fairseq-fixed 0.12.3" in refused(install.check_fairseq, {"fairseq-fixed": "0.12.3"})
+    install.check_fairseq({})
+    install.check_fairseq({"fairseq-fixed": "0.12.3.1"})
+
+
+def test_the_stamp_changes_with_each_input_and_with_nothing_else(tmp_path):
+    for name in install.INPUTS:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text((ROOT / name).read_text())
+    first = install.stamp("torch==2.13.0", tmp_path)
+    assert install.stamp("torch==2.13.0", tmp_path) == first == install.stamp("torch==2.13.0")
+    stamps = {first, install.stamp("torch==2.12.0", tmp_path), install.stamp(None, tmp_path)}
+    for name in install.INPUTS:
+        with open(tmp_path / name, "a") as file:
+            file.write("\n# changed\n")
+        stamps.add(install.stamp("torch==2.13.0", tmp_path))
+    assert len(stamps) == 3 + len(install.INPUTS)
+
+
+@pytest.mark.parametrize(
+    "output, part",
+    [
+        ("Failed to establish a new connection: NewConnectionError", "no package index can be reached"),
+        ("Temporary failure in name resolution", "PIP_INDEX_URL"),
+        ("error: command 'c++' failed", "`pip install torch==2.13.0 ...` failed"),
+    ],
+)
+def test_a_failed_command_is_one_sentence(output, part):
+    assert part in install.explain(["python", "-m", "pip", "install", "torch==2.13.0"], output)
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, ROOT / "tools/install.py", *map(str, arguments)], text=True, capture_output=True
+    )
+
+
+def test_a_folder_that_the_set_up_did_not_make_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    done = run("--venv", tmp_path)
+    assert done.returncode == 1 and "was not made by this set-up" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_nothing_is_done_where_the_stamp_is(tmp_path):
+    """This interpreter has a torch, so that its stamp is the one of a borrowed torch."""
+    (tmp_path / install.stamp(None)).touch()
+    done = run("--venv", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len(list(tmp_path.iterdir())) == 1
