@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`; each sets up what it needs first.
-# Knobs: PYTHON= interpreter to start from, TORCH= what to install if it has no torch, VENV= where.
+# Knobs: PYTHON= interpreter to start from, TORCH= what pip installs if it has no torch, VENV= where.
 
 TORCH ?= torch==2.13.0
 VENV ?= .venv
@@ -19,7 +19,7 @@ help:
 
 setup:
 	@test -n "$(PYTHON)" || { echo 'error: no Python 3.11 to 3.13 found: install one, or give make PYTHON=/path/to/python'; exit 1; }
-	@$(PYTHON) tools/install.py --venv $(VENV) --torch '$(TORCH)'
+	@$(PYTHON) tools/install.py --venv $(VENV) --torch='$(TORCH)'
 
 demo: setup
 	@$(VENV)/bin/python -m recipes.demo

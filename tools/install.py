@@ -11,6 +11,7 @@ import importlib.util
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -137,7 +138,7 @@ def install(environment, torch, borrowed):
     if borrowed:
         environment.borrow(borrowed)
     else:
-        environment.pip(torch, torch)
+        environment.pip(torch, *shlex.split(torch))
     environment.pip("requirements.txt", "-r", "requirements.txt")
     environment.pip(
         "fairseq-fixed, compiled where there is no wheel (some minutes)",
@@ -151,7 +152,7 @@ def install(environment, torch, borrowed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
-    parser.add_argument("--torch", default="torch==2.13.0")
+    parser.add_argument("--torch", default="torch==2.13.0", help="what pip installs, with pip's options")
     options = parser.parse_args()
     check_python(sys.version_info)
 
