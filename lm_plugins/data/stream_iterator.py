@@ -11,6 +11,7 @@ FLAGS = {
     "streams of a rank": "--batch-size or the number of processes",
     "window": "--tokens-per-sample",
     "random start": "--random-start",
+    "window variation": "--bptt-variation and --bptt-max-delta",
     "seed": "--seed",
 }
 

@@ -18,10 +18,12 @@ from lm_plugins.data.scored_windows import ScoredWindows
 from lm_plugins.data.stream_iterator import StreamIterator
 from lm_plugins.data.stream_windows import StreamWindows
 from lm_plugins.data.token_stream import load_token_stream
-from lm_plugins.data.windows import cut, random_first
+from lm_plugins.data.windows import cut, fixed, random_start, varied
 from lm_plugins.errors import Refused
 from lm_plugins.models.carried_state import stream_name
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
+from lm_plugins.optim.averages import is_averaging, show_average, show_iterate
+from lm_plugins.optim.validation import tell_validation
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.tasks.rank_states import all_ranks, before_each_save
 
@@ -41,6 +43,20 @@ class RecurrentLanguageModelingConfig(FairseqDataclass):
     random_start: bool = field(
         default=False,
         metadata={"help": "draw the length of each epoch's first window, so that cuts move"},
+    )
+    bptt_variation: bool = field(
+        default=False,
+        metadata={
+            "help": "draw the length of each training window around --tokens-per-sample, or with "
+            "probability 0.05 around half of it, and scale the learning rate with it (AWD-LSTM)"
+        },
+    )
+    bptt_max_delta: int = field(
+        default=20,
+        metadata={
+            "help": "a drawn window has at most this many tokens more than --tokens-per-sample "
+            "(max_seq_len_delta; mos: 20 and 40, AWD-LSTM: no limit)"
+        },
     )
     train_subset: str = II("dataset.train_subset")
     dataset_impl: Optional[ChoiceEnum(get_available_dataset_impl())] = II("dataset.dataset_impl")
@@ -70,6 +86,9 @@ class RecurrentLanguageModelingTask(FairseqTask):
         self.dictionary = dictionary
         self.decoder = None
         self.rank_states = None
+        self.optimizer = None  # as of the last training step
+        self.update_lengths = []  # of the windows of the present update
+        self.validated = 0  # subsets, in the present validation
 
     @classmethod
     def setup_task(cls, cfg, **kwargs):
@@ -78,6 +97,10 @@ class RecurrentLanguageModelingTask(FairseqTask):
                 raise Refused(why)
         if cfg.tokens_per_sample < 1:
             raise Refused(f"--tokens-per-sample is {cfg.tokens_per_sample}: give at least 1")
+        if cfg.bptt_variation and cfg.random_start:
+            raise Refused("--bptt-variation and --random-start both move the cuts: give one of them")
+        if cfg.bptt_max_delta < 0:
+            raise Refused(f"--bptt-max-delta is {cfg.bptt_max_delta}: give at least 0")
         if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.distributed.is_initialized():
             raise Refused(
                 f"{os.environ['WORLD_SIZE']} processes were started but do not know of each other, and "
@@ -152,23 +175,27 @@ class RecurrentLanguageModelingTask(FairseqTask):
             self.dictionary.pad(),
             self.dictionary.eos(),
         )
-        random_start = training and self.cfg.random_start
-
-        def windows_of(epoch):
-            first = random_first(size, self.cfg.seed, epoch) if random_start else None
-            return cut(windows.stream_length, size, first)
-
-        layout = {**windows.fingerprint(), "window": size, "random start": random_start}
-        if random_start:
-            layout["seed"] = self.cfg.seed
+        lengths_of, drawn = self.window_lengths(windows.stream_length, training)
         return StreamIterator(
             windows,
-            windows_of,
-            layout,
+            lambda epoch: cut(windows.stream_length, lengths_of(epoch)),
+            {**windows.fingerprint(), "window": size, **drawn},
             epoch,
             num_workers=num_workers if training else 0,
             buffer_size=data_buffer_size if training else 0,
         )
+
+    def window_lengths(self, stream_length, training):
+        """(function from the epoch to the lengths of its windows, what else determines them)."""
+        size, seed, delta = self.cfg.tokens_per_sample, self.cfg.seed, self.cfg.bptt_max_delta
+        if training and self.cfg.bptt_variation:
+            return (
+                lambda epoch: varied(stream_length, size, delta, seed, epoch),
+                {"window variation": delta, "seed": seed},
+            )
+        if training and self.cfg.random_start:
+            return lambda epoch: random_start(size, seed, epoch), {"random start": True, "seed": seed}
+        return lambda epoch: fixed(size), {"random start": False, "window variation": None}
 
     def eval_lm_dataloader(self, dataset, batch_size=None, num_shards=1, context_window=0, **kwargs):
         if context_window > 0:
@@ -185,19 +212,46 @@ class RecurrentLanguageModelingTask(FairseqTask):
         return ScoredWindows(iterator.next_epoch_itr(shuffle=False), len(dataset), dataset.split)
 
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
+        self.optimizer = optimizer
+        show_iterate(optimizer)
         before_each_save(optimizer, self.gather_states)
+        if all(p.grad is None for p in model.parameters()):  # the first window of an update
+            self.update_lengths = []
+        self.update_lengths.append(sample["target"].size(1))
         return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
 
+    def optimizer_step(self, optimizer, model, update_num):
+        """With --bptt-variation the learning rate of this step is scaled by mean length / base."""
+        rates = [group["lr"] for group in optimizer.param_groups]
+        if self.cfg.bptt_variation:
+            mean = sum(self.update_lengths) / len(self.update_lengths)
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * mean / self.cfg.tokens_per_sample
+        super().optimizer_step(optimizer, model, update_num)
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate
+
+    def begin_valid_epoch(self, epoch, model):
+        self.validated = 0
+        show_average(self.optimizer)
+
     def post_validate(self, model, stats, agg):
-        """Stops before a checkpoint with a loss that is no number is saved as the best one."""
-        if not math.isfinite(agg["loss"].avg):
+        """Before the checkpoint is saved: refuses a loss that is no number, and passes it on."""
+        loss = float(agg["loss"].avg)
+        if not math.isfinite(loss):
             raise Refused(
-                f"the validation loss is {float(agg['loss'].avg)}: training has diverged, no "
+                f"the validation loss is {loss}: training has diverged, no "
                 "checkpoint of it was written; lower --lr or --clip-norm"
             )
+        if self.validated == 0:
+            tell_validation(self.optimizer, loss)
+        self.validated += 1
 
     def reduce_metrics(self, logging_outputs, criterion):
         super().reduce_metrics(logging_outputs, criterion)
+        averaging = is_averaging(self.optimizer)
+        if averaging is not None:
+            metrics.log_scalar("averaging", int(averaging), weight=0)
         if is_character_level(self.dictionary):
             metrics.log_derived("bpc", lambda m: meters.safe_round(m["nll_loss"].avg, 5))
 
@@ -208,7 +262,11 @@ class RecurrentLanguageModelingTask(FairseqTask):
         return self.decoder.carried.state_dict(stream_name(self.cfg.train_subset, True))
 
     def get_checkpoint_dict(self):
-        """The carried state of every rank, saved beside the position in the epoch."""
+        """The carried state of every rank, saved beside the position in the epoch.
+
+        Called before each checkpoint on the rank that writes it: the place to show the average.
+        """
+        show_average(self.optimizer)
         if rank_and_world()[1] == 1:
             states = [self.training_state()]
         else:  # gathered by all ranks; this method runs on the first alone

@@ -6,7 +6,7 @@ import torch
 
 from lm_plugins.data.stream_windows import StreamWindows
 from lm_plugins.data.token_stream import TokenStream
-from lm_plugins.data.windows import cut
+from lm_plugins.data.windows import cut, fixed
 from lm_plugins.errors import Refused
 
 PAD, EOS = 1, 2
@@ -17,7 +17,7 @@ def stream_windows(tokens, streams, rows=None):
 
 
 def batches(windows, size):
-    return [windows.collater([windows[window]]) for window in cut(windows.stream_length, size)]
+    return [windows.collater([windows[window]]) for window in cut(windows.stream_length, fixed(size))]
 
 
 def rows(samples, key):

@@ -9,7 +9,7 @@ import time
 import pytest
 import torch
 
-from lm_plugins.data.windows import cut
+from lm_plugins.data.windows import cut, fixed
 from tests.runner import (
     PLUGIN,
     ROOT,
@@ -71,7 +71,7 @@ def plain_epoch(model, tokens, rows, window, optimizer=None):
     """Mean nll in bits over all targets; with an optimizer, one step per window."""
     source, target = streams(tokens, rows)
     state, total = [None] * len(model.layers), 0.0
-    for _, start, length in cut(len(source), window):
+    for _, start, length in cut(len(source), fixed(window)):
         logits, state = model(source[start : start + length], state)
         nll = torch.nn.functional.cross_entropy(
             logits.flatten(0, 1), target[start : start + length].flatten(), ignore_index=1, reduction="sum"
@@ -131,9 +131,14 @@ REGIME = (
 
 
 def kill_after(runs, checkpoint):
-    """SIGKILL to all `runs` as soon as `checkpoint` is complete."""
+    """SIGKILL to all `runs` as soon as `checkpoint` is complete, and its copy, fairseq's last one."""
+    last = checkpoint.parent / "checkpoint_last.pt"
+
+    def complete():
+        return checkpoint.exists() and last.exists() and last.stat().st_size == checkpoint.stat().st_size
+
     for _ in range(6000):
-        if checkpoint.exists() or not all(run.process.is_alive() for run in runs):
+        if complete() or not all(run.process.is_alive() for run in runs):
             break
         time.sleep(0.01)
     assert checkpoint.exists(), runs[0].output()
