@@ -18,7 +18,7 @@ from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.registry import REGISTRIES
 
 from lm_plugins.errors import Refused
-from lm_plugins.presets import COMMON, PRESETS
+from lm_plugins.presets import COMMON, FINETUNING, PRESETS
 
 logger = logging.getLogger(__name__)
 
@@ -98,6 +98,8 @@ def check_arch(name):
 def training_flags(typed):
     """The flags of the arch's preset, less those that belong to a choice the user made otherwise."""
     flags = {**COMMON, **PRESETS.get(typed["--arch"], {})}
+    if "--finetune-from-model" in typed:
+        flags |= FINETUNING.get(typed["--arch"], {})
     for kind in ("optimizer", "lr_scheduler", "criterion"):
         flag = "--" + kind.replace("_", "-")
         preset, chosen = flags.get(flag), typed.get(flag)
@@ -119,8 +121,13 @@ def training_flags(typed):
 
 
 def process_flags(typed, environ):
-    """What fairseq needs to be told under torchrun, where it would train independent copies."""
+    """What fairseq needs to be told of the machine.
+
+    Under torchrun it would train independent copies; half precision it flattens on a GPU only.
+    """
     world = int(environ.get("WORLD_SIZE", 1))
+    on_cpu = not torch.cuda.is_available() or "--cpu" in typed
+    half = {"--fp16-no-flatten-grads": None} if on_cpu and "--fp16" in typed else {}
     if world > 1:
         flags = {
             "--distributed-world-size": str(world),
@@ -129,13 +136,13 @@ def process_flags(typed, environ):
             "--distributed-no-spawn": None,
             "--device-id": environ["LOCAL_RANK"],
         }
-        if not torch.cuda.is_available() or "--cpu" in typed:
+        if on_cpu:
             flags |= {
                 "--cpu": None,
                 "--distributed-backend": "gloo",
                 "--ddp-backend": "legacy_ddp",  # fairseq gives torch's DDP a GPU number, always
             }
-        return flags
+        return flags | half
     asked = typed.get("--distributed-world-size")
     if asked not in (None, "1") and not torch.cuda.is_available():
         if "--distributed-no-spawn" not in typed:
@@ -143,4 +150,4 @@ def process_flags(typed, environ):
                 f"--distributed-world-size {asked} without a GPU starts no process at all: use "
                 f"torchrun --nproc-per-node {asked} $(which fairseq-train) ..."
             )
-    return {}
+    return half

@@ -39,6 +39,11 @@ def sentence(error):
                 f"training stopped, {cause}: the loss or its gradient is no longer a finite number; "
                 "no checkpoint was replaced, lower --lr or --clip-norm and start again from the last one"
             )
+        if isinstance(cause, OverflowError) and cause is not error:
+            return (
+                "a gradient overflowed float16, from which fairseq recovers on a GPU alone: give a lower "
+                "--fp16-init-scale, or --autocast bf16"
+            )
         if isinstance(cause, OSError) and str(cause).startswith("Model file not found"):
             return f"{cause}: give the path of a checkpoint that exists"
         path = _checkpoint_path(cause)

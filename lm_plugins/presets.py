@@ -15,9 +15,11 @@ COMMON = {
 }
 
 SGD = {"--optimizer": "sgd", "--lr-scheduler": "fixed"}
+NT_ASGD = {"--optimizer": "nt_asgd", "--lr-scheduler": "fixed", "--nonmono": "5"}
 ADAM = {"--optimizer": "adam", "--lr-scheduler": "fixed"}
 AR_TAR = {"--ar-alpha": "2", "--tar-beta": "1"}
 WEIGHT_DECAY = {"--weight-decay": "1.2e-6"}
+VARIED = {"--bptt-variation": "5"}  # with every optimizer, as awd-lstm-lm has it
 
 
 def stream(batch_size, window, epochs):
@@ -29,9 +31,12 @@ def stream(batch_size, window, epochs):
 
 
 def divided_after(lr, *epochs):
-    """`lr`, divided by ten after each of `epochs` (awd-lstm-lm's --when), as fairseq's list by epoch."""
-    rates = [lr / 10 ** sum(epoch > when for when in epochs) for epoch in range(1, epochs[-1] + 2)]
-    return {"--lr": ",".join(f"{rate:g}" for rate in rates)}
+    """`lr`, divided by ten after each of `epochs` (awd-lstm-lm's --when)."""
+    return {
+        "--lr": f"{lr:g}",
+        "--lr-scheduler": "multi_step",
+        "--milestones": ",".join(map(str, epochs)),
+    }
 
 
 def zaremba(window, norm, constant, epochs, decay):
@@ -46,10 +51,10 @@ def zaremba(window, norm, constant, epochs, decay):
     }
 
 
-# The AWD models of words are published with NT-ASGD and fine-tuning; plain SGD stands in for it.
 PRESETS = {
     "awd_lstm_ptb": {
-        **SGD,
+        **NT_ASGD,
+        **VARIED,
         **AR_TAR,
         **WEIGHT_DECAY,
         **stream(20, 70, 500),
@@ -58,7 +63,8 @@ PRESETS = {
         "--seed": "141",
     },
     "awd_lstm_wt2": {
-        **SGD,
+        **NT_ASGD,
+        **VARIED,
         **AR_TAR,
         **WEIGHT_DECAY,
         **stream(80, 70, 750),
@@ -68,6 +74,7 @@ PRESETS = {
     },
     "awd_lstm_enwik8": {
         **ADAM,
+        **VARIED,
         **WEIGHT_DECAY,
         **stream(128, 200, 50),
         **divided_after(1e-3, 25, 35),
@@ -76,6 +83,7 @@ PRESETS = {
     },
     "awd_lstm_ptb_char": {
         **ADAM,
+        **VARIED,
         **WEIGHT_DECAY,
         **stream(128, 150, 500),
         **divided_after(2e-3, 300, 400),
@@ -83,7 +91,8 @@ PRESETS = {
         "--seed": "1111",
     },
     "qrnn_ptb": {
-        **SGD,
+        **NT_ASGD,
+        **VARIED,
         **AR_TAR,
         **WEIGHT_DECAY,
         **stream(20, 70, 550),
@@ -92,7 +101,8 @@ PRESETS = {
         "--seed": "9001",
     },
     "qrnn_wt2": {
-        **SGD,
+        **NT_ASGD,
+        **VARIED,
         **AR_TAR,
         **WEIGHT_DECAY,
         **stream(40, 70, 500),
@@ -102,6 +112,7 @@ PRESETS = {
     },
     "qrnn_wt103": {
         **ADAM,
+        **VARIED,
         **stream(60, 140, 14),
         **divided_after(1e-3, 12),
         "--clip-norm": "0.25",
@@ -109,6 +120,7 @@ PRESETS = {
     },
     "qrnn_ptb_char": {
         **ADAM,
+        **VARIED,
         **WEIGHT_DECAY,
         **stream(128, 150, 500),
         **divided_after(2e-3, 300, 400),
@@ -135,3 +147,8 @@ PRESETS = {
         "--no-epoch-checkpoints": None,
     },
 }
+
+# What differs when a trained model is fine-tuned (--finetune-from-model): awd-lstm-lm's finetune.py,
+# averaging from the first update and ending by the non-monotone rule.
+FINETUNING = {name: {"--averaging": "always"} for name, flags in PRESETS.items() if "--nonmono" in flags}
+FINETUNING["qrnn_ptb"] |= {"--seed": "404", "--max-epoch": "300"}

@@ -93,7 +93,7 @@ TINY = (
     "--user-dir", PLUGIN, "--cpu", "--decoder-embed-dim", "12", "--decoder-hidden-size", "16",
     "--decoder-layers", "2", "--batch-size", "4", "--tokens-per-sample", "10", "--seed", "3",
     "--optimizer", "sgd", "--lr", "2", "--lr-scheduler", "fixed", "--clip-norm", "0.25",
-    "--no-progress-bar", "--log-format", "json", "--log-interval", "1000",
+    "--bptt-variation", "0", "--no-progress-bar", "--log-format", "json", "--log-interval", "1000",
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ def test_the_three_commands_of_the_readme():
         "60",
         "140",
     )
-    assert flags["--lr"].split(",") == ["0.001"] * 12 + ["0.0001"]
+    assert (flags["--lr-scheduler"], flags["--lr"], flags["--milestones"]) == ("multi_step", "0.001", "12")
     assert completed("fairseq-eval-lm", "data", "--path", "x")["--task"] == "recurrent_language_modeling"
     assert completed("fairseq-validate", "data", "--path", "x")["--batch-size"] == "1"
 
@@ -86,6 +86,23 @@ def test_flags_of_another_choice_are_left_out():
         completed(*TRAIN, "--arch", "qrnn_ptb", "--optimizer", "adam")
     chosen = completed(*TRAIN, "--arch", "qrnn_ptb", "--optimizer", "adam", "--lr", "0.001")
     assert (chosen["--optimizer"], chosen["--lr"]) == ("adam", "0.001")
+
+
+def test_fine_tuning_is_one_flag():
+    flags = completed(*TRAIN, "--arch", "qrnn_ptb", "--finetune-from-model", "x.pt")
+    assert (flags["--averaging"], flags["--seed"], flags["--max-epoch"]) == ("always", "404", "300")
+    typed = completed(
+        *TRAIN, "--arch", "qrnn_ptb", "--finetune-from-model", "x.pt", "--averaging", "triggered"
+    )
+    assert typed["--averaging"] == "triggered"
+    adam = completed(*TRAIN, "--arch", "qrnn_wt103", "--finetune-from-model", "x.pt")
+    assert "--averaging" not in adam
+
+
+def test_half_precision_on_a_cpu_is_not_flattened():
+    """fairseq flattens on the current GPU, where there is none."""
+    assert "--fp16-no-flatten-grads" in completed(*TRAIN, "--arch", "qrnn_ptb", "--cpu", "--fp16")
+    assert "--fp16-no-flatten-grads" not in completed(*TRAIN, "--arch", "qrnn_ptb", "--cpu")
 
 
 def test_torchrun_is_told_to_fairseq():

@@ -46,18 +46,18 @@ def random_start(size, seed, epoch):
     return chain([first], repeat(size))
 
 
-def varied(stream_length, size, max_delta, seed, epoch):
+def varied(stream_length, size, deviation, max_delta, seed, epoch):
     """Variable back-propagation lengths (Merity, Keskar and Socher 2017, arXiv:1708.02182).
 
-    A length is normal with deviation 5 around `size`, or with probability 0.05 around size / 2, cut
-    to an integer and to SHORTEST .. size + max_delta; its mean is 67.75 for size 70. The cap, which
-    awd-lstm-lm lacks, bounds the memory. The longest window of the epoch comes first, so that a run
+    A length is normal with `deviation` (5) around `size`, or with probability 0.05 around size / 2,
+    cut to an integer and to SHORTEST .. size + max_delta; its mean is 67.75 for size 70. The cap,
+    which awd-lstm-lm lacks, bounds the memory. The longest window of the epoch comes first, so that a run
     that does not fit fails at once. Enough lengths are drawn for a stream of `stream_length`.
     """
     draw, shortest = np.random.default_rng((seed, epoch)), min(SHORTEST, size)
     count = -(-stream_length // shortest)
     base = np.where(draw.random(count) < 0.95, size, size / 2)
-    lengths = np.clip(draw.normal(base, 5).astype(np.int64), shortest, size + max_delta)
+    lengths = np.clip(draw.normal(base, deviation).astype(np.int64), shortest, size + max_delta)
     lengths = lengths[: np.searchsorted(lengths.cumsum(), stream_length) + 1].tolist()
     longest = lengths.index(max(lengths))
     return [lengths[longest], *lengths[:longest], *lengths[longest + 1 :]]

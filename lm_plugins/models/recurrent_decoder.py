@@ -91,6 +91,7 @@ class RecurrentDecoder(FairseqDecoder):
             init_range=cfg.init_range,
         )
         self.carried = CarriedState()
+        self.autocast = None  # dtype of the matrix products and layers in training; None: the weights'
         # Integers that name the dictionary: a checkpoint is refused where they differ.
         self.register_buffer("dictionary_digest", digest(dictionary))
 
@@ -115,11 +116,12 @@ class RecurrentDecoder(FairseqDecoder):
             )
         source = src_tokens.t()
         stream = stream_name(stream, self.training)
-        features, state, extra = self.extract_features(source, self.carried.enter(stream, step, source))
-        self.carried.leave(stream, step, state, keep=self.training)
-        if target is None:
-            return features.transpose(0, 1), extra
-        log_prob = -self.output_head.nll(features, target.t())  # [T, B]
+        with torch.autocast(source.device.type, self.autocast, enabled=self.training and bool(self.autocast)):
+            features, state, extra = self.extract_features(source, self.carried.enter(stream, step, source))
+            self.carried.leave(stream, step, state, keep=self.training)
+            if target is None:
+                return features.transpose(0, 1), extra
+            log_prob = -self.output_head.nll(features, target.t())  # [T, B]
         return log_prob.t().unsqueeze(-1), {**extra, "target_only": True}
 
     def extract_features(self, source, state=None):

@@ -58,7 +58,8 @@ class QRNNLayer(nn.Module):
         c, *before = state or self.initial_state(x.size(1))
         u = x if self.window == 1 else torch.cat([x, torch.cat([before[0][None], x[:-1]])], dim=-1)
         weight = F.dropout(self.linear.weight, self.weight_dropout, self.training)
-        z, f, o = F.linear(u, weight, self.linear.bias).chunk(3, dim=-1)
+        gates = F.linear(u, weight, self.linear.bias).to(c.dtype)  # the recurrence is not autocast
+        z, f, o = gates.chunk(3, dim=-1)
         z, f, o = torch.tanh(z), torch.sigmoid(f), torch.sigmoid(o)
         if self.zoneout:
             # stream_mask divides by 1 - p, which a gate must not be

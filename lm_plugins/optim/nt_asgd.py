@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from typing import List
 
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.optim import FairseqOptimizer, register_optimizer
@@ -34,7 +35,7 @@ class NTASGDConfig(FairseqDataclass):
             "update, and training ends when the rule holds (fine-tuning)"
         },
     )
-    lr: list[float] = II("optimization.lr")
+    lr: List[float] = II("optimization.lr")
 
 
 @register_optimizer("nt_asgd", dataclass=NTASGDConfig)

@@ -2,6 +2,7 @@
 
 import math
 import os
+import resource
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -44,11 +45,12 @@ class RecurrentLanguageModelingConfig(FairseqDataclass):
         default=False,
         metadata={"help": "draw the length of each epoch's first window, so that cuts move"},
     )
-    bptt_variation: bool = field(
-        default=False,
+    bptt_variation: float = field(
+        default=0.0,
         metadata={
-            "help": "draw the length of each training window around --tokens-per-sample, or with "
-            "probability 0.05 around half of it, and scale the learning rate with it (AWD-LSTM)"
+            "help": "draw the length of each training window, normal with this deviation (AWD-LSTM: 5) "
+            "around --tokens-per-sample, or with probability 0.05 around half of it, and scale the "
+            "learning rate with it; 0: all windows are alike"
         },
     )
     bptt_max_delta: int = field(
@@ -56,6 +58,13 @@ class RecurrentLanguageModelingConfig(FairseqDataclass):
         metadata={
             "help": "a drawn window has at most this many tokens more than --tokens-per-sample "
             "(max_seq_len_delta; mos: 20 and 40, AWD-LSTM: no limit)"
+        },
+    )
+    autocast: ChoiceEnum(["none", "bf16"]) = field(
+        default="none",
+        metadata={
+            "help": "bf16: train with layers and matrix products in bfloat16, weights, losses and the "
+            "carried state in float32; validation stays in float32"
         },
     )
     train_subset: str = II("dataset.train_subset")
@@ -67,8 +76,8 @@ class RecurrentLanguageModelingConfig(FairseqDataclass):
 
 # fairseq's options that would train or count wrongly here, and why.
 REFUSED = {
-    "amp": "--amp unscales every gradient twice with fairseq's optimizers: use --fp16",
-    "tpu": "--bf16 and --tpu need torch_xla, which this task does not support: leave them out",
+    "amp": "--amp unscales every gradient twice with fairseq's optimizers: use --fp16 or --autocast bf16",
+    "tpu": "--bf16 and --tpu need torch_xla, which this task does not support: use --autocast bf16",
 }
 
 
@@ -98,9 +107,12 @@ class RecurrentLanguageModelingTask(FairseqTask):
         if cfg.tokens_per_sample < 1:
             raise Refused(f"--tokens-per-sample is {cfg.tokens_per_sample}: give at least 1")
         if cfg.bptt_variation and cfg.random_start:
-            raise Refused("--bptt-variation and --random-start both move the cuts: give one of them")
-        if cfg.bptt_max_delta < 0:
-            raise Refused(f"--bptt-max-delta is {cfg.bptt_max_delta}: give at least 0")
+            raise Refused(
+                "--bptt-variation and --random-start both move the cuts: give --bptt-variation 0, or "
+                "leave out --random-start"
+            )
+        if cfg.bptt_max_delta < 0 or cfg.bptt_variation < 0:
+            raise Refused("--bptt-variation and --bptt-max-delta are numbers of tokens: give at least 0")
         if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.distributed.is_initialized():
             raise Refused(
                 f"{os.environ['WORLD_SIZE']} processes were started but do not know of each other, and "
@@ -124,6 +136,7 @@ class RecurrentLanguageModelingTask(FairseqTask):
                 f"a {type(model).__name__} carries no recurrent state: this task needs an architecture "
                 "of lm_plugins, such as --arch awd_lstm_ptb; for others use --task language_modeling"
             )
+        self.decoder.autocast = {"none": None, "bf16": torch.bfloat16}[str(self.cfg.autocast)]
         return model
 
     def build_criterion(self, cfg, from_checkpoint=False):
@@ -187,11 +200,12 @@ class RecurrentLanguageModelingTask(FairseqTask):
 
     def window_lengths(self, stream_length, training):
         """(function from the epoch to the lengths of its windows, what else determines them)."""
-        size, seed, delta = self.cfg.tokens_per_sample, self.cfg.seed, self.cfg.bptt_max_delta
+        size, seed = self.cfg.tokens_per_sample, self.cfg.seed
         if training and self.cfg.bptt_variation:
+            spread = (self.cfg.bptt_variation, self.cfg.bptt_max_delta)
             return (
-                lambda epoch: varied(stream_length, size, delta, seed, epoch),
-                {"window variation": delta, "seed": seed},
+                lambda epoch: varied(stream_length, size, *spread, seed, epoch),
+                {"window variation": list(spread), "seed": seed},
             )
         if training and self.cfg.random_start:
             return lambda epoch: random_start(size, seed, epoch), {"random start": True, "seed": seed}
@@ -249,6 +263,7 @@ class RecurrentLanguageModelingTask(FairseqTask):
 
     def reduce_metrics(self, logging_outputs, criterion):
         super().reduce_metrics(logging_outputs, criterion)
+        metrics.log_scalar("peak_gib", peak_memory(), weight=0, round=3)
         averaging = is_averaging(self.optimizer)
         if averaging is not None:
             metrics.log_scalar("averaging", int(averaging), weight=0)
@@ -276,6 +291,13 @@ class RecurrentLanguageModelingTask(FairseqTask):
     def set_checkpoint_dict(self, saved):
         state = saved["rank_states"][rank_and_world()[0]]
         self.decoder.carried.load_state_dict(stream_name(self.cfg.train_subset, True), state)
+
+
+def peak_memory():
+    """The most that this process has held, in GiB: on the GPU if one is used, else resident."""
+    if torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def load_dictionary(folder):

@@ -47,7 +47,7 @@ def test_the_random_start_is_a_function_of_seed_and_epoch():
 @pytest.mark.parametrize("size, delta", [(70, 20), (35, 0), (10, 5), (3, 0), (1, 2)])
 def test_varied_windows_cover_the_stream_too(length, size, delta):
     for epoch in range(1, 6):
-        windows = cut(length, varied(length, size, delta, seed=1, epoch=epoch))
+        windows = cut(length, varied(length, size, 5, delta, seed=1, epoch=epoch))
         assert positions(windows) == list(range(length))
         lengths = [window.length for window in windows]
         assert max(lengths) == lengths[0] <= size + delta
@@ -56,7 +56,7 @@ def test_varied_windows_cover_the_stream_too(length, size, delta):
 
 def test_the_distribution_of_varied_lengths():
     """Mean 67.75 for a base of 70: int() takes half a token, one window in twenty is half as long."""
-    drawn = np.array(varied(10_000_000, 70, 20, seed=1, epoch=1)[1:])
+    drawn = np.array(varied(10_000_000, 70, 5, 20, seed=1, epoch=1)[1:])
     assert abs(drawn.mean() - 67.75) < 0.1
     assert abs((drawn > 80).mean() - 0.95 * 0.0139) < 0.001
     assert abs((drawn < 53).mean() - 0.05) < 0.002
@@ -66,6 +66,6 @@ def test_the_distribution_of_varied_lengths():
 
 
 def test_varied_lengths_are_a_function_of_seed_and_epoch():
-    drawn = [tuple(varied(5000, 70, 20, *key)) for key in ((1, 1), (1, 1), (1, 2), (2, 1))]
+    drawn = [tuple(varied(5000, 70, 5, 20, *key)) for key in ((1, 1), (1, 1), (1, 2), (2, 1))]
     assert drawn[0] == drawn[1]
     assert len(set(drawn)) == 3

@@ -4,15 +4,14 @@ import pytest
 import torch
 
 from lm_plugins.data.windows import cut, varied
+from tests.conftest import binarize, write_corpus
 from tests.runner import (
-    PLUGIN,
     TINY,
     Run,
     evaluate,
     load,
     logged,
     perplexity,
-    run_fairseq,
     same_weights,
     start_ranks,
     train,
@@ -30,7 +29,7 @@ from tests.tasks.test_training import (
 
 DECAY = ("--weight-decay", "1e-4")
 NT_ASGD = ("--optimizer", "nt_asgd", "--lr", "4")
-VARIED = ("--bptt-variation", "--bptt-max-delta", "6")
+VARIED = ("--bptt-variation", "5", "--bptt-max-delta", "6")
 
 
 def state(path):
@@ -48,7 +47,7 @@ class PaperLoop:
         source, target = streams(self.tokens, rows)
         state = [None] * len(self.model.layers)
         params = list(self.model.parameters())
-        for _, start, length in cut(len(source), varied(len(source), base, 6, seed=3, epoch=number)):
+        for _, start, length in cut(len(source), varied(len(source), base, 5, 6, seed=3, epoch=number)):
             logits, state = self.model(source[start : start + length], state)
             expected = target[start : start + length].flatten()
             loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), expected, ignore_index=1)
@@ -102,8 +101,8 @@ def test_equals_the_papers_algorithm_before_and_after_the_trigger(data_bin, tmp_
 
 
 REGIME = (
-    *NT_ASGD, *DECAY, *VARIED, "--update-freq", "2", "--nonmono", "4", "--max-epoch", "4", "--save-interval-updates",
-    "20", "--keep-interval-updates", "1", "--lr", "8",
+    *NT_ASGD, *DECAY, *VARIED, "--update-freq", "2", "--nonmono", "4", "--max-epoch", "4", "--lr", "8",
+    "--save-interval-updates", "20", "--keep-interval-updates", "1",
 )  # fmt: skip
 
 
@@ -185,3 +184,60 @@ def test_two_killed_processes_resume_bitwise(data_bin, tmp_path):
     train_ranks(2, data_bin, killed, *options)
     assert same_weights(tmp_path / "whole/checkpoint_last.pt", killed / "checkpoint_last.pt")
     assert same_optimizer(tmp_path / "whole/checkpoint_last.pt", killed / "checkpoint_last.pt")
+
+
+def test_fine_tuning_averages_from_the_start_and_ends_by_the_rule(data_bin, regime, tmp_path):
+    """One further flag; a finished run that is started again does nothing."""
+    folder, _, _ = regime
+    options = ("--finetune-from-model", folder / "checkpoint4.pt", *NT_ASGD, "--nonmono", "0")
+    finished = train(data_bin, tmp_path, "--max-epoch", "40", *options, "--lr", "20")
+    valid = logged(finished.output, "valid")
+    losses = [float(epoch["valid_loss"]) for epoch in valid]
+    assert len(valid) < 40 and losses[-1] > min(losses) and losses[:-1] == sorted(losses[:-1], reverse=True)
+    assert {int(float(epoch["valid_averaging"])) for epoch in valid} == {1}
+    assert "training stops after this epoch" in finished.output
+    before = load(tmp_path / "checkpoint_last.pt")["optimizer_history"][-1]["num_updates"]
+    train(data_bin, tmp_path, "--max-epoch", "40", *options, "--lr", "20")
+    assert load(tmp_path / "checkpoint_last.pt")["optimizer_history"][-1]["num_updates"] == before
+
+
+def test_a_decayed_rate_is_in_the_checkpoint_of_its_epoch(data_bin, tmp_path):
+    """A run that ends after epoch 2 and goes on equals one that never stopped."""
+    options = (
+        "--validate-interval-updates",
+        "20",
+        "--lr-scheduler",
+        "plateau",
+        "--lr-patience",
+        "1",
+        "--lr-shrink",
+        "0.8",
+        "--lr",
+        "8",
+    )
+    whole = train(data_bin, tmp_path / "whole", *options, "--max-epoch", "5")
+    train(data_bin, tmp_path / "parts", *options, "--max-epoch", "2")
+    train(data_bin, tmp_path / "parts", *options, "--max-epoch", "5")
+    rates = {float(epoch["train_lr"]) for epoch in logged(whole.output, "train")}
+    assert len(rates) > 1, "the rate has fallen"
+    assert same_weights(tmp_path / "whole/checkpoint_last.pt", tmp_path / "parts/checkpoint_last.pt")
+
+
+def test_tensorboard_shows_the_run(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for text in write_corpus(tmp_path, lines=(100, 20, 20)):  # characters, so that bpc is shown
+        text.write_text("\n".join(" ".join(line.replace(" ", "_")) for line in text.read_text().splitlines()))
+    train(
+        binarize(tmp_path), tmp_path / "run", *NT_ASGD, "--max-epoch", "1", "--log-interval", "10",
+        "--tensorboard-logdir", tmp_path / "board",
+    )  # fmt: skip
+    shown = {}
+    for part in ("train_inner", "train", "valid"):
+        events = EventAccumulator(str(tmp_path / "board" / part)).Reload()
+        shown[part] = {tag: events.Scalars(tag)[-1].value for tag in events.Tags()["scalars"]}
+    both = {"loss", "ppl", "bpc", "reg", "wps", "averaging", "peak_gib"}
+    assert both | {"lr", "gnorm"} <= set(shown["train_inner"]) & set(shown["train"])
+    assert both <= set(shown["valid"])
+    assert shown["train"]["lr"] == 4 and shown["train"]["averaging"] == 0
+    assert 0.1 < shown["train"]["peak_gib"] < 10

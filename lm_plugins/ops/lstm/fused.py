@@ -4,6 +4,7 @@ import torch
 
 
 def lstm(x, state, weights):
+    carried = state[0].dtype  # stays what it is, also where autocast computes in half precision
     h, c = (part.unsqueeze(0).contiguous() for part in state)
     y, h, c = torch.lstm(
         x,
@@ -16,4 +17,4 @@ def lstm(x, state, weights):
         bidirectional=False,
         batch_first=False,
     )
-    return y, (h.squeeze(0), c.squeeze(0))
+    return y, (h.squeeze(0).to(carried), c.squeeze(0).to(carried))

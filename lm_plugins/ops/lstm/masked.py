@@ -50,7 +50,7 @@ class MaskedLSTM(torch.autograd.Function):
 
 def lstm(x, state, weights, candidate_mask=None):
     (h, c), (w, u, b_ih, b_hh) = state, weights
-    projected = F.linear(x, w, b_ih + b_hh)
+    projected = F.linear(x, w, b_ih + b_hh).to(h.dtype)  # the recurrence is not autocast
     if candidate_mask is None:
         candidate_mask = projected.new_ones(()).expand(*x.shape[:2], h.size(1))
     y, c = MaskedLSTM.apply(projected, h, c, u, candidate_mask)

@@ -1,0 +1,36 @@
+"""The learning rate falls linearly, epoch by epoch."""
+
+from dataclasses import dataclass, field
+from typing import List
+
+from fairseq.dataclass import FairseqDataclass
+from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
+from omegaconf import II
+
+from lm_plugins.errors import Refused
+
+
+@dataclass
+class LinearDecayConfig(FairseqDataclass):
+    lr_end: float = field(default=0.001, metadata={"help": "the last learning rate (Torch's minlr: 0.001)"})
+    saturate_epochs: int = field(
+        default=300, metadata={"help": "epochs until --lr-end is reached (Torch's saturate: 300)"}
+    )
+    lr: List[float] = II("optimization.lr")
+
+
+@register_lr_scheduler("linear_decay", dataclass=LinearDecayConfig)
+class LinearDecay(FairseqLRScheduler):
+    """lr_e = lr + (end - lr) min(1, (e - 1) / N) in epoch e = 1, 2, ...
+
+    As Torch's noise-contrastive-estimate.lua, whose N is `saturate`.
+    """
+
+    def __init__(self, cfg, optimizer):
+        super().__init__(cfg, optimizer)
+        if cfg.saturate_epochs < 1:
+            raise Refused(f"--saturate-epochs is {cfg.saturate_epochs}: give at least 1")
+
+    def step_begin_epoch(self, epoch):
+        start, share = self.cfg.lr[0], min(1.0, (epoch - 1) / self.cfg.saturate_epochs)
+        self.optimizer.set_lr(start + (self.cfg.lr_end - start) * share)

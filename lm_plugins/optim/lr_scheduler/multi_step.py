@@ -1,0 +1,34 @@
+"""The learning rate is divided after given epochs."""
+
+from dataclasses import dataclass, field
+from typing import List, Optional
+
+from fairseq.dataclass import FairseqDataclass
+from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
+from omegaconf import II
+
+from lm_plugins.errors import Refused
+
+
+@dataclass
+class MultiStepConfig(FairseqDataclass):
+    milestones: Optional[List[int]] = field(
+        default=None,
+        metadata={"help": "epochs after which the learning rate is multiplied, as 25,35 (--when)"},
+    )
+    lr_gamma: float = field(default=0.1, metadata={"help": "factor at each milestone (AWD-LSTM: 0.1)"})
+    lr: List[float] = II("optimization.lr")
+
+
+@register_lr_scheduler("multi_step", dataclass=MultiStepConfig)
+class MultiStep(FairseqLRScheduler):
+    """lr_e = lr * gamma^(number of milestones m < e) in epoch e = 1, 2, ...: awd-lstm-lm's --when."""
+
+    def __init__(self, cfg, optimizer):
+        super().__init__(cfg, optimizer)
+        if not cfg.milestones:
+            raise Refused("--lr-scheduler multi_step needs --milestones, epochs as in 25,35")
+
+    def step_begin_epoch(self, epoch):
+        passed = sum(milestone < epoch for milestone in self.cfg.milestones)
+        self.optimizer.set_lr(self.cfg.lr[0] * self.cfg.lr_gamma**passed)

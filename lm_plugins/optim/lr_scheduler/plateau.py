@@ -1,0 +1,63 @@
+"""The learning rate falls when validation stops improving."""
+
+import logging
+from dataclasses import dataclass, field
+from typing import List
+
+from fairseq.dataclass import FairseqDataclass
+from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
+from omegaconf import II
+
+from lm_plugins.optim.validation import on_validation
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class PlateauConfig(FairseqDataclass):
+    lr_patience: int = field(
+        default=1,
+        metadata={"help": "validations in a row without a new best before it falls (gluon-nlp: 30)"},
+    )
+    lr_shrink: float = field(default=0.1, metadata={"help": "factor by which it falls (gluon-nlp: 0.1)"})
+    lr: List[float] = II("optimization.lr")
+
+
+@register_lr_scheduler("plateau", dataclass=PlateauConfig)
+class Plateau(FairseqLRScheduler):
+    """lr is multiplied by `lr_shrink` after `lr_patience` validations in a row without a new best.
+
+    The loss is the unrounded one of the first validation subset, seen before the checkpoint is
+    written, so that a resumed run has the same rates. fairseq's reduce_lr_on_plateau sees it after,
+    and its checkpoint does not hold the count.
+    """
+
+    def __init__(self, cfg, optimizer):
+        super().__init__(cfg, optimizer)
+        self.rate, self.stale = cfg.lr[0], 0
+        on_validation(optimizer, self.validated)
+
+    def validated(self, loss):
+        if self.best is None or loss < self.best:
+            self.best, self.stale = loss, 0
+            return
+        self.stale += 1
+        if self.stale >= self.cfg.lr_patience:
+            self.rate, self.stale = self.rate * self.cfg.lr_shrink, 0
+            logger.info(f"validation loss {loss:.5f} is no better than {self.best:.5f}: lr {self.rate:g}")
+
+    def step(self, epoch, val_loss=None):
+        """fairseq's end of an epoch, with the rounded loss: all has been said."""
+
+    def step_begin_epoch(self, epoch):
+        self.optimizer.set_lr(self.rate)
+
+    def step_update(self, num_updates):
+        self.optimizer.set_lr(self.rate)
+        return self.optimizer.get_lr()
+
+    def state_dict(self):
+        return {"best": self.best, "stale": self.stale, "rate": self.rate}
+
+    def load_state_dict(self, state_dict):
+        self.best, self.stale, self.rate = (state_dict[key] for key in ("best", "stale", "rate"))

@@ -1,0 +1,67 @@
+"""bf16 by autocast and fairseq's fp16 train like float32, and resume bitwise, on the CPU."""
+
+import pytest
+import torch
+
+from lm_plugins.errors import sentence
+from tests.runner import TINY, Run, evaluate, load, logged, perplexity, same_weights, train
+from tests.tasks.test_regime import same_optimizer
+from tests.tasks.test_training import NO_DROPOUT, kill_after
+
+ADAM = ("--optimizer", "adam", "--lr", "0.02", "--max-update", "200", *NO_DROPOUT)
+BF16 = ("--autocast", "bf16")
+FP16 = ("--fp16", "--fp16-init-scale", "4")
+
+
+@pytest.mark.parametrize("arch", ["awd_lstm_ptb", "qrnn_ptb"])
+def test_the_perplexity_after_200_updates(data_bin, tmp_path, arch):
+    """Within 0.5 % of float32, where the model has learned: 60 words, far below a perplexity of 60."""
+    found = {}
+    for name, flags in (("fp32", ()), ("bf16", BF16), ("fp16", FP16)):
+        finished = train(data_bin, tmp_path / name, *ADAM, *flags, arch=arch)
+        found[name] = float(logged(finished.output, "valid")[-1]["valid_ppl"])
+    assert found["fp32"] < 30
+    assert found["bf16"] != found["fp32"] and found["fp16"] != found["fp32"], "nothing was mixed"
+    assert found["bf16"] == pytest.approx(found["fp32"], rel=0.005)
+    assert found["fp16"] == pytest.approx(found["fp32"], rel=0.005)
+
+
+def test_weights_and_state_stay_in_float32_with_autocast(data_bin, tmp_path):
+    finished = train(data_bin, tmp_path, "--max-update", "20", *BF16, "--save-interval-updates", "20")
+    saved = load(tmp_path / "checkpoint_last.pt")
+    assert {w.dtype for n, w in saved["model"].items() if "digest" not in n} == {torch.float32}
+    (state,) = saved["extra_state"]["RecurrentLanguageModelingTask"]["rank_states"]
+    assert {part.dtype for layer in state["state"] for part in layer} == {torch.float32}
+    ppl = float(logged(finished.output, "valid")[-1]["valid_ppl"])
+    again = evaluate(data_bin, tmp_path / "checkpoint_last.pt", "--gen-subset", "valid", "--batch-size", "4")
+    assert perplexity(again) == pytest.approx(ppl, abs=0.006), "validation is not autocast"
+
+
+@pytest.mark.parametrize("flags", [BF16, FP16], ids=["bf16", "fp16"])
+def test_averaging_resumes_bitwise(data_bin, tmp_path, flags):
+    """With fp16 the iterate and the average are float32, and the model holds rounded copies."""
+    regime = (
+        "--optimizer", "nt_asgd", "--lr", "4", "--averaging", "always", "--max-update", "90",
+        "--no-epoch-checkpoints", "--save-interval-updates", "30", *flags,
+    )  # fmt: skip
+    train(data_bin, tmp_path / "whole", *regime)
+    killed = tmp_path / "killed"
+    kill_after(
+        [Run("train", data_bin, "--arch", "awd_lstm_ptb", *TINY, "--save-dir", killed, *regime)],
+        killed / "checkpoint_1_60.pt",
+    )
+    train(data_bin, killed, *regime)
+    last = "checkpoint_last.pt"
+    assert same_weights(tmp_path / "whole" / last, killed / last)
+    assert same_optimizer(tmp_path / "whole" / last, killed / last)
+    iterates = load(killed / last)["last_optimizer_state"]["iterates"]
+    assert {iterate.dtype for iterate in iterates} == {torch.float32}
+
+
+def test_an_overflow_on_the_cpu_is_explained(data_bin, tmp_path):
+    """fairseq goes on after it only where there is a GPU."""
+    finished = train(
+        data_bin, tmp_path, "--max-update", "20", "--fp16", "--fp16-init-scale", "1000000000", succeeds=False
+    )
+    assert "overflowed float16" in finished.error() and "--fp16-init-scale" in finished.error()
+    assert sentence(OverflowError("setting loss scale")) is None, "only where fairseq failed to go on"
