@@ -166,7 +166,7 @@ def test_a_loss_that_is_no_number(data_bin, tmp_path):
     options = ("--clip-norm", "0", "--no-epoch-checkpoints", "--validate-interval-updates", "1")
     train(data_bin, tmp_path, "--max-epoch", "1", *options)
     before = files(tmp_path)
-    finished = train(data_bin, tmp_path, "--max-epoch", "3", "--lr", "1e30", *options, succeeds=False)
+    finished = train(data_bin, tmp_path, "--max-epoch", "3", "--lr", "1e38", *options, succeeds=False)
     refused(finished)
     after = files(tmp_path)
     assert {path: after[path] for path in before} == before

@@ -1,5 +1,6 @@
 """Training through fairseq-train: against a plain loop, resumed, and in two processes."""
 
+import filecmp
 import os
 import signal
 import subprocess
@@ -76,7 +77,7 @@ def plain_epoch(model, tokens, rows, window, optimizer=None):
         nll = torch.nn.functional.cross_entropy(
             logits.flatten(0, 1), target[start : start + length].flatten(), ignore_index=1, reduction="sum"
         )
-        total += float(nll)
+        total += nll.item()
         if optimizer:
             optimizer.zero_grad()
             (nll / int(target[start : start + length].ne(1).sum())).backward()
@@ -131,19 +132,27 @@ REGIME = (
 
 
 def kill_after(runs, checkpoint):
-    """SIGKILL to all `runs` as soon as `checkpoint` is complete, and its copy, fairseq's last one."""
+    """SIGKILL to all `runs` once `checkpoint` is there, but not while fairseq copies it to its last one."""
     last = checkpoint.parent / "checkpoint_last.pt"
 
-    def complete():
-        return checkpoint.exists() and last.exists() and last.stat().st_size == checkpoint.stat().st_size
+    def signal_all(number):
+        for run in runs:
+            os.kill(run.process.pid, number)
 
-    for _ in range(6000):
-        if complete() or not all(run.process.is_alive() for run in runs):
-            break
+    def last_is_whole():
+        others = set(last.parent.glob("checkpoint*.pt")) - {last}
+        return last.exists() and any(filecmp.cmp(last, other, shallow=False) for other in others)
+
+    while all(run.process.is_alive() for run in runs):
+        if checkpoint.exists():
+            signal_all(signal.SIGSTOP)
+            if last_is_whole():
+                break
+            signal_all(signal.SIGCONT)
         time.sleep(0.01)
     assert checkpoint.exists(), runs[0].output()
     for run in runs:
-        os.kill(run.process.pid, signal.SIGKILL)
+        run.process.kill()
     for run in runs:
         run.process.join()
 
@@ -223,13 +232,17 @@ def test_validation_and_training_on_one_subset_do_not_mix(data_bin, tmp_path):
 def test_hydra_train(data_bin, tmp_path):
     (tmp_path / "experiment.yaml").write_text(f"""
 common: {{user_dir: {PLUGIN}, cpu: true, no_progress_bar: true, log_format: json, seed: 3}}
-task: {{_name: recurrent_language_modeling, data: {data_bin}, tokens_per_sample: 10}}
+task:
+  _name: recurrent_language_modeling
+  data: {data_bin}
+  tokens_per_sample: 10
+  bptt_variation: 5
 model: {{_name: qrnn_ptb, decoder_embed_dim: 12, decoder_hidden_size: 16, decoder_layers: 2}}
 criterion: {{_name: lm_cross_entropy, ar_alpha: 2, tar_beta: 1}}
 dataset: {{batch_size: 4, num_workers: 0}}
-optimization: {{max_epoch: 1, lr: [0.01], clip_norm: 0.25}}
-optimizer: {{_name: adam, weight_decay: 1.2e-6}}
-lr_scheduler: {{_name: fixed}}
+optimization: {{max_epoch: 2, lr: [2], clip_norm: 0.25}}
+optimizer: {{_name: nt_asgd, weight_decay: 1.2e-6, averaging: always}}
+lr_scheduler: {{_name: multi_step, milestones: [1]}}
 checkpoint: {{save_dir: {tmp_path / "hydra"}}}
 """)
     done = subprocess.run(
@@ -240,6 +253,9 @@ checkpoint: {{save_dir: {tmp_path / "hydra"}}}
         capture_output=True, text=True, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    adam = ("--optimizer", "adam", "--lr", "0.01", "--weight-decay", "1.2e-6")
-    train(data_bin, tmp_path / "typed", "--max-epoch", "1", *adam, arch="qrnn_ptb")
+    typed = (
+        "--optimizer", "nt_asgd", "--weight-decay", "1.2e-6", "--averaging", "always", "--bptt-variation",
+        "5", "--lr-scheduler", "multi_step", "--milestones", "1", "--max-epoch", "2",
+    )  # fmt: skip
+    train(data_bin, tmp_path / "typed", *typed, arch="qrnn_ptb")
     assert same_weights(tmp_path / "hydra/checkpoint_last.pt", tmp_path / "typed/checkpoint_last.pt")
