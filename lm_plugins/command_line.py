@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 PROGRAMS = ("train", "eval-lm", "validate", "generate", "interactive")
 TASK = COMMON["--task"]
+LAYER_OF = {"adaptive_softmax": "adaptive_softmax", "mos": "mos", "nce": "softmax"}  # by criterion
+CRITERION_OF = {"softmax": "lm_cross_entropy", "adaptive_softmax": "adaptive_softmax", "mos": "mos"}
 ALIASES = {"-a": "--arch"} | {
     field.metadata["argparse_alias"]: "--" + name.replace("_", "-")
     for part in FairseqConfig.__dataclass_fields__.values()
@@ -96,17 +98,23 @@ def check_arch(name):
 
 
 def training_flags(typed):
-    """The flags of the arch's preset, less those that belong to a choice the user made otherwise."""
+    """The flags of the arch's preset, less those that what the user chose instead does not have."""
     flags = {**COMMON, **PRESETS.get(typed["--arch"], {})}
+    if typed.get("--criterion") in LAYER_OF:
+        flags["--output-layer"] = LAYER_OF[typed["--criterion"]]
+    if typed.get("--output-layer") in CRITERION_OF:
+        flags["--criterion"] = CRITERION_OF[typed["--output-layer"]]
     if "--finetune-from-model" in typed:
         flags |= FINETUNING.get(typed["--arch"], {})
     for kind in ("optimizer", "lr_scheduler", "criterion"):
         flag = "--" + kind.replace("_", "-")
         preset, chosen = flags.get(flag), typed.get(flag)
         if preset and chosen and chosen != preset:
-            owner = REGISTRIES[kind]["dataclass_registry"].get(preset)
-            for name in getattr(owner, "__dataclass_fields__", {}):
-                flags.pop("--" + name.replace("_", "-"), None)
+            owners = REGISTRIES[kind]["dataclass_registry"]
+            fields = [getattr(owners.get(n), "__dataclass_fields__", {}) for n in (preset, chosen)]
+            for name, described in fields[0].items():
+                if fields[1].get(name) is not described:  # the same field: AR and TAR of our criteria
+                    flags.pop("--" + name.replace("_", "-"), None)
             if kind == "optimizer" and "--lr" not in typed:
                 raise Refused(
                     f"the learning rate of {typed['--arch']} is meant for --optimizer {preset}: "

@@ -1,7 +1,8 @@
 """How each architecture is trained, as command-line flags: the published recipe, by arch name.
 
-Sources: the README of salesforce/awd-lstm-lm (AWD-LSTM, QRNN), Zaremba et al. 2014 and its
-TensorFlow tutorial (lstm_small/medium/large), OpenSeq2Seq's configuration files (lstm_wt103).
+Sources: the README of salesforce/awd-lstm-lm (AWD-LSTM, QRNN) and of zihangdai/mos (MoS), Zaremba et
+al. 2014 and its TensorFlow tutorial (lstm_small/medium/large), Zhang 2018 (lstm_mos_bm/bmlg),
+OpenSeq2Seq's configuration files (lstm_wt103).
 fairseq divides the gradient by all tokens of a batch, Zaremba by the streams alone: learning rate
 and clipping norm are converted by the window length (lr x T, clip / T).
 
@@ -14,6 +15,7 @@ COMMON = {
     "--num-workers": "0",  # cutting a window out of memory costs less than handing it over
 }
 
+MOS = {"--criterion": "mos"}
 SGD = {"--optimizer": "sgd", "--lr-scheduler": "fixed"}
 NT_ASGD = {"--optimizer": "nt_asgd", "--lr-scheduler": "fixed", "--nonmono": "5"}
 ADAM = {"--optimizer": "adam", "--lr-scheduler": "fixed"}
@@ -39,15 +41,15 @@ def divided_after(lr, *epochs):
     }
 
 
-def zaremba(window, norm, constant, epochs, decay):
-    """lr 1 for `constant` epochs, then times `decay` each epoch; clipping at `norm`."""
+def zaremba(window, norm, constant, epochs, decay, lr=1, batch_size=20):
+    """`lr` for `constant` epochs, then times `decay` each epoch; clipping at `norm`."""
     return {
         **SGD,
-        "--lr": f"{window}",
+        "--lr": f"{lr * window}",
         "--clip-norm": f"{norm / window:.6g}",
         "--force-anneal": str(constant + 1),
         "--lr-shrink": f"{decay:.6g}",
-        **stream(20, window, epochs),
+        **stream(batch_size, window, epochs),
     }
 
 
@@ -69,6 +71,30 @@ PRESETS = {
         **WEIGHT_DECAY,
         **stream(80, 70, 750),
         "--lr": "30",
+        "--clip-norm": "0.25",
+        "--seed": "1882",
+    },
+    "awd_lstm_mos_ptb": {
+        **MOS,
+        **NT_ASGD,
+        **VARIED,
+        **AR_TAR,
+        **WEIGHT_DECAY,
+        **stream(12, 70, 1000),
+        "--bptt-max-delta": "40",
+        "--lr": "20",
+        "--clip-norm": "0.25",
+        "--seed": "28",
+    },
+    "awd_lstm_mos_wt2": {
+        **MOS,
+        **NT_ASGD,
+        **VARIED,
+        **AR_TAR,
+        **WEIGHT_DECAY,
+        **stream(15, 70, 1000),
+        "--bptt-max-delta": "20",
+        "--lr": "15",
         "--clip-norm": "0.25",
         "--seed": "1882",
     },
@@ -111,6 +137,7 @@ PRESETS = {
         "--seed": "4002",
     },
     "qrnn_wt103": {
+        "--criterion": "adaptive_softmax",
         **ADAM,
         **VARIED,
         **stream(60, 140, 14),
@@ -130,6 +157,14 @@ PRESETS = {
     "lstm_small": zaremba(20, norm=5, constant=4, epochs=13, decay=0.5),
     "lstm_medium": zaremba(35, norm=5, constant=6, epochs=39, decay=0.8),
     "lstm_large": zaremba(35, norm=10, constant=14, epochs=55, decay=1 / 1.15),
+    "lstm_mos_bm": {
+        **MOS,
+        **zaremba(40, norm=7.2919, constant=51, epochs=100, decay=0.8, batch_size=28),
+    },
+    "lstm_mos_bmlg": {
+        **MOS,
+        **zaremba(40, norm=0.3, constant=34, epochs=60, decay=0.8, lr=20, batch_size=28),
+    },
     "lstm_wt103": {
         **ADAM,
         **stream(224, 96, 1500),
@@ -151,4 +186,6 @@ PRESETS = {
 # What differs when a trained model is fine-tuned (--finetune-from-model): awd-lstm-lm's finetune.py,
 # averaging from the first update and ending by the non-monotone rule.
 FINETUNING = {name: {"--averaging": "always"} for name, flags in PRESETS.items() if "--nonmono" in flags}
+FINETUNING["awd_lstm_mos_ptb"] |= {"--lr": "25"}
+FINETUNING["awd_lstm_mos_wt2"] |= {"--lr": "20"}
 FINETUNING["qrnn_ptb"] |= {"--seed": "404", "--max-epoch": "300"}

@@ -18,7 +18,7 @@ def completed(*argv, **environ):
 def test_the_three_commands_of_the_readme():
     flags = completed(*TRAIN, "--arch", "qrnn_wt103")
     assert flags["--task"] == "recurrent_language_modeling"
-    assert flags["--criterion"] == "lm_cross_entropy"
+    assert flags["--criterion"] == "adaptive_softmax"
     assert (flags["--optimizer"], flags["--batch-size"], flags["--tokens-per-sample"]) == (
         "adam",
         "60",
@@ -80,12 +80,31 @@ def test_flags_of_another_choice_are_left_out():
     assert {"--ar-alpha", "--tar-beta"} <= set(base)
     other = completed(*TRAIN, "--arch", "qrnn_ptb", "--criterion", "cross_entropy")
     assert not {"--ar-alpha", "--tar-beta"} & set(other)
+    ours = completed(*TRAIN, "--arch", "qrnn_ptb", "--criterion", "mos")
+    assert {"--ar-alpha", "--tar-beta"} <= set(ours)
     scheduled = completed(*TRAIN, "--arch", "lstm_small", "--lr-scheduler", "cosine")
     assert not {"--force-anneal", "--lr-shrink"} & set(scheduled)
     with pytest.raises(Refused, match="with --optimizer adam give --lr too"):
         completed(*TRAIN, "--arch", "qrnn_ptb", "--optimizer", "adam")
     chosen = completed(*TRAIN, "--arch", "qrnn_ptb", "--optimizer", "adam", "--lr", "0.001")
     assert (chosen["--optimizer"], chosen["--lr"]) == ("adam", "0.001")
+
+
+@pytest.mark.parametrize(
+    "arch, typed, criterion, layer",
+    [
+        ("qrnn_ptb", ("--criterion", "mos"), "mos", "mos"),
+        ("qrnn_ptb", ("--output-layer", "adaptive_softmax"), "adaptive_softmax", "adaptive_softmax"),
+        ("qrnn_ptb", ("--criterion", "lm_cross_entropy", "--output-layer", "mos"), "lm_cross_entropy", "mos"),
+        ("qrnn_wt103", ("--output-layer", "softmax"), "lm_cross_entropy", "softmax"),
+        ("qrnn_wt103", ("--criterion", "nce"), "nce", "softmax"),
+        ("awd_lstm_mos_ptb", (), "mos", None),
+        ("awd_lstm_ptb", (), "lm_cross_entropy", None),
+    ],
+)
+def test_criterion_and_output_layer_bring_each_other(arch, typed, criterion, layer):
+    flags = completed(*TRAIN, "--arch", arch, *typed)
+    assert (flags["--criterion"], flags.get("--output-layer")) == (criterion, layer)
 
 
 def test_fine_tuning_is_one_flag():

@@ -19,6 +19,7 @@ from fairseq.logging import metrics
 from omegaconf import II
 
 from lm_plugins.errors import Refused
+from lm_plugins.modules.output_layer import OutputLayer
 
 
 @dataclass
@@ -37,6 +38,8 @@ class LMCrossEntropyConfig(FairseqDataclass):
 @register_criterion("lm_cross_entropy", dataclass=LMCrossEntropyConfig)
 class LMCrossEntropy(FairseqCriterion):
     """Exact negative log-likelihood over the whole vocabulary; nats inside, bits in the log."""
+
+    output_layer = OutputLayer  # what the model must have
 
     def __init__(self, task, ar_alpha, tar_beta, sentence_avg):
         super().__init__(task)

@@ -1,6 +1,7 @@
 """What a dictionary tells of its corpus."""
 
 import hashlib
+from itertools import pairwise
 
 import torch
 
@@ -19,3 +20,9 @@ def is_character_level(dictionary):
     return bool(words) and (
         all(len(word) == 1 for word in words) or all(word.isdecimal() and int(word) < 256 for word in words)
     )
+
+
+def sorted_by_count(dictionary):
+    """True if the words behind the special symbols are in the order of falling frequency."""
+    counts = dictionary.count[dictionary.nspecial :]
+    return all(more >= fewer for more, fewer in pairwise(counts))

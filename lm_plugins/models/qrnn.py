@@ -17,7 +17,7 @@ class QRNNConfig(RecurrentDecoderConfig):
 
     decoder_hidden_size: int = field(
         default=1550,
-        metadata={"help": "units of each layer (nhid); the last has --decoder-embed-dim if tied"},
+        metadata={"help": "units of each layer (nhid); for the last see --decoder-last-size"},
     )
     decoder_layers: int = field(default=4, metadata={"help": "number of layers (nlayers)"})
     input_dropout: float = field(default=0.4, metadata={"help": "dropout on the embedded input (dropouti)"})
@@ -61,6 +61,8 @@ arch(
     QRNN,
     "qrnn_wt103",
     **TIED,
+    output_layer="adaptive_softmax",
+    adaptive_softmax_cutoff="2800,20000,76000",
     decoder_hidden_size=2500,
     dropout=0.1,
     hidden_dropout=0.1,

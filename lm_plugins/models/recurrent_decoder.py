@@ -10,31 +10,35 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 import torch
-from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.dataclass import ChoiceEnum
 from fairseq.models import FairseqDecoder
 from torch import nn
 
 from lm_plugins.data.dictionary import digest
 from lm_plugins.errors import Refused
 from lm_plugins.models.carried_state import CarriedState, stream_name
+from lm_plugins.models.output_layers import OutputLayerConfig, build_output_layer
 from lm_plugins.modules.embedding_dropout import Embedding
 from lm_plugins.modules.locked_dropout import LockedDropout, StepDropout
-from lm_plugins.modules.output_layer import Softmax
 
 
 @dataclass
-class RecurrentDecoderConfig(FairseqDataclass):
+class RecurrentDecoderConfig(OutputLayerConfig):
     """Sizes and dropouts; the defaults are AWD-LSTM's on Penn Treebank before tuning."""
 
     decoder_embed_dim: int = field(default=400, metadata={"help": "embedding size (emsize)"})
     decoder_hidden_size: int = field(
         default=1150,
-        metadata={"help": "units of each layer (nhid); the last has --decoder-embed-dim if tied"},
+        metadata={"help": "units of each layer (nhid); for the last see --decoder-last-size"},
+    )
+    decoder_last_size: Optional[int] = field(
+        default=None,
+        metadata={
+            "help": "units of the last layer (nhidlast); default: --decoder-embed-dim if the embeddings are "
+            "tied, else --decoder-hidden-size. Tied, only a mixture of softmaxes can have another"
+        },
     )
     decoder_layers: int = field(default=3, metadata={"help": "number of layers (nlayers)"})
-    share_decoder_input_output_embed: bool = field(
-        default=False, metadata={"help": "tie the input and output embeddings (tied)"}
-    )
     dropout: float = field(default=0.4, metadata={"help": "dropout on the last layer's output (dropout)"})
     hidden_dropout: float = field(
         default=0.3, metadata={"help": "dropout on the other layers' outputs (dropouth)"}
@@ -83,13 +87,7 @@ class RecurrentDecoder(FairseqDecoder):
             for p in layer_input_dropout or [0.0] * (len(self.layers) - 1)
         ]
         self.output_dropouts = nn.ModuleList([*between, mask(cfg.dropout)])
-        tied = cfg.share_decoder_input_output_embed
-        self.output_head = Softmax(
-            layer_sizes(cfg)[-1],
-            len(dictionary),
-            weight=self.embed_tokens.weight if tied else None,
-            init_range=cfg.init_range,
-        )
+        self.output_head = build_output_layer(cfg, layer_sizes(cfg)[-1], dictionary, self.embed_tokens.weight)
         self.carried = CarriedState()
         self.autocast = None  # dtype of the matrix products and layers in training; None: the weights'
         # Integers that name the dictionary: a checkpoint is refused where they differ.
@@ -175,5 +173,5 @@ class RecurrentDecoder(FairseqDecoder):
 def layer_sizes(cfg):
     """[input of layer 1, output of layer 1, ..., output of layer L]."""
     tied = cfg.share_decoder_input_output_embed
-    last = cfg.decoder_embed_dim if tied else cfg.decoder_hidden_size
+    last = cfg.decoder_last_size or (cfg.decoder_embed_dim if tied else cfg.decoder_hidden_size)
     return [cfg.decoder_embed_dim, *[cfg.decoder_hidden_size] * (cfg.decoder_layers - 1), last]

@@ -1,18 +1,26 @@
-"""From the last layer's features to the probability of a word."""
+"""From the last layer's features to the probability of a word: what all output layers share."""
+
+import math
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-EVALUATED_ROWS = 1024  # tokens whose whole distribution is held at a time, without gradients
+from lm_plugins.ops.gather_rows import gather_rows
+from lm_plugins.ops.linear_cross_entropy import linear_cross_entropy
 
 
 class OutputLayer(nn.Module):
     """What every output layer offers; all in float32 or better, natural logarithms.
 
     ``log_prob(features [..., C])``: ln p over the vocabulary, [..., V], normalised
-    ``nll(features [..., C], target [...])``: -ln p(target) in nats, [...]
+    ``nll(features [..., C], target [...])``: -ln p(target) in nats, [...], without ever holding
+    [..., V]; zero, without a gradient, where the target is `padding_idx` (None: nowhere)
     """
+
+    def __init__(self, padding_idx=None):
+        super().__init__()
+        self.padding_idx = padding_idx
 
     def log_prob(self, features):
         raise NotImplementedError
@@ -21,49 +29,61 @@ class OutputLayer(nn.Module):
         raise NotImplementedError
 
 
-class Softmax(OutputLayer):
-    """p = softmax(W h + b) over V words.
+class VocabularyMatrix(nn.Module):
+    """A logit for each of V words: W h + b, or W (P h) + b with W P of rank r.
+
+    The bias starts at -ln V, so that the exponentials of all logits sum to about one: no softmax
+    depends on that, and noise contrastive estimation does.
 
     Args:
         features: C
         vocabulary: V
-        weight: [V, C] Parameter to share with the input embedding (Press and Wolf 2016,
+        weight: W, a [V, C] Parameter to share with the input embedding (Press and Wolf 2016,
             arXiv:1608.05859; Inan et al. 2016, arXiv:1611.01462); None: one of its own
-        init_range: a weight of its own starts uniform in +- this; the bias starts at zero
+        rank: r, factorises a W of its own into [V, r] [r, C] (Zhang 2018, section 7.3, after
+            Kuchaiev and Ginsburg 2017, arXiv:1703.10722); None: no factors
+        init_range: a W of its own starts uniform in +- this
+        sparse: gradients of the rows that `scores` looks up are sparse
     """
 
-    def __init__(self, features, vocabulary, weight=None, init_range=0.1):
+    def __init__(self, features, vocabulary, weight=None, rank=None, init_range=0.1, sparse=False):
         super().__init__()
-        if weight is None:
-            weight = nn.Parameter(torch.empty(vocabulary, features))
-            nn.init.uniform_(weight, -init_range, init_range)
-        if weight.shape != (vocabulary, features):
+        if rank is not None and (weight is not None or not 0 < rank < features):
             raise ValueError(
-                f"an output layer of {vocabulary} words and {features} features cannot share a "
+                f"an output matrix of rank {rank} must not be tied to the embedding, and its rank must be "
+                f"at least 1 and less than its {features} features"
+            )
+        width = rank or features
+        if weight is None:
+            weight = nn.Parameter(torch.empty(vocabulary, width))
+            nn.init.uniform_(weight, -init_range, init_range)
+        if weight.shape != (vocabulary, width):
+            raise ValueError(
+                f"an output layer of {vocabulary} words and {width} features cannot share a "
                 f"weight of {tuple(weight.shape)}"
             )
-        self.weight = weight
-        self.bias = nn.Parameter(torch.zeros(vocabulary))
+        self.weight, self.sparse = weight, sparse
+        self.bias = nn.Parameter(torch.full((vocabulary,), -math.log(vocabulary)))
+        self.factor = nn.Linear(features, rank, bias=False) if rank else nn.Identity()
 
-    def logits(self, features):
-        logits = F.linear(features, self.weight, self.bias)
-        return logits if logits.dtype == torch.float64 else logits.float()
+    def forward(self, features):
+        """[..., C] -> logits [..., V]."""
+        return widened(F.linear(self.factor(features), self.weight, self.bias))
 
-    def log_prob(self, features):
-        return F.log_softmax(self.logits(features), dim=-1)
+    def nll(self, features, target, **options):
+        """:func:`linear_cross_entropy` of features [N, C] or [N, K, C]."""
+        return linear_cross_entropy(self.factor(features), self.weight, self.bias, target, **options)
 
-    def nll(self, features, target):
-        rows, words = features.flatten(0, -2), target.flatten()
-        size = len(rows) if torch.is_grad_enabled() else EVALUATED_ROWS
-        parts = [
-            F.cross_entropy(self.logits(chunk), index, reduction="none")
-            for chunk, index in zip(rows.split(size), words.split(size), strict=True)
-        ]
-        return torch.cat(parts).view_as(target)
-
-    def score(self, features, index):
-        """Logits of given words: `index` [..., K] of each row, or [K] for all rows -> [..., K]."""
+    def scores(self, features, index):
+        """Logits of the words `index`, [K] for all rows or [..., K] of each: [..., C] -> [..., K]."""
+        rows = gather_rows(self.weight, index, self.sparse)
+        bias = gather_rows(self.bias, index, self.sparse)
+        features = self.factor(features)
         if index.dim() == 1:
-            return F.linear(features, self.weight[index], self.bias[index])
-        weight, bias = self.weight[index], self.bias[index]
-        return torch.einsum("...kc,...c->...k", weight, features) + bias
+            return widened(F.linear(features, rows, bias))
+        return widened((rows @ features.unsqueeze(-1)).squeeze(-1) + bias)
+
+
+def widened(x):
+    """Half precision to float32, all else as it is."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -146,6 +146,13 @@ class RecurrentLanguageModelingTask(FairseqTask):
                 f"the criterion {type(criterion).__name__} does not know the output layers of "
                 "lm_plugins: use --criterion lm_cross_entropy"
             )
+        head = self.decoder.output_head
+        if not isinstance(head, criterion.output_layer):
+            raise Refused(
+                f"--criterion {cfg._name} is for a model whose output layer is "
+                f"{criterion.output_layer.__name__}, this one has {type(head).__name__}: give the "
+                "--output-layer that belongs to it, or --criterion lm_cross_entropy, which takes any"
+            )
         return criterion
 
     def load_dataset(self, split, epoch=1, combine=False, **kwargs):

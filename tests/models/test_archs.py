@@ -41,6 +41,8 @@ def build(arch, size, *flags):
     [
         ("awd_lstm_ptb", 10_000, 24.2),
         ("awd_lstm_wt2", 33_278, 33.6),
+        ("awd_lstm_mos_ptb", 10_000, 21.5),
+        ("awd_lstm_mos_wt2", 33_278, 34.9),
         ("awd_lstm_enwik8", 205, 47.3),
         ("awd_lstm_ptb_char", 50, 13.8),
         ("qrnn_ptb", 10_000, 24.0),
@@ -50,6 +52,8 @@ def build(arch, size, *flags):
         ("lstm_small", 10_000, 4.7),
         ("lstm_medium", 10_000, 19.8),
         ("lstm_large", 10_000, 66.0),
+        ("lstm_mos_bm", 10_000, 41.5),
+        ("lstm_mos_bmlg", 10_000, 41.5),
         ("lstm_wt103", 267_735, 123.9),
     ],
 )
@@ -79,9 +83,9 @@ def test_tying_can_be_switched_both_ways():
 
 def test_the_last_layer_has_embedding_size_if_tied():
     tied, untied = build("awd_lstm_ptb", 50), build("awd_lstm", 50)
-    assert tied.decoder.output_head.weight is tied.decoder.embed_tokens.weight
+    assert tied.decoder.output_head.vocabulary.weight is tied.decoder.embed_tokens.weight
     assert tied.decoder.layers[-1].hidden_size == 400
-    assert untied.decoder.output_head.weight.shape == (50, 1150)
+    assert untied.decoder.output_head.vocabulary.weight.shape == (50, 1150)
 
 
 def test_the_first_qrnn_layer_alone_has_window_two():

@@ -41,7 +41,7 @@ class PlainModel(torch.nn.Module):
         size, width = weights["decoder.embed_tokens.weight"].shape
         hidden = weights["decoder.layers.0.weight_hh_l0"].shape[1]
         self.table = torch.nn.Parameter(weights["decoder.embed_tokens.weight"].clone())
-        self.bias = torch.nn.Parameter(weights["decoder.output_head.bias"].clone())
+        self.bias = torch.nn.Parameter(weights["decoder.output_head.vocabulary.bias"].clone())
         self.layers = torch.nn.ModuleList([torch.nn.LSTM(width, hidden), torch.nn.LSTM(hidden, width)])
         for number, layer in enumerate(self.layers):
             prefix = f"decoder.layers.{number}."

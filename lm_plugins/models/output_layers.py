@@ -1,0 +1,96 @@
+"""Which output layer a decoder has, and its options."""
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+
+from lm_plugins.data.dictionary import sorted_by_count
+from lm_plugins.errors import Refused
+from lm_plugins.modules.adaptive_softmax import AdaptiveSoftmax
+from lm_plugins.modules.mixture_of_softmaxes import MixtureOfSoftmaxes
+from lm_plugins.modules.softmax import NORMALISERS, Softmax
+
+
+@dataclass
+class OutputLayerConfig(FairseqDataclass):
+    output_layer: ChoiceEnum(["softmax", "adaptive_softmax", "mos"]) = field(
+        default="softmax",
+        metadata={"help": "softmax over the vocabulary, adaptive softmax, or mixture of softmaxes"},
+    )
+    share_decoder_input_output_embed: bool = field(
+        default=False, metadata={"help": "tie the input and output embeddings (tied)"}
+    )
+    output_rank: Optional[int] = field(
+        default=None,
+        metadata={"help": "factorise the output matrix with this rank (Zhang 2018: 256); untied only"},
+    )
+    adaptive_softmax_cutoff: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "first word of each tail, by falling frequency (WikiText-103: 2800,20000,76000; "
+            "Google Billion Words: 4000,40000,200000)"
+        },
+    )
+    adaptive_softmax_factor: float = field(
+        default=4.0, metadata={"help": "tail i has 1/factor^i of the features; untied only (Grave et al.: 4)"}
+    )
+    n_experts: int = field(default=15, metadata={"help": "softmaxes in the mixture (mos: 15)"})
+    latent_dropout: float = field(
+        default=0.0, metadata={"help": "dropout on the mixture's hidden vectors (dropoutl; mos: 0.29)"}
+    )
+    nce_z: ChoiceEnum(list(NORMALISERS)) = field(
+        default="fixed",
+        metadata={
+            "help": "normaliser of --criterion nce: fixed at 1, estimated from the first updates, or learned"
+        },
+    )
+    sparse_embedding_grad: bool = field(
+        default=False,
+        metadata={
+            "help": "gradients of the embedding and of the output words that --criterion nce looks up hold "
+            "those words alone, so that an update does not depend on the size of the vocabulary"
+        },
+    )
+
+
+def build_output_layer(cfg, features, dictionary, embedding):
+    """The output layer that `cfg` names, on `features` units.
+
+    Raises:
+        Refused: options that do not fit each other, or a dictionary not sorted by frequency where
+            the adaptive softmax relies on it.
+    """
+    kind, tied = str(cfg.output_layer), cfg.share_decoder_input_output_embed
+    common = {
+        "vocabulary": len(dictionary),
+        "weight": embedding if tied else None,
+        "padding_idx": dictionary.pad(),
+    }
+    matrix = {"rank": cfg.output_rank, "init_range": cfg.init_range, "sparse": cfg.sparse_embedding_grad}
+    try:
+        if kind == "adaptive_softmax":
+            return _adaptive(cfg, features, dictionary, common)
+        if kind == "mos":
+            width = cfg.decoder_embed_dim
+            mixture = {"experts": cfg.n_experts, "width": width, "latent_dropout": cfg.latent_dropout}
+            return MixtureOfSoftmaxes(features, **common, **matrix, **mixture)
+        return Softmax(features, **common, **matrix, normaliser=str(cfg.nce_z))
+    except ValueError as error:
+        raise Refused(f"--output-layer {kind}: {error}") from error
+
+
+def _adaptive(cfg, features, dictionary, common):
+    try:
+        cutoffs = [int(cutoff) for cutoff in (cfg.adaptive_softmax_cutoff or "").split(",")]
+    except ValueError:
+        raise ValueError(
+            f"--adaptive-softmax-cutoff is {cfg.adaptive_softmax_cutoff}: give rising word numbers, such "
+            "as 2800,20000,76000"
+        ) from None
+    if not sorted_by_count(dictionary):
+        raise ValueError(
+            "the dictionary is not sorted by falling frequency: make one with fairseq-preprocess "
+            "without --srcdict, or sort the lines of dict.txt by their counts and binarize with it"
+        )
+    return AdaptiveSoftmax(features, **common, cutoffs=cutoffs, factor=cfg.adaptive_softmax_factor)

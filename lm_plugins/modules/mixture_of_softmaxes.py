@@ -1,0 +1,61 @@
+"""Mixture of softmaxes, MoS (Yang et al. 2018, arXiv:1711.03953)."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lm_plugins.modules.locked_dropout import LockedDropout
+from lm_plugins.modules.output_layer import OutputLayer, VocabularyMatrix, widened
+
+
+class MixtureOfSoftmaxes(OutputLayer):
+    """Several softmaxes with one vocabulary matrix, weighted by a softmax of the features.
+
+        p = sum_k pi_k softmax(W h_k + b)       pi = softmax(A h)       h_k = tanh(D_k h + d_k)
+
+    Everything stays in log space; mos adds 1e-8 to p instead, which cuts losses off at 18.4 nats.
+
+    Args:
+        features: C
+        vocabulary: V
+        experts: K (mos: 10, its recipes: 15)
+        width: E, the size of each h_k; that of the embedding, if W is tied to it
+        latent_dropout: locked dropout on all h_k of a stream, one mask over K E (dropoutl)
+        matrix: further arguments of :class:`VocabularyMatrix`
+    """
+
+    def __init__(
+        self, features, vocabulary, *, experts=15, width, latent_dropout=0.0, padding_idx=None, **matrix
+    ):
+        super().__init__(padding_idx)
+        if experts < 1:
+            raise ValueError(f"a mixture of {experts} softmaxes: give at least 1 expert")
+        self.experts = experts
+        self.prior = nn.Linear(features, experts, bias=False)
+        self.latent = nn.Linear(features, experts * width)
+        self.latent_dropout = LockedDropout(latent_dropout)
+        self.vocabulary = VocabularyMatrix(width, vocabulary, **matrix)
+
+    def components(self, features):
+        """h [..., K, E] and ln pi [..., K]."""
+        latent = self.latent_dropout(torch.tanh(self.latent(features)))
+        log_prior = F.log_softmax(widened(self.prior(features)), dim=-1)
+        return latent.unflatten(-1, (self.experts, -1)), log_prior
+
+    def log_prob(self, features):
+        latent, log_prior = self.components(features)
+        mixed = None
+        for h, weight in zip(latent.unbind(-2), log_prior.unbind(-1), strict=True):  # [..., V] at a time
+            part = weight.unsqueeze(-1) + F.log_softmax(self.vocabulary(h), dim=-1)
+            mixed = part if mixed is None else torch.logaddexp(mixed, part)
+        return mixed
+
+    def nll(self, features, target):
+        latent, log_prior = self.components(features)
+        nll = self.vocabulary.nll(
+            latent.flatten(0, -3),
+            target.flatten(),
+            log_prior=log_prior.flatten(0, -2),
+            ignore_index=self.padding_idx,
+        )
+        return nll.view_as(target)

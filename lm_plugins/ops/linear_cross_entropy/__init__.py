@@ -1,0 +1,42 @@
+"""linear_cross_entropy: from features to -ln p(target), without holding the logits of all rows.
+
+    p_n(v) = sum_k pi_nk softmax(W h_nk + b)_v            nll_n = -ln p_n(target_n)
+
+One component without a prior is the plain softmax; several are a mixture of softmaxes (Yang et al.
+2018, arXiv:1711.03953), computed in log space throughout.
+"""
+
+import torch
+
+from lm_plugins.ops.linear_cross_entropy.chunked import CHUNK
+from lm_plugins.ops.linear_cross_entropy.chunked import linear_cross_entropy as chunked
+from lm_plugins.ops.linear_cross_entropy.naive import linear_cross_entropy as naive
+
+IMPLEMENTATIONS = ("naive", "chunked")
+
+
+def linear_cross_entropy(
+    features, weight, bias, target, *, log_prior=None, ignore_index=None, impl="chunked", chunk=CHUNK
+):
+    """Negative log-likelihood of each target, in nats.
+
+    Args:
+        features: h, [N, C], or [N, K, C] with `log_prior`
+        weight, bias: W [V, C]; b [V] or None
+        target: [N] ids
+        log_prior: ln pi, [N, K], or None for one component
+        ignore_index: rows with this target have a loss and gradients of zero
+        impl: one of IMPLEMENTATIONS
+        chunk: logits that the chunked form holds at a time
+
+    Returns:
+        [N], in float32, or float64 if the features are
+    """
+    if impl not in IMPLEMENTATIONS:
+        raise ValueError(f"linear_cross_entropy has no impl '{impl}': choose from {IMPLEMENTATIONS}")
+    if impl == "naive":
+        return naive(features, weight, bias, target, log_prior, ignore_index)
+    device = features.device.type
+    computed = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+    with torch.autocast(device, enabled=False):
+        return chunked(features, weight, bias, target, log_prior, ignore_index, chunk, computed)

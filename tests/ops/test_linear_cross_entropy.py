@@ -1,0 +1,123 @@
+"""Loss and gradients by chunks against the definition."""
+
+import pytest
+import torch
+
+from lm_plugins.ops.linear_cross_entropy import linear_cross_entropy
+
+ROWS, COMPONENTS, FEATURES, WORDS = 7, 3, 5, 11
+CHUNKS = [1, WORDS, 2 * WORDS + 1, 3 * WORDS, 7 * WORDS, 1 << 22]
+
+
+def inputs(mixture, rows=ROWS):
+    def draw(*shape):
+        return torch.randn(shape, dtype=torch.float64, requires_grad=True)
+
+    features = draw(rows, COMPONENTS, FEATURES) if mixture else draw(rows, FEATURES)
+    prior = draw(rows, COMPONENTS) if mixture else None
+    return features, draw(WORDS, FEATURES), draw(WORDS), prior
+
+
+def run(tensors, target, upstream, **options):
+    features, weight, bias, prior = tensors
+    log_prior = None if prior is None else torch.log_softmax(prior, 1)
+    nll = linear_cross_entropy(features, weight, bias, target, log_prior=log_prior, **options)
+    leaves = [tensor for tensor in tensors if tensor is not None]
+    return nll, torch.autograd.grad((nll * upstream).sum(), leaves)
+
+
+@pytest.mark.parametrize("mixture", [False, True], ids=["softmax", "mixture"])
+@pytest.mark.parametrize("chunk", CHUNKS)
+@pytest.mark.parametrize("upstream", [1.0, -2.5, "of each row"])
+def test_equals_the_definition_with_gradients(mixture, chunk, upstream):
+    tensors, target = inputs(mixture), torch.randint(WORDS, (ROWS,))
+    weights = torch.randn(ROWS).double() if upstream == "of each row" else upstream
+    found = run(tensors, target, weights, chunk=chunk, ignore_index=int(target[2]))
+    expected = run(tensors, target, weights, impl="naive", ignore_index=int(target[2]))
+    assert found[0][2] == 0
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_without_bias_and_without_rows():
+    for rows in (ROWS, 0):
+        features, weight, _, _ = inputs(False, rows)
+        target = torch.randint(WORDS, (rows,))
+        found = linear_cross_entropy(features, weight, None, target)
+        expected = linear_cross_entropy(features, weight, None, target, impl="naive")
+        torch.testing.assert_close(found, expected)
+        gradients = torch.autograd.grad(found.sum(), (features, weight))
+        torch.testing.assert_close(gradients, torch.autograd.grad(expected.sum(), (features, weight)))
+
+
+@pytest.mark.parametrize("mixture", [False, True], ids=["softmax", "mixture"])
+def test_rows_that_are_all_ignored_have_no_gradient(mixture):
+    tensors, target = inputs(mixture), torch.zeros(ROWS, dtype=torch.long)
+    nll, gradients = run(tensors, target, 1.0, ignore_index=0)
+    assert nll.eq(0).all() and all(gradient.eq(0).all() for gradient in gradients)
+
+
+def test_only_the_gradients_that_are_asked_for():
+    features, weight, bias, _ = inputs(False)
+    target = torch.randint(WORDS, (ROWS,))
+    loss = linear_cross_entropy(features, weight.detach(), bias.detach(), target).sum()
+    expected = linear_cross_entropy(features, weight, bias, target, impl="naive").sum()
+    torch.testing.assert_close(torch.autograd.grad(loss, features), torch.autograd.grad(expected, features))
+
+
+def test_improbable_words_keep_an_exact_loss():
+    """A probability far below the smallest float32: log(p + epsilon) would be cut off."""
+    features, weight = torch.tensor([[1.0]]), torch.tensor([[300.0], [0.0]])
+    nll = linear_cross_entropy(features, weight, None, torch.tensor([1]))
+    assert nll.item() == 300
+    both = torch.tensor([[[1.0], [1.0]]])
+    prior = torch.log(torch.tensor([[0.25, 0.75]]))
+    mixed = linear_cross_entropy(both, weight, None, torch.tensor([1]), log_prior=prior)
+    torch.testing.assert_close(mixed, torch.tensor([300.0]))
+
+
+@pytest.mark.parametrize("mixture", [False, True], ids=["softmax", "mixture"])
+def test_autocast_computes_products_in_bfloat16_and_keeps_float32_gradients(mixture):
+    tensors = [None if t is None else t.detach().float().requires_grad_() for t in inputs(mixture)]
+    target = torch.randint(WORDS, (ROWS,))
+    expected = run(tensors, target, 1.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = run(tensors, target, 1.0, chunk=2 * WORDS)
+    assert found[0].dtype == torch.float32 and {g.dtype for g in found[1]} == {torch.float32}
+    assert not torch.equal(found[1][1], expected[1][1]), "nothing was rounded"
+    torch.testing.assert_close(found, expected, rtol=0.05, atol=0.05)
+
+
+def test_float16_gradients_hold_the_loss_scale():
+    """A gradient of 1e-9 is zero in float16, times the loss scale it is not."""
+    features = torch.ones(1, 1, dtype=torch.float16)
+    weight = torch.tensor([[20.7], [0.0]], dtype=torch.float16, requires_grad=True)  # p = 1e-9
+    loss = linear_cross_entropy(features, weight, None, torch.tensor([0])).sum()
+    scaled = torch.autograd.grad(loss * 65536, weight)[0]
+    assert scaled[1].item() == pytest.approx(65536 * 1.02e-9, rel=0.05)
+
+
+@pytest.mark.parametrize("mixture", [False, True], ids=["softmax", "mixture"])
+def test_no_more_than_a_chunk_is_held(mixture, monkeypatch):
+    largest = 0
+
+    class Largest(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, arguments=(), options=None):
+            nonlocal largest
+            out = function(*arguments, **(options or {}))
+            largest = max(
+                [largest, *(t.numel() for t in torch.utils._pytree.tree_leaves(out) if torch.is_tensor(t))]
+            )
+            return out
+
+    tensors, target = inputs(mixture, 60), torch.randint(WORDS, (60,))
+    with Largest():
+        run(tensors, target, 1.0, chunk=6 * WORDS)
+    expected = max(6 * WORDS, *(tensor.numel() for tensor in tensors if tensor is not None))
+    rows = 60 * COMPONENTS if mixture else 60
+    assert largest <= expected < WORDS * rows
+
+
+def test_an_unknown_implementation_is_refused():
+    features, weight, bias, _ = inputs(False)
+    with pytest.raises(ValueError, match="choose from"):
+        linear_cross_entropy(features, weight, bias, torch.zeros(ROWS, dtype=torch.long), impl="fast")
