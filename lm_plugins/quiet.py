@@ -7,6 +7,7 @@ UNACTIONABLE = [  # fairseq calls torch and hydra in ways that they have depreca
     r"`torch\.cuda\.amp\.autocast\(args\.\.\.\)` is deprecated",
     r"'pin_memory' argument is set as true but no accelerator",
     r"RNN module weights are not part of single contiguous chunk",  # weight drop: as it must be
+    r"Sparse invariant checks are implicitly disabled",  # torch's Adagrad
     r"hydra\.experimental\.\w+\(\) is no longer experimental",
     r"The version_base parameter is not specified",
     r"See https://hydra\.cc/docs/",

@@ -40,6 +40,7 @@ class LMCrossEntropy(FairseqCriterion):
     """Exact negative log-likelihood over the whole vocabulary; nats inside, bits in the log."""
 
     output_layer = OutputLayer  # what the model must have
+    training_loss = None  # a loss to train with in place of the exact one, as the decoder takes it
 
     def __init__(self, task, ar_alpha, tar_beta, sentence_avg):
         super().__init__(task)
@@ -51,7 +52,8 @@ class LMCrossEntropy(FairseqCriterion):
 
     def forward(self, model, sample):
         """Returns the loss in nats (a sum), the number of targets, and what is logged."""
-        log_prob, extra = model(**sample["net_input"])
+        loss = self.training_loss if model.training else None
+        log_prob, extra = model(**sample["net_input"], loss=loss)
         pad = sample["target"].eq(self.padding_idx)
         nll = -log_prob.squeeze(-1).masked_fill(pad, 0).sum()
         ntokens = sample["ntokens"]
@@ -65,6 +67,8 @@ class LMCrossEntropy(FairseqCriterion):
             "nsentences": sample["nsentences"],
             "sample_size": ntokens,
         }
+        if loss is None:
+            logging_output["nll_loss"] = nll.data
         return nll + reg, ntokens, logging_output
 
     def regularisation(self, extra):
@@ -78,13 +82,14 @@ class LMCrossEntropy(FairseqCriterion):
 
     @staticmethod
     def reduce_metrics(logging_outputs):
-        """Logs bits per token as loss and nll_loss, perplexity, and the regularisation in bits."""
-        total = {key: sum(log[key] for log in logging_outputs) for key in ("loss", "reg", "ntokens")}
-        bits = 1 / (total["ntokens"] * math.log(2))
-        for name in ("loss", "nll_loss"):
-            metrics.log_scalar(name, total["loss"] * bits, total["ntokens"], round=6)
-        metrics.log_scalar("reg", total["reg"] * bits, total["ntokens"], round=6)
-        metrics.log_derived("ppl", lambda meters: utils.get_perplexity(meters["nll_loss"].avg, 4))
+        """Logs bits per token: `loss`, where it is exact also `nll_loss` and `ppl`, and `reg`."""
+        names = [name for name in ("loss", "nll_loss", "reg") if name in logging_outputs[0]]
+        ntokens = sum(log["ntokens"] for log in logging_outputs)
+        for name in names:
+            total = sum(log[name] for log in logging_outputs)
+            metrics.log_scalar(name, total / ntokens / math.log(2), ntokens, round=6)
+        if "nll_loss" in names:
+            metrics.log_derived("ppl", lambda meters: utils.get_perplexity(meters["nll_loss"].avg, 4))
 
     @staticmethod
     def logging_outputs_can_be_summed():

@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+import torch
 from fairseq.data import FairseqDataset, data_utils
 from fairseq.data.indexed_dataset import MMapIndexedDataset, data_file_path
 
@@ -28,6 +29,13 @@ class TokenStream(FairseqDataset):
 
     def __getitem__(self, index):
         return self.tokens[index]
+
+    def counts(self, vocabulary):
+        """Occurrences of each of the ids below `vocabulary`, [V]."""
+        total = torch.zeros(vocabulary, dtype=torch.long)
+        for at in range(0, len(self.tokens), SCAN):
+            total += torch.from_numpy(np.bincount(self.tokens[at : at + SCAN], minlength=vocabulary))
+        return total
 
 
 def load_token_stream(folder, split, dictionary, dataset_impl=None, combine=False):

@@ -77,7 +77,12 @@ class RecurrentDecoder(FairseqDecoder):
 
     def __init__(self, cfg, dictionary, layers, layer_input_dropout=None):
         super().__init__(dictionary)
-        self.embed_tokens = Embedding(len(dictionary), cfg.decoder_embed_dim, dropout=cfg.embedding_dropout)
+        self.embed_tokens = Embedding(
+            len(dictionary),
+            cfg.decoder_embed_dim,
+            dropout=cfg.embedding_dropout,
+            sparse=cfg.sparse_embedding_grad,
+        )
         nn.init.uniform_(self.embed_tokens.weight, -cfg.init_range, cfg.init_range)
         self.layers = nn.ModuleList(layers)
         mask = {"locked": LockedDropout, "step": StepDropout}[str(cfg.dropout_mask)]
@@ -93,7 +98,7 @@ class RecurrentDecoder(FairseqDecoder):
         # Integers that name the dictionary: a checkpoint is refused where they differ.
         self.register_buffer("dictionary_digest", digest(dictionary))
 
-    def forward(self, src_tokens, src_lengths=None, target=None, stream=None, step=None, **_):
+    def forward(self, src_tokens, src_lengths=None, target=None, stream=None, step=None, loss=None, **_):
         """One window of a stream, its state taken from the window before and left for the next.
 
         Args:
@@ -101,6 +106,8 @@ class RecurrentDecoder(FairseqDecoder):
             target: [B, T] or None
             stream: name of the stream
             step: number of the window, from 0
+            loss: what to compute in place of -ln p(target), here, where DDP sees the parameters:
+                function of (output layer, features [T, B, C], target [T, B]) -> [T, B]
 
         Returns:
             ``(log_prob, extra)`` with log_prob = ln p(target) in nats, [B, T, 1]; without `target`,
@@ -119,8 +126,8 @@ class RecurrentDecoder(FairseqDecoder):
             self.carried.leave(stream, step, state, keep=self.training)
             if target is None:
                 return features.transpose(0, 1), extra
-            log_prob = -self.output_head.nll(features, target.t())  # [T, B]
-        return log_prob.t().unsqueeze(-1), {**extra, "target_only": True}
+            nll = (loss or type(self.output_head).nll)(self.output_head, features, target.t())
+        return -nll.t().unsqueeze(-1), {**extra, "target_only": True}
 
     def extract_features(self, source, state=None):
         """From `source` [T, B] and the state of every layer to ``(features [T, B, C], state, extra)``."""

@@ -4,8 +4,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lm_plugins.modules.output_layer import OutputLayer, widened
+from lm_plugins.modules.output_layer import OutputLayer
 from lm_plugins.ops.linear_cross_entropy import linear_cross_entropy
+from lm_plugins.ops.logits import logits
 
 
 class AdaptiveSoftmax(OutputLayer):
@@ -72,8 +73,7 @@ class AdaptiveSoftmax(OutputLayer):
 
     def log_prob(self, features):
         head, *tails = [
-            F.log_softmax(widened(F.linear(_projected(features, p), w, b)), dim=-1)
-            for p, w, b in self.parts()
+            F.log_softmax(logits(_projected(features, p), w, b), dim=-1) for p, w, b in self.parts()
         ]
         words, entries = head.split([self.sizes[0], len(tails)], dim=-1)
         tails = [entry + tail for entry, tail in zip(entries.split(1, dim=-1), tails, strict=True)]

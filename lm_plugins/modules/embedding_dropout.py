@@ -14,8 +14,8 @@ class Embedding(nn.Embedding):
     awd-lstm-lm.
     """
 
-    def __init__(self, num_embeddings, embedding_dim, dropout=0.0):
-        super().__init__(num_embeddings, embedding_dim)
+    def __init__(self, num_embeddings, embedding_dim, dropout=0.0, sparse=False):
+        super().__init__(num_embeddings, embedding_dim, sparse=sparse)
         self.dropout = check_probability(dropout, "embedding dropout")
 
     def forward(self, words):

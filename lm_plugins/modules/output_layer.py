@@ -4,10 +4,10 @@ import math
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from lm_plugins.ops.gather_rows import gather_rows
 from lm_plugins.ops.linear_cross_entropy import linear_cross_entropy
+from lm_plugins.ops.logits import logits
 
 
 class OutputLayer(nn.Module):
@@ -68,20 +68,25 @@ class VocabularyMatrix(nn.Module):
 
     def forward(self, features):
         """[..., C] -> logits [..., V]."""
-        return widened(F.linear(self.factor(features), self.weight, self.bias))
+        return logits(self.factor(features), self.weight, self.bias)
 
     def nll(self, features, target, **options):
         """:func:`linear_cross_entropy` of features [N, C] or [N, K, C]."""
         return linear_cross_entropy(self.factor(features), self.weight, self.bias, target, **options)
 
     def scores(self, features, index):
-        """Logits of the words `index`, [K] for all rows or [..., K] of each: [..., C] -> [..., K]."""
+        """Logits of the words `index`: [K] for all rows, or [T, K] for each step, or [T, B, K].
+
+        features [..., C], or [T, B, C] with an index for each step -> [..., K]
+        """
         rows = gather_rows(self.weight, index, self.sparse)
         bias = gather_rows(self.bias, index, self.sparse)
         features = self.factor(features)
         if index.dim() == 1:
-            return widened(F.linear(features, rows, bias))
-        return widened((rows @ features.unsqueeze(-1)).squeeze(-1) + bias)
+            return logits(features, rows, bias)
+        if index.dim() == features.dim():  # of each row
+            return widened((rows @ features.unsqueeze(-1)).squeeze(-1)) + bias
+        return widened(features @ rows.mT) + bias.unsqueeze(1)
 
 
 def widened(x):

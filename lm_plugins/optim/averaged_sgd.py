@@ -45,7 +45,11 @@ class AveragedSGD(torch.optim.Optimizer):
                 continue
             if group["weight_decay"]:
                 torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
-            torch._foreach_add_(params, [p.grad for p in params], alpha=-group["lr"])
+            dense = [p for p in params if not p.grad.is_sparse]
+            torch._foreach_add_(dense, [p.grad for p in dense], alpha=-group["lr"])
+            for p in params:
+                if p.grad.is_sparse:
+                    p.add_(p.grad, alpha=-group["lr"])
         if self.averaged is not None:
             self.averaged += 1
             iterates = [p.data for p in self.parameters()]

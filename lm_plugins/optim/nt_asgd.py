@@ -9,6 +9,7 @@ from fairseq.optim import FairseqOptimizer, register_optimizer
 from omegaconf import II
 
 from lm_plugins.optim.averaged_sgd import AveragedSGD
+from lm_plugins.optim.sparse_gradients import SparseGradients
 from lm_plugins.optim.validation import on_validation
 
 logger = logging.getLogger(__name__)
@@ -28,18 +29,18 @@ class NTASGDConfig(FairseqDataclass):
             "(nonmono; AWD-LSTM: 5)"
         },
     )
-    averaging: ChoiceEnum(["triggered", "always"]) = field(
+    averaging: ChoiceEnum(["triggered", "always", "never"]) = field(
         default="triggered",
         metadata={
             "help": "triggered: averaging starts when the rule of --nonmono holds; always: at the first "
-            "update, and training ends when the rule holds (fine-tuning)"
+            "update, and training ends when the rule holds (fine-tuning); never: plain SGD"
         },
     )
     lr: List[float] = II("optimization.lr")
 
 
 @register_optimizer("nt_asgd", dataclass=NTASGDConfig)
-class NTASGD(FairseqOptimizer):
+class NTASGD(SparseGradients, FairseqOptimizer):
     """SGD until the validation loss stops improving, then the average of the iterates.
 
     After each validation with loss v, the history h_1 .. h_k holding the losses before it,
@@ -78,7 +79,7 @@ class NTASGD(FairseqOptimizer):
         if best is None or loss <= best:
             return
         found = f"validation loss {loss:.5f} is above {best:.5f}, the best of all but the last {n} before it"
-        if self.optimizer.averaged is None:
+        if str(self.cfg.averaging) == "triggered" and self.optimizer.averaged is None:
             logger.info(f"{found}: averaging starts")
             self.optimizer.start_averaging()
         elif str(self.cfg.averaging) == "always":

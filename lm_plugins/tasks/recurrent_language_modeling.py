@@ -63,8 +63,8 @@ class RecurrentLanguageModelingConfig(FairseqDataclass):
     autocast: ChoiceEnum(["none", "bf16"]) = field(
         default="none",
         metadata={
-            "help": "bf16: train with layers and matrix products in bfloat16, weights, losses and the "
-            "carried state in float32; validation stays in float32"
+            "help": "bf16: train with matrix products in bfloat16, but weights, losses and recurrences (of "
+            "an LSTM the whole layer) in float32; validation stays in float32"
         },
     )
     train_subset: str = II("dataset.train_subset")
@@ -155,6 +155,10 @@ class RecurrentLanguageModelingTask(FairseqTask):
             )
         return criterion
 
+    def training_counts(self):
+        """Occurrences of each symbol in the training data, [V]; dict.txt has none of </s> and <unk>."""
+        return self.datasets[self.cfg.train_subset].counts(len(self.dictionary))
+
     def load_dataset(self, split, epoch=1, combine=False, **kwargs):
         self.datasets[split] = load_token_stream(
             self.cfg.data, split, self.dictionary, self.cfg.dataset_impl, combine
@@ -239,6 +243,8 @@ class RecurrentLanguageModelingTask(FairseqTask):
         if all(p.grad is None for p in model.parameters()):  # the first window of an update
             self.update_lengths = []
         self.update_lengths.append(sample["target"].size(1))
+        if self.decoder.embed_tokens.sparse:
+            check_takes_sparse_gradients(optimizer)
         return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
 
     def optimizer_step(self, optimizer, model, update_num):
@@ -274,7 +280,8 @@ class RecurrentLanguageModelingTask(FairseqTask):
         averaging = is_averaging(self.optimizer)
         if averaging is not None:
             metrics.log_scalar("averaging", int(averaging), weight=0)
-        if is_character_level(self.dictionary):
+        exact = "nll_loss" in logging_outputs[0]
+        if exact and is_character_level(self.dictionary):
             metrics.log_derived("bpc", lambda m: meters.safe_round(m["nll_loss"].avg, 5))
 
     def gather_states(self):
@@ -298,6 +305,17 @@ class RecurrentLanguageModelingTask(FairseqTask):
     def set_checkpoint_dict(self, saved):
         state = saved["rank_states"][rank_and_world()[0]]
         self.decoder.carried.load_state_dict(stream_name(self.cfg.train_subset, True), state)
+
+
+def check_takes_sparse_gradients(optimizer):
+    """Others would fail in fairseq, which does not say why."""
+    if not getattr(optimizer, "takes_sparse_gradients", False):
+        raise Refused(
+            "--sparse-embedding-grad needs an optimizer that takes sparse gradients, in float32: give "
+            "--optimizer nt_asgd (with --averaging never it is SGD) or --optimizer sparse_adagrad"
+        )
+    if rank_and_world()[1] > 1:
+        raise Refused("--sparse-embedding-grad is for one process: fairseq adds up dense gradients only")
 
 
 def peak_memory():

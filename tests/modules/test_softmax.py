@@ -44,9 +44,10 @@ def test_scores_are_logits_of_the_given_words_with_gradients(sparse):
     head = Softmax(5, 11, sparse=sparse).double()
     features = torch.randn(4, 3, 5).double()
     logits = head.vocabulary(features)
-    for index in (torch.randint(11, (4, 3, 6)), torch.tensor([2, 2, 9])):
+    for index in (torch.randint(11, (4, 3, 6)), torch.randint(11, (4, 6)), torch.tensor([2, 2, 9])):
         scores = head.scores(features, index)
-        expected = logits.gather(-1, index) if index.dim() > 1 else logits[..., index]
+        of_each_row = index.unsqueeze(1) if index.dim() == 2 else index
+        expected = logits.gather(-1, of_each_row.expand(4, 3, -1))
         torch.testing.assert_close(scores, expected)
         parameters = list(head.parameters())
         gradients = torch.autograd.grad(scores.pow(2).sum(), parameters)

@@ -87,6 +87,15 @@ def test_autocast_computes_products_in_bfloat16_and_keeps_float32_gradients(mixt
     torch.testing.assert_close(found, expected, rtol=0.05, atol=0.05)
 
 
+def test_a_large_bias_is_not_rounded_to_bfloat16():
+    """At -ln V, where it starts: bfloat16 knows numbers of that size to 0.03."""
+    features, weight, target = torch.zeros(1, 4), torch.zeros(3, 4), torch.tensor([0])
+    bias = torch.tensor([-9.21, -9.23, -9.19])
+    with torch.autocast("cpu", torch.bfloat16):
+        found = linear_cross_entropy(features, weight, bias, target)
+    torch.testing.assert_close(found, linear_cross_entropy(features, weight, bias, target))
+
+
 def test_float16_gradients_hold_the_loss_scale():
     """A gradient of 1e-9 is zero in float16, times the loss scale it is not."""
     features = torch.ones(1, 1, dtype=torch.float16)

@@ -89,3 +89,12 @@ def test_bad_arguments_are_refused():
         lstm(x, (h, c), tuple(weights), impl="fast")
     with pytest.raises(ValueError, match="no candidate mask"):
         lstm(x, (h, c), tuple(weights), torch.ones(2, 1, 4), impl="fused")
+
+
+def test_autocast_leaves_the_recurrence_in_float32():
+    """oneDNN's bfloat16 LSTM trains a perplexity of 809 where float32 has 736, in 100 updates on PTB."""
+    x, h, c, *weights = (tensor.float() for tensor in inputs(6, 2, 5, 7))
+    expected = lstm(x, (h, c), tuple(weights))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = lstm(x, (h, c), tuple(weights))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)

@@ -1,0 +1,128 @@
+"""Noise contrastive estimation and the sampled softmax: training costs that do not grow with V."""
+
+import logging
+import math
+from dataclasses import dataclass, field
+
+import torch
+import torch.distributed as dist
+from fairseq.criterions import register_criterion
+from fairseq.dataclass import ChoiceEnum
+
+from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy, LMCrossEntropyConfig
+from lm_plugins.data.dictionary import sorted_by_count
+from lm_plugins.errors import Refused
+from lm_plugins.modules.noise import FLOOR, LogUniform, Unigram
+from lm_plugins.modules.softmax import Softmax
+from lm_plugins.ops.noise_contrast import noise_contrastive_estimation, sampled_softmax
+from lm_plugins.ranks import rank_and_world
+
+logger = logging.getLogger(__name__)
+
+ESTIMATES = 10  # updates whose mean is the normaliser, with --nce-z estimated
+
+
+@dataclass
+class NCEConfig(LMCrossEntropyConfig):
+    nce_k: int = field(
+        default=100, metadata={"help": "noise words for each target (Torch on the Billion Words: 400)"}
+    )
+    nce_loss: ChoiceEnum(["nce", "sampled_softmax"]) = field(
+        default="nce",
+        metadata={"help": "noise contrastive estimation, or the softmax with a sampled denominator"},
+    )
+    nce_noise: ChoiceEnum(["unigram", "log_uniform"]) = field(
+        default="unigram",
+        metadata={
+            "help": "draw noise words by their counts in the training data, or by their rank in the "
+            "dictionary (TensorFlow's log-uniform sampler; the dictionary must be sorted by frequency)"
+        },
+    )
+    nce_noise_power: float = field(
+        default=1.0, metadata={"help": "power of the counts in the unigram noise (word2vec: 0.75)"}
+    )
+    nce_step_noise: bool = field(
+        default=False,
+        metadata={"help": "new noise for each time step of a window (Torch), not one set for the window"},
+    )
+    nce_row_noise: bool = field(
+        default=False, metadata={"help": "noise of its own for each target (Torch's rownoise); slow"}
+    )
+
+
+@register_criterion("nce", dataclass=NCEConfig)
+class NCE(LMCrossEntropy):
+    """Trains with noise words drawn anew for each window, on each rank its own; validates exactly.
+
+    In training `loss` is that of the contrast, in bits for each target, and no perplexity is logged.
+    """
+
+    output_layer = Softmax
+
+    def __init__(self, cfg, task):
+        super().__init__(task, cfg.ar_alpha, cfg.tar_beta, cfg.sentence_avg)
+        words = len(task.target_dictionary)
+        if not 0 < cfg.nce_k <= words:
+            raise Refused(f"--nce-k is {cfg.nce_k}: give 1 to {words}, the size of the dictionary")
+        if cfg.nce_step_noise and cfg.nce_row_noise:
+            raise Refused("--nce-step-noise and --nce-row-noise share noise in two ways: give one of them")
+        if str(cfg.nce_noise) == "log_uniform" and not sorted_by_count(task.target_dictionary):
+            raise Refused(
+                "--nce-noise log_uniform takes the dictionary to be sorted by falling frequency, and this "
+                "one is not: use --nce-noise unigram, or fairseq-preprocess without --srcdict"
+            )
+        self.cfg, self.task, self.noise = cfg, task, None
+
+    @classmethod
+    def build_criterion(cls, cfg, task):
+        return cls(cfg, task)
+
+    def training_loss(self, output_layer, features, target):
+        noise = self.noise_words(*target.shape, target.device)
+        log_q = self.noise.log_prob
+        score = output_layer.scores(features, target.unsqueeze(-1)).squeeze(-1)
+        noise_score = output_layer.scores(features, noise)
+        of_target = noise.unsqueeze(1) if self.cfg.nce_step_noise else noise  # against [T, B, K]
+        if str(self.cfg.nce_loss) == "sampled_softmax":
+            hit = of_target == target.unsqueeze(-1)
+            return sampled_softmax(score, noise_score, log_q(of_target), hit)
+        if output_layer.normaliser == "estimated":
+            self.estimate_normaliser(output_layer, noise_score.detach() - log_q(of_target))
+        return noise_contrastive_estimation(
+            score, log_q(target), noise_score, log_q(of_target), output_layer.log_z
+        )
+
+    def noise_words(self, steps, streams, device):
+        """Of this rank, [K], [T, K] or [T, B, K]: drawn for all ranks, whose random states are in step."""
+        if self.noise is None:
+            self.noise = self.noise_distribution().to(device)
+        shape = [self.cfg.nce_k]
+        if self.cfg.nce_step_noise:
+            shape = [steps, *shape]
+        if self.cfg.nce_row_noise:
+            shape = [steps, streams, *shape]
+        rank, world = rank_and_world()
+        return self.noise.draw((world, *shape))[rank]
+
+    def noise_distribution(self):
+        if str(self.cfg.nce_noise) == "log_uniform":
+            return LogUniform(len(self.task.target_dictionary))
+        counts = self.task.training_counts()
+        missing = int((counts < FLOOR).sum())
+        if missing:
+            logger.info(f"{missing:,} words never occur in the training data: as noise each counts {FLOOR:g}")
+        return Unigram(counts, self.cfg.nce_noise_power)
+
+    @torch.no_grad()
+    def estimate_normaliser(self, output_layer, log_ratio):
+        """The mean of exp(s) / q over the noise of the first updates, of all ranks: its mean is Z."""
+        seen = int(output_layer.estimates)
+        if seen >= ESTIMATES:
+            return
+        z = (torch.logsumexp(log_ratio.flatten(), 0) - math.log(log_ratio.numel())).exp()
+        world = rank_and_world()[1]
+        if world > 1:
+            dist.all_reduce(z)
+        mean = (output_layer.log_z.exp() * seen + z / world) / (seen + 1)
+        output_layer.log_z.copy_(mean.log())
+        output_layer.estimates.add_(1)

@@ -1,0 +1,100 @@
+"""Noise contrastive estimation and the sampled softmax, through fairseq."""
+
+import pytest
+import torch
+
+from tests.runner import (
+    evaluate,
+    load,
+    logged,
+    perplexity,
+    same_weights,
+    train,
+    train_ranks,
+)
+from tests.tasks.test_refusals import files, refused
+
+NCE = (
+    "--criterion", "nce", "--nce-k", "20", "--no-share-decoder-input-output-embed", "--weight-decay", "0",
+    "--optimizer", "adam", "--lr", "0.02", "--clip-norm", "1",
+)  # fmt: skip
+SPARSE = ("--sparse-embedding-grad", "--optimizer", "nt_asgd", "--averaging", "never", "--lr", "2")
+KINDS = {
+    "nce": (),
+    "step noise": ("--nce-step-noise",),
+    "row noise": ("--nce-row-noise",),
+    "learned": ("--nce-z", "learned"),
+    "estimated": ("--nce-z", "estimated", "--nce-noise-power", "0.75"),
+    "sampled softmax": ("--nce-loss", "sampled_softmax"),
+    "log-uniform": ("--nce-loss", "sampled_softmax", "--nce-noise", "log_uniform"),
+    "sparse": SPARSE,
+    "sparse adagrad": ("--sparse-embedding-grad", "--optimizer", "sparse_adagrad", "--lr", "0.3"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_learns_validates_exactly_and_resumes_bitwise(kind, data_bin, tmp_path):
+    flags = (*NCE, *KINDS[kind])
+    run = train(data_bin, tmp_path / "whole", *flags, "--max-epoch", "3")
+    found = [float(epoch["valid_ppl"]) for epoch in logged(run.output, "valid")]
+    assert found[-1] < min(found[0], 60), "no better than a uniform distribution over the 60 words"
+    assert all("train_ppl" not in epoch and "train_loss" in epoch for epoch in logged(run.output, "train"))
+    last = tmp_path / "whole/checkpoint_last.pt"
+    again = evaluate(data_bin, last, "--gen-subset", "valid", "--batch-size", "4")
+    assert perplexity(again) == pytest.approx(found[-1], abs=0.006)
+    train(data_bin, tmp_path / "resumed", *flags, "--max-epoch", "2")
+    train(data_bin, tmp_path / "resumed", *flags, "--max-epoch", "3")
+    assert same_weights(last, tmp_path / "resumed/checkpoint_last.pt")
+
+
+def test_sparse_gradients_train_what_dense_ones_do(data_bin, tmp_path):
+    flags = (*NCE, *SPARSE[1:], "--max-epoch", "1")
+    for name, flag in (("dense", ()), ("sparse", SPARSE[:1])):
+        train(data_bin, tmp_path / name, *flags, *flag)
+    dense, sparse = (load(tmp_path / name / "checkpoint_last.pt")["model"] for name in ("dense", "sparse"))
+    for key in dense:
+        torch.testing.assert_close(dense[key], sparse[key], rtol=1e-4, atol=1e-5)
+
+
+def test_the_estimate_of_z_is_kept_and_alike_on_all_ranks(data_bin, tmp_path):
+    flags = (*NCE, "--nce-z", "estimated", "--max-epoch", "1")
+    train_ranks(2, data_bin, tmp_path, *flags, "--batch-size", "2")
+    weights = load(tmp_path / "checkpoint_last.pt")["model"]
+    assert weights["decoder.output_head.estimates"] == 10
+    assert 0 < abs(weights["decoder.output_head.log_z"].item()) < 1
+
+
+def test_each_rank_draws_noise_of_its_own(data_bin, tmp_path):
+    """With the same noise two ranks of two streams would train like one of four."""
+    one = ("--max-update", "1", "--no-epoch-checkpoints", "--dropout", "0", "--embedding-dropout", "0")
+    train(data_bin, tmp_path / "one", *NCE, *one)
+    train_ranks(2, data_bin, tmp_path / "two", *NCE, *one, "--batch-size", "2")
+    assert not same_weights(tmp_path / "one/checkpoint_last.pt", tmp_path / "two/checkpoint_last.pt")
+
+
+@pytest.mark.parametrize(
+    "flags, part",
+    [
+        (("--nce-k", "0"), "--nce-k is 0"),
+        (("--nce-k", "65"), "--nce-k is 65: give 1 to 64"),
+        (("--nce-row-noise", "--nce-step-noise"), "give one of them"),
+        (("--output-layer", "mos"), "--criterion nce is for a model whose output layer is Softmax"),
+        (("--optimizer", "adam", "--sparse-embedding-grad"), "--optimizer nt_asgd"),
+        ((*SPARSE, "--weight-decay", "0.1"), "give --weight-decay 0"),
+        ((*SPARSE, "--fp16", "--fp16-init-scale", "4"), "in float32"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(data_bin, tmp_path, flags, part):
+    refused(train(data_bin, tmp_path / "new", *NCE, *flags, succeeds=False), part)
+    assert {path.name for path in files(tmp_path)} <= {"crash.pt"}  # fairseq's, of a first update
+
+
+def test_sparse_gradients_of_several_processes_are_refused(data_bin, tmp_path):
+    runs = train_ranks  # each of the two says so
+    with pytest.raises(AssertionError, match="fairseq adds up dense gradients only"):
+        runs(2, data_bin, tmp_path, *NCE, *SPARSE, "--batch-size", "2", "--max-update", "2")
+
+
+def test_words_that_never_occur_are_told(data_bin, tmp_path):
+    run = train(data_bin, tmp_path, *NCE, "--max-update", "1")
+    assert "words never occur in the training data: as noise each counts 1" in run.output  # <s> and <pad>
