@@ -51,6 +51,8 @@ def complete(argv, environ=os.environ):
         if not ARCH_MODEL_REGISTRY[typed["--arch"]].__module__.startswith("lm_plugins."):
             return argv
         missing = {**training_flags(typed), **process_flags(typed, environ)}
+        if int(environ.get("WORLD_SIZE", 1)) > 1:
+            missing.pop("--sparse-embedding-grad", None)  # fairseq adds up dense gradients only
     else:
         missing = {"--task": TASK} | ({"--batch-size": "1"} if program == "validate" else {})
     added = [

@@ -2,7 +2,7 @@
 
 Sources: the README of salesforce/awd-lstm-lm (AWD-LSTM, QRNN) and of zihangdai/mos (MoS), Zaremba et
 al. 2014 and its TensorFlow tutorial (lstm_small/medium/large), Zhang 2018 (lstm_mos_bm/bmlg),
-OpenSeq2Seq's configuration files (lstm_wt103).
+OpenSeq2Seq's configuration files (lstm_wt103), the Torch blog's scripts (lstm_gbw).
 fairseq divides the gradient by all tokens of a batch, Zaremba by the streams alone: learning rate
 and clipping norm are converted by the window length (lr x T, clip / T).
 
@@ -50,6 +50,29 @@ def zaremba(window, norm, constant, epochs, decay, lr=1, batch_size=20):
         "--force-anneal": str(constant + 1),
         "--lr-shrink": f"{decay:.6g}",
         **stream(batch_size, window, epochs),
+    }
+
+
+def billion_words(lr, epochs):
+    """Torch's noise-contrastive-estimate.lua and multigpu-nce-rnnlm.lua on the Google Billion Words.
+
+    Its epoch is 51.2 M words, ours the corpus, 15.6 times that. The momentum of the smaller model (0.9,
+    damped as much) is left out: with sparse gradients it would have to be dense.
+    """
+    window = 50
+    return {
+        "--criterion": "nce",
+        "--nce-k": "400",
+        "--nce-step-noise": None,
+        "--sparse-embedding-grad": None,
+        "--optimizer": "nt_asgd",
+        "--averaging": "never",
+        "--lr": f"{lr * window:g}",
+        "--lr-scheduler": "linear_decay",
+        "--lr-end": f"{0.001 * window:g}",
+        "--saturate-epochs": "19",
+        "--clip-norm": f"{10 / window:g}",
+        **stream(128, window, epochs),
     }
 
 
@@ -165,6 +188,8 @@ PRESETS = {
         **MOS,
         **zaremba(40, norm=0.3, constant=34, epochs=60, decay=0.8, lr=20, batch_size=28),
     },
+    "lstm_gbw_2x250": {**billion_words(lr=1, epochs=20), "--nce-z": "estimated"},
+    "lstm_gbw_4x2048": billion_words(lr=0.7, epochs=7),
     "lstm_wt103": {
         **ADAM,
         **stream(224, 96, 1500),

@@ -107,6 +107,13 @@ def test_criterion_and_output_layer_bring_each_other(arch, typed, criterion, lay
     assert (flags["--criterion"], flags.get("--output-layer")) == (criterion, layer)
 
 
+def test_gradients_are_sparse_in_one_process_alone():
+    one = completed(*TRAIN, "--arch", "lstm_gbw_2x250")
+    two = completed(*TRAIN, "--arch", "lstm_gbw_2x250", WORLD_SIZE="2", RANK="0", LOCAL_RANK="0")
+    assert "--sparse-embedding-grad" in one and "--sparse-embedding-grad" not in two
+    assert one["--nce-k"] == two["--nce-k"] == "400"
+
+
 def test_fine_tuning_is_one_flag():
     flags = completed(*TRAIN, "--arch", "qrnn_ptb", "--finetune-from-model", "x.pt")
     assert (flags["--averaging"], flags["--seed"], flags["--max-epoch"]) == ("always", "404", "300")

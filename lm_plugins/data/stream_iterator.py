@@ -12,8 +12,11 @@ FLAGS = {
     "window": "--tokens-per-sample",
     "random start": "--random-start",
     "window variation": "--bptt-variation and --bptt-max-delta",
+    "order of sentences": "--seed and --sample-break-mode",
     "seed": "--seed",
 }
+
+OF_ONE_EPOCH = ("corpus", "tokens")
 
 
 class StreamIterator(EpochBatchIterator):
@@ -47,8 +50,9 @@ class StreamIterator(EpochBatchIterator):
 
     def load_state_dict(self, state_dict):
         saved = state_dict.get("layout", {})
+        begins = state_dict["iterations_in_epoch"] == 0  # an epoch, maybe with the next data folder
         for name, now in self.layout.items():
-            if saved.get(name) != now:
+            if saved.get(name) != now and not (begins and name in OF_ONE_EPOCH):
                 raise Refused(
                     f"cannot resume: the checkpoint was trained with {name} = {saved.get(name)}, this "
                     f"run has {now}; give the same {FLAGS[name]}, another --save-dir, or "

@@ -18,11 +18,11 @@ class TokenStream(FairseqDataset):
     Args:
         split: name of the split ("train", "valid", "test", ...)
         tokens: [N] integer array, usually a memory map: nothing is read before it is used
+        line_sizes: tokens of each line, with its ``</s>``
     """
 
-    def __init__(self, split, tokens):
-        self.split = split
-        self.tokens = tokens
+    def __init__(self, split, tokens, line_sizes):
+        self.split, self.tokens, self.line_sizes = split, tokens, line_sizes
 
     def __len__(self):
         return len(self.tokens)
@@ -45,7 +45,7 @@ def load_token_stream(folder, split, dictionary, dataset_impl=None, combine=Fals
         Refused: the split is missing or empty, was made with another dictionary, or holds a literal
             special symbol, which would end a line or not be scored.
     """
-    parts = []
+    parts, sizes = [], []
     while combine or not parts:
         name = split + (str(len(parts)) if parts else "")
         path = os.path.join(folder, name)
@@ -55,13 +55,18 @@ def load_token_stream(folder, split, dictionary, dataset_impl=None, combine=Fals
         if dataset is None:
             break
         parts.append(_flat(dataset, path))
-        _check(parts[-1], np.asarray(dataset.sizes), path, dictionary)
+        sizes.append(np.array(dataset.sizes))  # its own memory map goes with the dataset
+        _check(parts[-1], sizes[-1], path, dictionary)
     if not parts:
         raise Refused(
             f"no data for the subset '{split}' in {folder}: give the folder that "
             "fairseq-preprocess --destdir wrote, with this subset"
         )
-    return TokenStream(split, parts[0] if len(parts) == 1 else np.concatenate(parts))
+    return TokenStream(split, _joined(parts), _joined(sizes))
+
+
+def _joined(parts):
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _flat(dataset, path):

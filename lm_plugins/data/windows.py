@@ -1,6 +1,6 @@
 """Truncated back-propagation through time cuts every stream into windows.
 
-A window is ``(step, start, length)``: the `step`-th of its epoch, covering the positions
+A window is ``(step, start, length, epoch)``: the `step`-th of its epoch, covering the positions
 ``start .. start + length - 1`` of every stream. Windows follow one another without gap or overlap,
 so each position is in exactly one. They are a pure function of their arguments: the same on every
 rank, in every worker, and after a resume.
@@ -18,14 +18,15 @@ class Window(NamedTuple):
     step: int
     start: int
     length: int
+    epoch: int = 1
 
 
-def cut(stream_length, lengths):
+def cut(stream_length, lengths, epoch=1):
     """Windows of `lengths`, an endless iterator; the last has what remains of the stream."""
     windows, start = [], 0
     for step, length in enumerate(lengths):
         length = min(length, stream_length - start)
-        windows.append(Window(step, start, length))
+        windows.append(Window(step, start, length, epoch))
         start += length
         if start == stream_length:
             return windows

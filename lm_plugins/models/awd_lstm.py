@@ -153,6 +153,29 @@ BEST_MIXTURE = {"dropout": 1 - 0.4411, "init_range": 0.02, "layers": 3, "output_
 zaremba("lstm_mos_bm", 900, **BEST_MIXTURE)
 zaremba("lstm_mos_bmlg", 900, **BEST_MIXTURE)
 
+
+def billion_words(name, layers, size, dropout):
+    """Torch's models of the Google Billion Words (Leonard 2016): dropout behind each layer."""
+    arch(
+        AWDLSTM,
+        name,
+        sample_break_mode="eos",
+        decoder_layers=layers,
+        decoder_embed_dim=size,
+        decoder_hidden_size=size,
+        dropout_mask="step",
+        dropout=dropout,
+        hidden_dropout=dropout,
+        input_dropout=0.0,
+        embedding_dropout=0.0,
+        weight_dropout=0.0,
+        rnn_init_range=0.1,
+    )
+
+
+billion_words("lstm_gbw_2x250", layers=2, size=250, dropout=0.0)
+billion_words("lstm_gbw_4x2048", layers=4, size=2048, dropout=0.2)
+
 # OpenSeq2Seq's lstm-wkt103-mixed with the embedding of its documentation (400; the file says 320).
 # Its embedding dropout drops single entries of the table, ours whole words.
 arch(

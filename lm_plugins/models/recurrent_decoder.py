@@ -39,6 +39,13 @@ class RecurrentDecoderConfig(OutputLayerConfig):
         },
     )
     decoder_layers: int = field(default=3, metadata={"help": "number of layers (nlayers)"})
+    sample_break_mode: ChoiceEnum(["none", "eos"]) = field(
+        default="none",
+        metadata={
+            "help": "none: a text, whose state is carried on; eos: independent sentences in a new order each "
+            "epoch, whose state is forgotten at each </s> (Google Billion Words)"
+        },
+    )
     dropout: float = field(default=0.4, metadata={"help": "dropout on the last layer's output (dropout)"})
     hidden_dropout: float = field(
         default=0.3, metadata={"help": "dropout on the other layers' outputs (dropouth)"}
@@ -93,6 +100,7 @@ class RecurrentDecoder(FairseqDecoder):
         ]
         self.output_dropouts = nn.ModuleList([*between, mask(cfg.dropout)])
         self.output_head = build_output_layer(cfg, layer_sizes(cfg)[-1], dictionary, self.embed_tokens.weight)
+        self.independent_sentences = str(cfg.sample_break_mode) == "eos"
         self.carried = CarriedState()
         self.autocast = None  # dtype of the matrix products and layers in training; None: the weights'
         # Integers that name the dictionary: a checkpoint is refused where they differ.
@@ -134,8 +142,10 @@ class RecurrentDecoder(FairseqDecoder):
         x = self.input_dropout(self.embed_tokens(source))
         state = state if state is not None else [None] * len(self.layers)
         left = []
+        # </s> is the input before a sentence's first word.
+        reset = source == self.dictionary.eos() if self.independent_sentences else None
         for layer, entered, dropout in zip(self.layers, state, self.output_dropouts, strict=True):
-            raw, out = layer(x, entered)
+            raw, out = layer(x, entered, reset)
             left.append(out)
             x = dropout(raw)
         return x, left, {"rnn_output": raw, "dropped_rnn_output": x}

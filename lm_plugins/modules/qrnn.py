@@ -23,7 +23,7 @@ class QRNNLayer(nn.Module):
 
     Shape:
         x [T, B, D], state (c [B, H],), for window 2 (c [B, H], x_0 [B, D]), or None for zeros
-        -> (h [T, B, H], state)
+        -> (h [T, B, H], state); where reset [T, B] is True, c_{t-1} and x_{t-1} are taken for zero
     """
 
     def __init__(
@@ -54,9 +54,14 @@ class QRNNLayer(nn.Module):
             return (c,)
         return c, weight.new_zeros(batch_size, weight.size(1) // 2)
 
-    def forward(self, x, state=None):
+    def forward(self, x, state=None, reset=None):
         c, *before = state or self.initial_state(x.size(1))
-        u = x if self.window == 1 else torch.cat([x, torch.cat([before[0][None], x[:-1]])], dim=-1)
+        u = x
+        if self.window == 2:
+            previous = torch.cat([before[0][None], x[:-1]])
+            if reset is not None:
+                previous = previous.masked_fill(reset.unsqueeze(-1), 0)
+            u = torch.cat([x, previous], dim=-1)
         weight = F.dropout(self.linear.weight, self.weight_dropout, self.training)
         gates = F.linear(u, weight, self.linear.bias).to(c.dtype)  # the recurrence is not autocast
         z, f, o = gates.chunk(3, dim=-1)
@@ -65,5 +70,8 @@ class QRNNLayer(nn.Module):
             # stream_mask divides by 1 - p, which a gate must not be
             keep = 1 - self.zoneout
             f = f * keep * (stream_mask(f, self.zoneout, len(f)) if self.training else 1)
+        if reset is not None:  # f z + 0 c is 1 (f z) + (1 - 1) c
+            start = reset.unsqueeze(-1)
+            z, f = torch.where(start, f * z, z), f.masked_fill(start, 1)
         c = forget_mult(z, f, c)
         return o * c, (c[-1],) if self.window == 1 else (c[-1], x[-1])

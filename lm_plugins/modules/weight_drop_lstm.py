@@ -25,7 +25,8 @@ class WeightDropLSTM(nn.Module):
         init_range: parameters start uniform in +- this; None: 1 / sqrt(H), as torch.nn.LSTM
 
     Shape:
-        x [T, B, D], state (h [B, H], c [B, H]) or None for zeros -> (y [T, B, H], state)
+        x [T, B, D], state (h [B, H], c [B, H]) or None for zeros -> (y [T, B, H], state); where
+        reset [T, B] is True, the state is forgotten before the step
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class WeightDropLSTM(nn.Module):
         zeros = self.weight_hh_l0.new_zeros(batch_size, self.hidden_size)
         return zeros, zeros
 
-    def forward(self, x, state=None):
+    def forward(self, x, state=None, reset=None):
         weights = (
             F.dropout(self.weight_ih_l0, self.input_weight_dropout, self.training),
             F.dropout(self.weight_hh_l0, self.weight_dropout, self.training),
@@ -69,4 +70,4 @@ class WeightDropLSTM(nn.Module):
         if self.training and self.candidate_dropout:
             cells = x.new_empty(()).expand(*x.shape[:2], self.hidden_size)
             mask = stream_mask(cells, self.candidate_dropout, x.size(0))
-        return lstm(x, state or self.initial_state(x.size(1)), weights, mask)
+        return lstm(x, state or self.initial_state(x.size(1)), weights, mask, reset)

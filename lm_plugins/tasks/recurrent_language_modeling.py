@@ -1,5 +1,6 @@
 """Language modelling over streams whose recurrent state is carried from window to window."""
 
+import filecmp
 import math
 import os
 import resource
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 import torch
+from fairseq import utils
 from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import get_available_dataset_impl
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
@@ -18,6 +20,7 @@ from lm_plugins.data.dictionary import is_character_level
 from lm_plugins.data.scored_windows import ScoredWindows
 from lm_plugins.data.stream_iterator import StreamIterator
 from lm_plugins.data.stream_windows import StreamWindows
+from lm_plugins.data.streams import contiguous, sentences
 from lm_plugins.data.token_stream import load_token_stream
 from lm_plugins.data.windows import cut, fixed, random_start, varied
 from lm_plugins.errors import Refused
@@ -32,7 +35,11 @@ from lm_plugins.tasks.rank_states import all_ranks, before_each_save
 @dataclass
 class RecurrentLanguageModelingConfig(FairseqDataclass):
     data: Optional[str] = field(
-        default=None, metadata={"help": "folder that fairseq-preprocess --destdir wrote"}
+        default=None,
+        metadata={
+            "help": "folder that fairseq-preprocess --destdir wrote; of several, separated by colons, each "
+            "epoch trains on the next one, and the first one is validated on"
+        },
     )
     tokens_per_sample: int = field(
         default=70,
@@ -157,12 +164,18 @@ class RecurrentLanguageModelingTask(FairseqTask):
 
     def training_counts(self):
         """Occurrences of each symbol in the training data, [V]; dict.txt has none of </s> and <unk>."""
-        return self.datasets[self.cfg.train_subset].counts(len(self.dictionary))
+        folders = utils.split_paths(self.cfg.data)
+        parts = [self.read(folder, self.cfg.train_subset, combine=True) for folder in folders]
+        return sum(part.counts(len(self.dictionary)) for part in parts)
 
     def load_dataset(self, split, epoch=1, combine=False, **kwargs):
-        self.datasets[split] = load_token_stream(
-            self.cfg.data, split, self.dictionary, self.cfg.dataset_impl, combine
-        )
+        """Of several data folders, an epoch of training takes the next one."""
+        folders = utils.split_paths(self.cfg.data)
+        number = (epoch - 1) % len(folders) if split == self.cfg.train_subset else 0
+        self.datasets[split] = self.read(folders[number], split, combine)
+
+    def read(self, folder, split, combine):
+        return load_token_stream(folder, split, self.dictionary, self.cfg.dataset_impl, combine)
 
     def get_batch_iterator(
         self,
@@ -192,35 +205,42 @@ class RecurrentLanguageModelingTask(FairseqTask):
                 f"{size} tokens for each of {streams} streams: lower --batch-size or "
                 "--tokens-per-sample"
             )
+        independent = self.decoder.independent_sentences
+        seed = self.cfg.seed if independent and training else None
         windows = StreamWindows(
             dataset,
-            streams,
+            sentences(dataset, streams, seed) if independent else contiguous(dataset, streams),
             range(rank * rows, (rank + 1) * rows),
             self.dictionary.pad(),
             self.dictionary.eos(),
         )
-        lengths_of, drawn = self.window_lengths(windows.stream_length, training)
+        lengths_of, drawn = self.window_lengths(training)
+
+        def windows_of(epoch):
+            length = windows.streams(epoch).length
+            return cut(length, lengths_of(length, epoch), epoch)
+
         return StreamIterator(
             windows,
-            lambda epoch: cut(windows.stream_length, lengths_of(epoch)),
-            {**windows.fingerprint(), "window": size, **drawn},
+            windows_of,
+            {**windows.fingerprint(), "window": size, "order of sentences": seed, **drawn},
             epoch,
             num_workers=num_workers if training else 0,
             buffer_size=data_buffer_size if training else 0,
         )
 
-    def window_lengths(self, stream_length, training):
-        """(function from the epoch to the lengths of its windows, what else determines them)."""
+    def window_lengths(self, training):
+        """(function from the stream length and the epoch to window lengths, what else determines them)."""
         size, seed = self.cfg.tokens_per_sample, self.cfg.seed
         if training and self.cfg.bptt_variation:
             spread = (self.cfg.bptt_variation, self.cfg.bptt_max_delta)
             return (
-                lambda epoch: varied(stream_length, size, *spread, seed, epoch),
+                lambda length, epoch: varied(length, size, *spread, seed, epoch),
                 {"window variation": list(spread), "seed": seed},
             )
         if training and self.cfg.random_start:
-            return lambda epoch: random_start(size, seed, epoch), {"random start": True, "seed": seed}
-        return lambda epoch: fixed(size), {"random start": False, "window variation": None}
+            return lambda _, epoch: random_start(size, seed, epoch), {"random start": True, "seed": seed}
+        return lambda *_: fixed(size), {"random start": False, "window variation": None}
 
     def eval_lm_dataloader(self, dataset, batch_size=None, num_shards=1, context_window=0, **kwargs):
         if context_window > 0:
@@ -325,22 +345,27 @@ def peak_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def load_dictionary(folder):
-    """The dict.txt of a data-bin folder.
+def load_dictionary(data):
+    """The dict.txt of the data-bin folder `data`, or of several, separated by colons.
 
     Raises:
-        Refused: there is no such folder or dictionary, or several folders were given.
+        Refused: there is no such folder or dictionary, or the folders have different ones.
     """
-    if not folder:
+    if not data:
         raise Refused("no data folder: give the one that fairseq-preprocess --destdir wrote")
-    if os.pathsep in folder:
-        raise Refused(f"several data folders ({folder}) are not supported: give one")
-    path = os.path.join(folder, "dict.txt")
-    if not os.path.isfile(path):
-        raise Refused(
-            f"{folder} holds no dict.txt: give a folder that fairseq-preprocess --only-source wrote"
-        )
-    dictionary = Dictionary.load(path)
+    paths = [os.path.join(folder, "dict.txt") for folder in utils.split_paths(data)]
+    for path in paths:
+        if not os.path.isfile(path):
+            raise Refused(
+                f"{os.path.dirname(path)} holds no dict.txt: give a folder that fairseq-preprocess "
+                "--only-source wrote"
+            )
+        if not filecmp.cmp(paths[0], path, shallow=False):
+            raise Refused(
+                f"{path} is not the dictionary {paths[0]}: binarize all parts of a corpus with one, by "
+                "fairseq-preprocess --srcdict"
+            )
+    dictionary = Dictionary.load(paths[0])
     if len(dictionary) == dictionary.nspecial:
-        raise Refused(f"{path} is empty: run fairseq-preprocess again on a text that is not")
+        raise Refused(f"{paths[0]} is empty: run fairseq-preprocess again on a text that is not")
     return dictionary

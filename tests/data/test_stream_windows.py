@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lm_plugins.data.stream_windows import StreamWindows
+from lm_plugins.data.streams import contiguous
 from lm_plugins.data.token_stream import TokenStream
 from lm_plugins.data.windows import cut, fixed
 from lm_plugins.errors import Refused
@@ -13,11 +14,12 @@ PAD, EOS = 1, 2
 
 
 def stream_windows(tokens, streams, rows=None):
-    return StreamWindows(TokenStream("train", tokens), streams, rows or range(streams), PAD, EOS)
+    corpus = TokenStream("train", tokens, [len(tokens)])
+    return StreamWindows(corpus, contiguous(corpus, streams), rows or range(streams), PAD, EOS)
 
 
 def batches(windows, size):
-    return [windows.collater([windows[window]]) for window in cut(windows.stream_length, fixed(size))]
+    return [windows.collater([windows[window]]) for window in cut(len(windows), fixed(size))]
 
 
 def rows(samples, key):

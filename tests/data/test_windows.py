@@ -9,7 +9,7 @@ from lm_plugins.data.windows import cut, fixed, random_start, varied
 
 
 def positions(windows):
-    return [p for _, start, length in windows for p in range(start, start + length)]
+    return [p for _, start, length, _ in windows for p in range(start, start + length)]
 
 
 @pytest.mark.parametrize("length", [1, 9, 10, 11, 35])

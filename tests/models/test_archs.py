@@ -52,6 +52,8 @@ def build(arch, size, *flags):
         ("lstm_small", 10_000, 4.7),
         ("lstm_medium", 10_000, 19.8),
         ("lstm_large", 10_000, 66.0),
+        ("lstm_gbw_2x250", 793_471, 398.5),
+        ("lstm_gbw_4x2048", 793_471, 3385.1),
         ("lstm_mos_bm", 10_000, 41.5),
         ("lstm_mos_bmlg", 10_000, 41.5),
         ("lstm_wt103", 267_735, 123.9),

@@ -6,10 +6,12 @@ import torch
 from lm_plugins.modules.qrnn import QRNNLayer
 
 
-def reference(layer, x, c, before, f_mask=1.0):
+def reference(layer, x, c, before, f_mask=1.0, reset=None):
     """h and c step by step from the layer's weights; `before` is the input before x."""
     outputs = []
     for t, x_t in enumerate(x):
+        if reset is not None:
+            c, before = (torch.where(reset[t].unsqueeze(1), 0.0, part) for part in (c, before))
         u = x_t if layer.window == 1 else torch.cat([x_t, before], dim=1)
         gates = u @ layer.linear.weight.T + layer.linear.bias
         size = layer.hidden_size
@@ -42,6 +44,21 @@ def test_equals_the_equations_with_gradients(window, steps, streams, sizes):
     expected, last = reference(layer, x, c, before)
     torch.testing.assert_close(y, expected, rtol=0, atol=1e-13)
     torch.testing.assert_close(state[0], last, rtol=0, atol=1e-13)
+    leaves = [x, c, *layer.parameters(), *([before] if window == 2 else [])]
+    gradients = torch.autograd.grad(y.square().sum() + state[0].sum(), leaves)
+    wanted = torch.autograd.grad(expected.square().sum() + last.sum(), leaves)
+    torch.testing.assert_close(gradients, wanted, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("window", [1, 2])
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_resets_with_gradients(window, share):
+    layer = QRNNLayer(5, 7, window=window, zoneout=0.2).double().eval()
+    x, c, before = draw(layer)
+    reset = torch.rand(x.shape[:2]) < share
+    y, state = layer(x, state_of(layer, c, before), reset)
+    expected, last = reference(layer, x, c, before, 0.8, reset)
+    torch.testing.assert_close(y, expected, rtol=0, atol=1e-13)
     leaves = [x, c, *layer.parameters(), *([before] if window == 2 else [])]
     gradients = torch.autograd.grad(y.square().sum() + state[0].sum(), leaves)
     wanted = torch.autograd.grad(expected.square().sum() + last.sum(), leaves)

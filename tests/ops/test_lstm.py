@@ -23,10 +23,10 @@ def inputs(t, b, d, h):
     )
 
 
-def run(impl, tensors, mask=None):
+def run(impl, tensors, mask=None, reset=None):
     leaves = [tensor.detach().requires_grad_() for tensor in tensors]
     x, h, c, *weights = leaves
-    y, (h_n, c_n) = lstm(x, (h, c), tuple(weights), mask, impl=impl)
+    y, (h_n, c_n) = lstm(x, (h, c), tuple(weights), mask, reset, impl=impl)
     generator = torch.Generator().manual_seed(5)
     loss = sum(
         (out * torch.randn(out.shape, dtype=torch.float64, generator=generator).to(out)).sum()
@@ -54,6 +54,29 @@ def test_the_candidate_mask_with_gradients(shape):
     torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-12)
     torch.testing.assert_close(gradients, expected_gradients, rtol=1e-10, atol=1e-11)
     assert not torch.allclose(outputs[0], run("naive", tensors)[0][0]) or bool((mask == 1).all())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0], ids=["nowhere", "some", "everywhere"])
+@pytest.mark.parametrize("impl", ["fused", "masked"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_resets_with_gradients(impl, shape, share):
+    tensors, reset = inputs(*shape), torch.rand(shape[:2]) < share
+    outputs, gradients = run(impl, tensors, reset=reset)
+    expected, expected_gradients = run("naive", tensors, reset=reset)
+    torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(gradients, expected_gradients, rtol=1e-10, atol=1e-11)
+
+
+def test_after_a_reset_nothing_is_left_of_what_was_before():
+    x, h, c, *weights = inputs(6, 2, 3, 4)
+    reset = torch.zeros(6, 2, dtype=torch.bool)
+    reset[3, 1] = True
+    y, state = lstm(x, (h, c), tuple(weights), reset=reset)
+    zeros = torch.zeros(1, 4).double()
+    alone, (last, _) = lstm(x[3:, 1:], (zeros, zeros), tuple(weights))
+    torch.testing.assert_close((y[3:, 1:], state[0][1:]), (alone, last))
+    whole, _ = lstm(x, (h, c), tuple(weights))
+    torch.testing.assert_close(y[:, 0], whole[:, 0])
 
 
 def test_the_definition_is_torch_nn_lstm():

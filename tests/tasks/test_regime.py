@@ -47,7 +47,7 @@ class PaperLoop:
         source, target = streams(self.tokens, rows)
         state = [None] * len(self.model.layers)
         params = list(self.model.parameters())
-        for _, start, length in cut(len(source), varied(len(source), base, 5, 6, seed=3, epoch=number)):
+        for _, start, length, _ in cut(len(source), varied(len(source), base, 5, 6, seed=3, epoch=number)):
             logits, state = self.model(source[start : start + length], state)
             expected = target[start : start + length].flatten()
             loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), expected, ignore_index=1)

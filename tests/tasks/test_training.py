@@ -72,7 +72,7 @@ def plain_epoch(model, tokens, rows, window, optimizer=None):
     """Mean nll in bits over all targets; with an optimizer, one step per window."""
     source, target = streams(tokens, rows)
     state, total = [None] * len(model.layers), 0.0
-    for _, start, length in cut(len(source), fixed(window)):
+    for _, start, length, _ in cut(len(source), fixed(window)):
         logits, state = model(source[start : start + length], state)
         nll = torch.nn.functional.cross_entropy(
             logits.flatten(0, 1), target[start : start + length].flatten(), ignore_index=1, reduction="sum"

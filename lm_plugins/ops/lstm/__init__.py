@@ -4,17 +4,19 @@
     c_t = f * c_{t-1} + i * m_t * g                 h_t = o * tanh(c_t)
 
 m_t is the candidate mask, if any: recurrent dropout without memory loss (Semeniuta et al. 2016,
-arXiv:1603.05118).
+arXiv:1603.05118). Where a sentence begins that knows nothing of what came before, h_{t-1} and
+c_{t-1} are zero.
 """
 
 from lm_plugins.ops.lstm.fused import lstm as fused
 from lm_plugins.ops.lstm.masked import lstm as masked
 from lm_plugins.ops.lstm.naive import lstm as naive
+from lm_plugins.ops.lstm.packed import lstm as packed
 
-IMPLEMENTATIONS = {"naive": naive, "fused": fused, "masked": masked}
+IMPLEMENTATIONS = ("naive", "fused", "masked")
 
 
-def lstm(x, state, weights, candidate_mask=None, *, impl=None):
+def lstm(x, state, weights, candidate_mask=None, reset=None, *, impl=None):
     """Runs the layer over x.
 
     Args:
@@ -22,6 +24,7 @@ def lstm(x, state, weights, candidate_mask=None, *, impl=None):
         state: (h, c) before the first step, [B, H] each
         weights: (W [4H, D], U [4H, H], b_ih [4H], b_hh [4H]), gates in torch's order i, f, g, o
         candidate_mask: m, [T, B, H]; None: ones
+        reset: [T, B] bool, True where the state is forgotten before the step; None: nowhere
         impl: one of IMPLEMENTATIONS; None: fused, or masked if there is a mask
 
     Returns:
@@ -36,5 +39,5 @@ def lstm(x, state, weights, candidate_mask=None, *, impl=None):
     if impl == "fused":
         if candidate_mask is not None:
             raise ValueError("the fused lstm has no candidate mask: use impl='masked'")
-        return fused(x, state, weights)
-    return IMPLEMENTATIONS[impl](x, state, weights, candidate_mask)
+        return fused(x, state, weights) if reset is None else packed(x, state, weights, reset)
+    return (naive if impl == "naive" else masked)(x, state, weights, candidate_mask, reset)

@@ -11,25 +11,26 @@ from torch.nn import functional as F
 
 class MaskedLSTM(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, projected, h0, c0, u, mask):
-        """`projected` = W x + b, [T, B, 4H]."""
+    def forward(ctx, projected, h0, c0, u, mask, keep):
+        """`projected` = W x + b, [T, B, 4H]; `keep` [T, B, 1], 0 where the state is forgotten, or None."""
         gates = projected.clone()  # becomes i, f, g, o after their non-linearities
         h, c = projected.new_empty(2, len(gates) + 1, *h0.shape)
         h[0], c[0] = h0, c0
         for t, step in enumerate(gates):
-            step.addmm_(h[t], u.T)
+            step.addmm_(h[t] if keep is None else h[t] * keep[t], u.T)
             i, f, g, o = step.chunk(4, dim=1)
             i.sigmoid_(), f.sigmoid_(), g.tanh_(), o.sigmoid_()
-            torch.mul(f, c[t], out=c[t + 1])
+            torch.mul(f, c[t] if keep is None else c[t] * keep[t], out=c[t + 1])
             c[t + 1].addcmul_(i, g * mask[t])
             torch.mul(o, torch.tanh(c[t + 1]), out=h[t + 1])
-        ctx.save_for_backward(gates, h, c, u, mask)
+        ctx.save_for_backward(gates, h, c, u, mask, keep)
         return h[1:], c[-1]
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad_h, grad_c):
-        gates, h, c, u, mask = ctx.saved_tensors
+        gates, h, c, u, mask, keep = ctx.saved_tensors
+        entered_h, entered_c = (h[:-1], c[:-1]) if keep is None else (h[:-1] * keep, c[:-1] * keep)
         grad_gates = torch.empty_like(gates)
         dh, dc = torch.zeros_like(h[0]), grad_c.clone()
         for t in range(len(gates) - 1, -1, -1):
@@ -39,19 +40,22 @@ class MaskedLSTM(torch.autograd.Function):
             tanh_c = torch.tanh(c[t + 1])
             dc = dc + dh * o * (1 - tanh_c * tanh_c)
             di.copy_(dc * g * mask[t] * i * (1 - i))
-            df.copy_(dc * c[t] * f * (1 - f))
+            df.copy_(dc * entered_c[t] * f * (1 - f))
             dg.copy_(dc * i * mask[t] * (1 - g * g))
             do.copy_(dh * tanh_c * o * (1 - o))
             dc = dc * f
             dh = grad_gates[t] @ u
-        du = grad_gates.flatten(0, 1).T @ h[:-1].flatten(0, 1)
-        return grad_gates, dh, dc, du, None
+            if keep is not None:
+                dh, dc = dh * keep[t], dc * keep[t]
+        du = grad_gates.flatten(0, 1).T @ entered_h.flatten(0, 1)
+        return grad_gates, dh, dc, du, None, None
 
 
-def lstm(x, state, weights, candidate_mask=None):
+def lstm(x, state, weights, candidate_mask=None, reset=None):
     (h, c), (w, u, b_ih, b_hh) = state, weights
     projected = F.linear(x, w, b_ih + b_hh).to(h.dtype)  # the recurrence is not autocast
     if candidate_mask is None:
         candidate_mask = projected.new_ones(()).expand(*x.shape[:2], h.size(1))
-    y, c = MaskedLSTM.apply(projected, h, c, u, candidate_mask)
+    keep = None if reset is None else reset.logical_not().unsqueeze(-1).to(projected.dtype)
+    y, c = MaskedLSTM.apply(projected, h, c, u, candidate_mask, keep)
     return y, (y[-1], c)
