@@ -16,7 +16,7 @@ FLAGS = {
     "seed": "--seed",
 }
 
-OF_ONE_EPOCH = ("corpus", "tokens")
+OF_ONE_FOLDER = ("corpus", "tokens")
 
 
 class StreamIterator(EpochBatchIterator):
@@ -30,9 +30,12 @@ class StreamIterator(EpochBatchIterator):
         dataset (StreamWindows): the batches
         windows_of: function from the epoch (1, 2, ...) to its list of windows
         layout: plain dict that determines the windows and the rows
+        folders_take_turns: the next epoch reads another data folder
     """
 
-    def __init__(self, dataset, windows_of, layout, epoch, num_workers=0, buffer_size=0):
+    def __init__(
+        self, dataset, windows_of, layout, epoch, folders_take_turns=False, num_workers=0, buffer_size=0
+    ):
         super().__init__(
             dataset=dataset,
             collate_fn=dataset.collater,
@@ -43,16 +46,16 @@ class StreamIterator(EpochBatchIterator):
             disable_shuffling=True,
             persistent_workers=False,
         )
-        self.layout = layout
+        self.layout, self.folders_take_turns = layout, folders_take_turns
 
     def state_dict(self):
         return {**super().state_dict(), "layout": self.layout}
 
     def load_state_dict(self, state_dict):
         saved = state_dict.get("layout", {})
-        begins = state_dict["iterations_in_epoch"] == 0  # an epoch, maybe with the next data folder
+        next_folder = self.folders_take_turns and state_dict["iterations_in_epoch"] == 0
         for name, now in self.layout.items():
-            if saved.get(name) != now and not (begins and name in OF_ONE_EPOCH):
+            if saved.get(name) != now and not (next_folder and name in OF_ONE_FOLDER):
                 raise Refused(
                     f"cannot resume: the checkpoint was trained with {name} = {saved.get(name)}, this "
                     f"run has {now}; give the same {FLAGS[name]}, another --save-dir, or "

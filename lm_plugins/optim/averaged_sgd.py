@@ -46,7 +46,8 @@ class AveragedSGD(torch.optim.Optimizer):
             if group["weight_decay"]:
                 torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
             dense = [p for p in params if not p.grad.is_sparse]
-            torch._foreach_add_(dense, [p.grad for p in dense], alpha=-group["lr"])
+            if dense:
+                torch._foreach_add_(dense, [p.grad for p in dense], alpha=-group["lr"])
             for p in params:
                 if p.grad.is_sparse:
                     p.add_(p.grad, alpha=-group["lr"])

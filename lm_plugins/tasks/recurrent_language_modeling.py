@@ -225,6 +225,7 @@ class RecurrentLanguageModelingTask(FairseqTask):
             windows_of,
             {**windows.fingerprint(), "window": size, "order of sentences": seed, **drawn},
             epoch,
+            folders_take_turns=training and len(utils.split_paths(self.cfg.data)) > 1,
             num_workers=num_workers if training else 0,
             buffer_size=data_buffer_size if training else 0,
         )

@@ -58,3 +58,11 @@ def test_averaging_never_never_averages():
     for loss in range(20):
         optimizer.validated(float(loss))
     assert optimizer.optimizer.averaged is None and not optimizer.finished
+
+
+def test_all_gradients_may_be_sparse():
+    table = torch.nn.Parameter(torch.ones(3, 2))
+    optimizer = nt_asgd([table], "never")
+    table.grad = torch.sparse_coo_tensor([[1, 1]], torch.ones(2, 2), (3, 2), check_invariants=True)
+    optimizer.step()
+    assert table.tolist() == [[1, 1], [0, 0], [1, 1]]
