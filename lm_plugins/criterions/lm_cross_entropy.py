@@ -40,6 +40,7 @@ class LMCrossEntropy(FairseqCriterion):
     """Exact negative log-likelihood over the whole vocabulary; nats inside, bits in the log."""
 
     output_layer = OutputLayer  # what the model must have
+    takes_normaliser = False  # of --nce-z
     training_loss = None  # a loss to train with in place of the exact one, as the decoder takes it
 
     def __init__(self, task, ar_alpha, tar_beta, sentence_avg):

@@ -72,6 +72,7 @@ class NCE(LMCrossEntropy):
                 "one is not: use --nce-noise unigram, or fairseq-preprocess without --srcdict"
             )
         self.cfg, self.task, self.noise = cfg, task, None
+        self.takes_normaliser = str(cfg.nce_loss) == "nce"
 
     @classmethod
     def build_criterion(cls, cfg, task):

@@ -17,6 +17,8 @@ class SparseGradients:
     @torch.no_grad()
     def multiply_grads(self, c):
         """All gradients times `c`; fairseq's own leaves sparse ones as they are."""
+        if not has_sparse_gradients(self.params):
+            return super().multiply_grads(c)
         for p in self.params:
             if p.grad is not None:
                 p.grad = p.grad.coalesce() * c if p.grad.is_sparse else p.grad.mul_(c)
@@ -35,7 +37,8 @@ class SparseGradients:
                 "--weight-decay changes every row of a table at each update, which a sparse gradient is "
                 "there to avoid: give --weight-decay 0, or leave out --sparse-embedding-grad"
             )
-        grads = [p.grad.coalesce().values() if p.grad.is_sparse else p.grad for p in self.params]
+        grads = [p.grad for p in self.params if p.grad is not None]
+        grads = [grad.coalesce().values() if grad.is_sparse else grad for grad in grads]
         norm = torch.nn.utils.get_total_norm([grad.float() for grad in grads])
         if aggregate_norm_fn is not None:
             norm = aggregate_norm_fn(norm)

@@ -160,6 +160,10 @@ class RecurrentLanguageModelingTask(FairseqTask):
                 f"{criterion.output_layer.__name__}, this one has {type(head).__name__}: give the "
                 "--output-layer that belongs to it, or --criterion lm_cross_entropy, which takes any"
             )
+        if getattr(head, "normaliser", "fixed") != "fixed" and not criterion.takes_normaliser:
+            raise Refused(
+                f"--nce-z {head.normaliser} is for --criterion nce with --nce-loss nce: leave it out"
+            )
         return criterion
 
     def training_counts(self):
