@@ -63,7 +63,6 @@ def billion_words(lr, epochs):
     return {
         "--criterion": "nce",
         "--nce-k": "400",
-        "--nce-step-noise": None,
         "--sparse-embedding-grad": None,
         "--optimizer": "nt_asgd",
         "--averaging": "never",

@@ -41,9 +41,12 @@ class NCEConfig(LMCrossEntropyConfig):
     nce_noise_power: float = field(
         default=1.0, metadata={"help": "power of the counts in the unigram noise (word2vec: 0.75)"}
     )
-    nce_step_noise: bool = field(
+    nce_shared_noise: bool = field(
         default=False,
-        metadata={"help": "new noise for each time step of a window (Torch), not one set for the window"},
+        metadata={
+            "help": "one set of noise for a whole window; default: one for each of its steps, shared by the "
+            "streams (Torch's batchnoise), which learns much faster"
+        },
     )
     nce_row_noise: bool = field(
         default=False, metadata={"help": "noise of its own for each target (Torch's rownoise); slow"}
@@ -64,8 +67,8 @@ class NCE(LMCrossEntropy):
         words = len(task.target_dictionary)
         if not 0 < cfg.nce_k <= words:
             raise Refused(f"--nce-k is {cfg.nce_k}: give 1 to {words}, the size of the dictionary")
-        if cfg.nce_step_noise and cfg.nce_row_noise:
-            raise Refused("--nce-step-noise and --nce-row-noise share noise in two ways: give one of them")
+        if cfg.nce_shared_noise and cfg.nce_row_noise:
+            raise Refused("--nce-shared-noise and --nce-row-noise exclude each other: give one of them")
         if str(cfg.nce_noise) == "log_uniform" and not sorted_by_count(task.target_dictionary):
             raise Refused(
                 "--nce-noise log_uniform takes the dictionary to be sorted by falling frequency, and this "
@@ -83,7 +86,7 @@ class NCE(LMCrossEntropy):
         log_q = self.noise.log_prob
         score = output_layer.scores(features, target.unsqueeze(-1)).squeeze(-1)
         noise_score = output_layer.scores(features, noise)
-        of_target = noise.unsqueeze(1) if self.cfg.nce_step_noise else noise  # against [T, B, K]
+        of_target = noise.unsqueeze(1) if noise.dim() == 2 else noise  # against [T, B, K]
         if str(self.cfg.nce_loss) == "sampled_softmax":
             hit = of_target == target.unsqueeze(-1)
             return sampled_softmax(score, noise_score, log_q(of_target), hit)
@@ -97,11 +100,11 @@ class NCE(LMCrossEntropy):
         """Of this rank, [K], [T, K] or [T, B, K]: drawn for all ranks, whose random states are in step."""
         if self.noise is None:
             self.noise = self.noise_distribution().to(device)
-        shape = [self.cfg.nce_k]
-        if self.cfg.nce_step_noise:
-            shape = [steps, *shape]
+        shape = [steps, self.cfg.nce_k]
+        if self.cfg.nce_shared_noise:
+            shape = [self.cfg.nce_k]
         if self.cfg.nce_row_noise:
-            shape = [steps, streams, *shape]
+            shape = [steps, streams, self.cfg.nce_k]
         rank, world = rank_and_world()
         return self.noise.draw((world, *shape))[rank]
 

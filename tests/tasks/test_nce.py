@@ -21,7 +21,7 @@ NCE = (
 SPARSE = ("--sparse-embedding-grad", "--optimizer", "nt_asgd", "--averaging", "never", "--lr", "2")
 KINDS = {
     "nce": (),
-    "step noise": ("--nce-step-noise",),
+    "shared noise": ("--nce-shared-noise",),
     "row noise": ("--nce-row-noise",),
     "learned": ("--nce-z", "learned"),
     "estimated": ("--nce-z", "estimated", "--nce-noise-power", "0.75"),
@@ -77,9 +77,8 @@ def test_each_rank_draws_noise_of_its_own(data_bin, tmp_path):
     [
         (("--nce-k", "0"), "--nce-k is 0"),
         (("--nce-k", "65"), "--nce-k is 65: give 1 to 64"),
-        (("--nce-row-noise", "--nce-step-noise"), "give one of them"),
+        (("--nce-row-noise", "--nce-shared-noise"), "give one of them"),
         (("--nce-loss", "sampled_softmax", "--nce-z", "learned"), "--nce-z learned is for"),
-        (("--criterion", "lm_cross_entropy", "--nce-z", "estimated"), "--nce-z estimated is for"),
         (("--output-layer", "mos"), "--criterion nce is for a model whose output layer is Softmax"),
         (("--optimizer", "adam", "--sparse-embedding-grad"), "--optimizer nt_asgd"),
         ((*SPARSE, "--weight-decay", "0.1"), "give --weight-decay 0"),
