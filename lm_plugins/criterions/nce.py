@@ -55,7 +55,7 @@ class NCEConfig(LMCrossEntropyConfig):
 
 @register_criterion("nce", dataclass=NCEConfig)
 class NCE(LMCrossEntropy):
-    """Trains with noise words drawn anew for each window, on each rank its own; validates exactly.
+    """Trains with noise words, new ones for each step, on each rank its own; validates exactly.
 
     In training `loss` is that of the contrast, in bits for each target, and no perplexity is logged.
     """
@@ -119,7 +119,7 @@ class NCE(LMCrossEntropy):
 
     @torch.no_grad()
     def estimate_normaliser(self, output_layer, log_ratio):
-        """The mean of exp(s) / q over the noise of the first updates, of all ranks: its mean is Z."""
+        """Z is the expectation of exp(s) / q; here the mean over the first updates and all ranks."""
         seen = int(output_layer.estimates)
         if seen >= ESTIMATES:
             return

@@ -84,9 +84,11 @@ class VocabularyMatrix(nn.Module):
         features = self.factor(features)
         if index.dim() == 1:
             return logits(features, rows, bias)
-        if index.dim() == features.dim():  # of each row
-            return widened((rows @ features.unsqueeze(-1)).squeeze(-1)) + bias
-        return widened(features @ rows.mT) + bias.unsqueeze(1)
+        with torch.autocast(features.device.type, enabled=False):  # as in logits
+            features = features.to(rows.dtype)
+            if index.dim() == features.dim():  # of each row
+                return widened((rows @ features.unsqueeze(-1)).squeeze(-1)) + bias
+            return widened(features @ rows.mT) + bias.unsqueeze(1)
 
 
 def widened(x):

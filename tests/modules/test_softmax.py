@@ -57,6 +57,14 @@ def test_scores_are_logits_of_the_given_words_with_gradients(sparse):
         torch.testing.assert_close(dense, list(expected))
 
 
+def test_scores_are_not_rounded_by_autocast():
+    head, features = Softmax(5, 11), torch.randn(4, 3, 5)
+    for index in (torch.randint(11, (4, 3, 6)), torch.randint(11, (4, 6)), torch.tensor([2, 2, 9])):
+        expected = head.scores(features, index)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(head.scores(features, index), expected)
+
+
 def test_a_tied_weight_gets_both_gradients():
     embedding = torch.nn.Embedding(11, 5).double()
     head = Softmax(5, 11, weight=embedding.weight).double()
