@@ -7,6 +7,9 @@ from lm_plugins.errors import Refused
 from lm_plugins.optim.nt_asgd import NTASGD, NTASGDConfig
 from lm_plugins.optim.sparse_adagrad import SparseAdagrad, SparseAdagradConfig
 
+# torch's Adagrad makes such tensors without saying whether they are to be checked.
+pytestmark = pytest.mark.filterwarnings("ignore:Sparse invariant checks are implicitly disabled")
+
 
 def nt_asgd(params, averaging, weight_decay=0.0):
     return NTASGD(NTASGDConfig(lr=[0.5], averaging=averaging, weight_decay=weight_decay), params)
