@@ -1,9 +1,41 @@
-"""What a dictionary tells of its corpus."""
+"""A data folder's dictionary, and what it tells of the corpus."""
 
+import filecmp
 import hashlib
+import os
 from itertools import pairwise
 
 import torch
+from fairseq import utils
+from fairseq.data import Dictionary
+
+from lm_plugins.errors import Refused
+
+
+def load_dictionary(data):
+    """The dict.txt of the data-bin folder `data`, or of several, separated by colons.
+
+    Raises:
+        Refused: there is no such folder or dictionary, or the folders have different ones.
+    """
+    if not data:
+        raise Refused("no data folder: give the one that fairseq-preprocess --destdir wrote")
+    paths = [os.path.join(folder, "dict.txt") for folder in utils.split_paths(data)]
+    for path in paths:
+        if not os.path.isfile(path):
+            raise Refused(
+                f"{os.path.dirname(path)} holds no dict.txt: give a folder that fairseq-preprocess "
+                "--only-source wrote"
+            )
+        if not filecmp.cmp(paths[0], path, shallow=False):
+            raise Refused(
+                f"{path} is not the dictionary {paths[0]}: binarize all parts of a corpus with one, by "
+                "fairseq-preprocess --srcdict"
+            )
+    dictionary = Dictionary.load(paths[0])
+    if len(dictionary) == dictionary.nspecial:
+        raise Refused(f"{paths[0]} is empty: run fairseq-preprocess again on a text that is not")
+    return dictionary
 
 
 def digest(dictionary):

@@ -1,6 +1,5 @@
 """Language modelling over streams whose recurrent state is carried from window to window."""
 
-import filecmp
 import math
 import os
 import resource
@@ -9,14 +8,13 @@ from typing import Optional
 
 import torch
 from fairseq import utils
-from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import get_available_dataset_impl
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.logging import meters, metrics
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II
 
-from lm_plugins.data.dictionary import is_character_level
+from lm_plugins.data.dictionary import is_character_level, load_dictionary
 from lm_plugins.data.scored_windows import ScoredWindows
 from lm_plugins.data.stream_iterator import StreamIterator
 from lm_plugins.data.stream_windows import StreamWindows
@@ -348,29 +346,3 @@ def peak_memory():
     if torch.cuda.is_initialized():
         return torch.cuda.max_memory_allocated() / 2**30
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
-def load_dictionary(data):
-    """The dict.txt of the data-bin folder `data`, or of several, separated by colons.
-
-    Raises:
-        Refused: there is no such folder or dictionary, or the folders have different ones.
-    """
-    if not data:
-        raise Refused("no data folder: give the one that fairseq-preprocess --destdir wrote")
-    paths = [os.path.join(folder, "dict.txt") for folder in utils.split_paths(data)]
-    for path in paths:
-        if not os.path.isfile(path):
-            raise Refused(
-                f"{os.path.dirname(path)} holds no dict.txt: give a folder that fairseq-preprocess "
-                "--only-source wrote"
-            )
-        if not filecmp.cmp(paths[0], path, shallow=False):
-            raise Refused(
-                f"{path} is not the dictionary {paths[0]}: binarize all parts of a corpus with one, by "
-                "fairseq-preprocess --srcdict"
-            )
-    dictionary = Dictionary.load(paths[0])
-    if len(dictionary) == dictionary.nspecial:
-        raise Refused(f"{paths[0]} is empty: run fairseq-preprocess again on a text that is not")
-    return dictionary
