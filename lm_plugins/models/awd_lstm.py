@@ -124,24 +124,22 @@ arch(
 )
 
 
-def zaremba(name, size, dropout, init_range, layers=2, **sizes):
+def zaremba(name, size, dropout, init_range, layers=2, **changes):
     """Dropout on the non-recurrent connections alone, a new mask at each step."""
-    arch(
-        AWDLSTM,
-        name,
-        decoder_layers=layers,
-        decoder_embed_dim=size,
-        decoder_hidden_size=size,
-        dropout_mask="step",
-        dropout=dropout,
-        hidden_dropout=dropout,
-        input_dropout=dropout,
-        embedding_dropout=0.0,
-        weight_dropout=0.0,
-        init_range=init_range,
-        rnn_init_range=init_range,
-        **sizes,
-    )
+    sizes = {
+        "decoder_layers": layers,
+        "decoder_embed_dim": size,
+        "decoder_hidden_size": size,
+        "dropout_mask": "step",
+        "dropout": dropout,
+        "hidden_dropout": dropout,
+        "input_dropout": dropout,
+        "embedding_dropout": 0.0,
+        "weight_dropout": 0.0,
+        "init_range": init_range,
+        "rnn_init_range": init_range,
+    }
+    arch(AWDLSTM, name, **{**sizes, **changes})
 
 
 zaremba("lstm_small", 200, dropout=0.0, init_range=0.1)
@@ -153,28 +151,10 @@ BEST_MIXTURE = {"dropout": 1 - 0.4411, "init_range": 0.02, "layers": 3, "output_
 zaremba("lstm_mos_bm", 900, **BEST_MIXTURE)
 zaremba("lstm_mos_bmlg", 900, **BEST_MIXTURE)
 
-
-def billion_words(name, layers, size, dropout):
-    """Torch's models of the Google Billion Words (Leonard 2016): dropout behind each layer."""
-    arch(
-        AWDLSTM,
-        name,
-        sample_break_mode="eos",
-        decoder_layers=layers,
-        decoder_embed_dim=size,
-        decoder_hidden_size=size,
-        dropout_mask="step",
-        dropout=dropout,
-        hidden_dropout=dropout,
-        input_dropout=0.0,
-        embedding_dropout=0.0,
-        weight_dropout=0.0,
-        rnn_init_range=0.1,
-    )
-
-
-billion_words("lstm_gbw_2x250", layers=2, size=250, dropout=0.0)
-billion_words("lstm_gbw_4x2048", layers=4, size=2048, dropout=0.2)
+# Torch's models of the Google Billion Words (Leonard 2016): dropout behind each layer, not before the first.
+BILLION_WORDS = {"init_range": 0.1, "input_dropout": 0.0, "sample_break_mode": "eos"}
+zaremba("lstm_gbw_2x250", 250, dropout=0.0, layers=2, **BILLION_WORDS)
+zaremba("lstm_gbw_4x2048", 2048, dropout=0.2, layers=4, **BILLION_WORDS)
 
 # OpenSeq2Seq's lstm-wkt103-mixed with the embedding of its documentation (400; the file says 320).
 # Its embedding dropout drops single entries of the table, ours whole words.

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lm_plugins.modules.output_layer import OutputLayer
+from lm_plugins.modules.output_layer import OutputLayer, check_shared_weight
 from lm_plugins.ops.linear_cross_entropy import linear_cross_entropy
 from lm_plugins.ops.logits import logits
 
@@ -41,11 +41,7 @@ class AdaptiveSoftmax(OutputLayer):
         self.bounds, self.weight, tails = bounds, weight, len(cutoffs)
         self.sizes = [high - low for low, high in zip(bounds, bounds[1:], strict=False)]
         if weight is not None:
-            if weight.shape != (vocabulary, features):
-                raise ValueError(
-                    f"an adaptive softmax of {vocabulary} words and {features} features cannot share a "
-                    f"weight of {tuple(weight.shape)}"
-                )
+            check_shared_weight(weight, vocabulary, features)
             self.bias = nn.Parameter(torch.zeros(vocabulary))
             self.tail_vectors = nn.Parameter(torch.zeros(tails, features))
             self.tail_bias = nn.Parameter(torch.zeros(tails))

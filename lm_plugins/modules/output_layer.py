@@ -57,11 +57,7 @@ class VocabularyMatrix(nn.Module):
         if weight is None:
             weight = nn.Parameter(torch.empty(vocabulary, width))
             nn.init.uniform_(weight, -init_range, init_range)
-        if weight.shape != (vocabulary, width):
-            raise ValueError(
-                f"an output layer of {vocabulary} words and {width} features cannot share a "
-                f"weight of {tuple(weight.shape)}"
-            )
+        check_shared_weight(weight, vocabulary, width)
         self.weight, self.sparse = weight, sparse
         self.bias = nn.Parameter(torch.full((vocabulary,), -math.log(vocabulary)))
         self.factor = nn.Linear(features, rank, bias=False) if rank else nn.Identity()
@@ -89,6 +85,14 @@ class VocabularyMatrix(nn.Module):
             if index.dim() == features.dim():  # of each row
                 return widened((rows @ features.unsqueeze(-1)).squeeze(-1)) + bias
             return widened(features @ rows.mT) + bias.unsqueeze(1)
+
+
+def check_shared_weight(weight, vocabulary, features):
+    if weight.shape != (vocabulary, features):
+        raise ValueError(
+            f"an output layer of {vocabulary} words and {features} features cannot share a "
+            f"weight of {tuple(weight.shape)}"
+        )
 
 
 def widened(x):

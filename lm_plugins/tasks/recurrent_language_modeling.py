@@ -164,17 +164,19 @@ class RecurrentLanguageModelingTask(FairseqTask):
             )
         return criterion
 
+    @property
+    def folders(self):
+        return utils.split_paths(self.cfg.data)
+
     def training_counts(self):
         """Occurrences of each symbol in the training data, [V]; dict.txt has none of </s> and <unk>."""
-        folders = utils.split_paths(self.cfg.data)
-        parts = [self.read(folder, self.cfg.train_subset, combine=True) for folder in folders]
+        parts = [self.read(folder, self.cfg.train_subset, combine=True) for folder in self.folders]
         return sum(part.counts(len(self.dictionary)) for part in parts)
 
     def load_dataset(self, split, epoch=1, combine=False, **kwargs):
         """Of several data folders, an epoch of training takes the next one."""
-        folders = utils.split_paths(self.cfg.data)
-        number = (epoch - 1) % len(folders) if split == self.cfg.train_subset else 0
-        self.datasets[split] = self.read(folders[number], split, combine)
+        number = (epoch - 1) % len(self.folders) if split == self.cfg.train_subset else 0
+        self.datasets[split] = self.read(self.folders[number], split, combine)
 
     def read(self, folder, split, combine):
         return load_token_stream(folder, split, self.dictionary, self.cfg.dataset_impl, combine)
@@ -227,7 +229,7 @@ class RecurrentLanguageModelingTask(FairseqTask):
             windows_of,
             {**windows.fingerprint(), "window": size, "order of sentences": seed, **drawn},
             epoch,
-            folders_take_turns=training and len(utils.split_paths(self.cfg.data)) > 1,
+            folders_take_turns=training and len(self.folders) > 1,
             num_workers=num_workers if training else 0,
             buffer_size=data_buffer_size if training else 0,
         )
