@@ -15,9 +15,11 @@ from pathlib import Path
 import torch
 from fairseq.dataclass.configs import FairseqConfig
 from fairseq.models import ARCH_MODEL_REGISTRY
+from fairseq.optim import OPTIMIZER_REGISTRY
 from fairseq.registry import REGISTRIES
 
 from lm_plugins.errors import Refused
+from lm_plugins.optim.large_tables import LargeTables
 from lm_plugins.presets import COMMON, FINETUNING, PRESETS
 
 logger = logging.getLogger(__name__)
@@ -51,8 +53,6 @@ def complete(argv, environ=os.environ):
         if not ARCH_MODEL_REGISTRY[typed["--arch"]].__module__.startswith("lm_plugins."):
             return argv
         missing = {**training_flags(typed), **process_flags(typed, environ)}
-        if int(environ.get("WORLD_SIZE", 1)) > 1:
-            missing.pop("--sparse-embedding-grad", None)  # fairseq adds up dense gradients only
     else:
         missing = {"--task": TASK} | ({"--batch-size": "1"} if program == "validate" else {})
     added = [
@@ -122,6 +122,11 @@ def training_flags(typed):
                     f"the learning rate of {typed['--arch']} is meant for --optimizer {preset}: "
                     f"with --optimizer {chosen} give --lr too"
                 )
+    chosen = {**flags, **typed}
+    takes_large_tables = issubclass(OPTIMIZER_REGISTRY.get(chosen.get("--optimizer"), object), LargeTables)
+    if not takes_large_tables or chosen.get("--output-layer") not in (None, "softmax"):
+        flags.pop("--sparse-embedding-grad", None)
+        flags.pop("--split-vocabulary", None)
     if "--batch-size" not in {*flags, *typed}:
         raise Refused(
             f"--arch {typed['--arch']} has no preset: give --batch-size, the number of parallel "

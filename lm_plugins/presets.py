@@ -65,6 +65,7 @@ def billion_words(lr, epochs):
         "--criterion": "nce",
         "--nce-k": "400",
         "--sparse-embedding-grad": None,
+        "--split-vocabulary": None,
         "--optimizer": "nt_asgd",
         "--averaging": "never",
         "--lr": f"{0.4 * lr * window:g}",

@@ -107,11 +107,13 @@ def test_criterion_and_output_layer_bring_each_other(arch, typed, criterion, lay
     assert (flags["--criterion"], flags.get("--output-layer")) == (criterion, layer)
 
 
-def test_gradients_are_sparse_in_one_process_alone():
-    one = completed(*TRAIN, "--arch", "lstm_gbw_2x250")
-    two = completed(*TRAIN, "--arch", "lstm_gbw_2x250", WORLD_SIZE="2", RANK="0", LOCAL_RANK="0")
-    assert "--sparse-embedding-grad" in one and "--sparse-embedding-grad" not in two
-    assert one["--nce-k"] == two["--nce-k"] == "400"
+LARGE = {"--sparse-embedding-grad", "--split-vocabulary"}
+
+
+@pytest.mark.parametrize("typed", [("--optimizer", "adam", "--lr", ".1"), ("--output-layer", "mos")])
+def test_large_tables_are_left_out_where_they_do_not_fit(typed):
+    assert LARGE <= set(completed(*TRAIN, "--arch", "lstm_gbw_2x250"))
+    assert not LARGE & set(completed(*TRAIN, "--arch", "lstm_gbw_2x250", *typed))
 
 
 def test_fine_tuning_is_one_flag():

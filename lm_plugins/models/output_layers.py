@@ -52,10 +52,17 @@ class OutputLayerConfig(FairseqDataclass):
             "those words alone, so that an update does not depend on the size of the vocabulary"
         },
     )
+    split_vocabulary: bool = field(
+        default=False,
+        metadata={
+            "help": "deal out the rows of the embedding and of the softmax to the processes, for tables that "
+            "do not fit into the memory of one (Google Billion Words: 3.25 G parameters of 3.39 G)"
+        },
+    )
 
 
 def build_output_layer(cfg, features, dictionary, embedding):
-    """The output layer that `cfg` names, on `features` units.
+    """The output layer that `cfg` names, on `features` units; `embedding` may be tied to it.
 
     Raises:
         Refused: options that do not fit each other, or a dictionary not sorted by frequency where
@@ -64,18 +71,20 @@ def build_output_layer(cfg, features, dictionary, embedding):
     kind, tied = str(cfg.output_layer), cfg.share_decoder_input_output_embed
     common = {
         "vocabulary": len(dictionary),
-        "weight": embedding if tied else None,
+        "weight": embedding.weight if tied else None,
         "padding_idx": dictionary.pad(),
     }
     matrix = {"rank": cfg.output_rank, "init_range": cfg.init_range, "sparse": cfg.sparse_embedding_grad}
     try:
+        if kind != "softmax" and cfg.split_vocabulary:
+            raise ValueError("--split-vocabulary is for the softmax: give --output-layer softmax")
         if kind == "adaptive_softmax":
             return _adaptive(cfg, features, dictionary, common)
         if kind == "mos":
             width = cfg.decoder_embed_dim
             mixture = {"experts": cfg.n_experts, "width": width, "latent_dropout": cfg.latent_dropout}
             return MixtureOfSoftmaxes(features, **common, **matrix, **mixture)
-        return Softmax(features, **common, **matrix, normaliser=str(cfg.nce_z))
+        return Softmax(features, **common, **matrix, split=embedding.split, normaliser=str(cfg.nce_z))
     except ValueError as error:
         raise Refused(f"--output-layer {kind}: {error}") from error
 

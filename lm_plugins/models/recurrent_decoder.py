@@ -20,6 +20,7 @@ from lm_plugins.models.carried_state import CarriedState, stream_name
 from lm_plugins.models.output_layers import OutputLayerConfig, build_output_layer
 from lm_plugins.modules.embedding_dropout import Embedding
 from lm_plugins.modules.locked_dropout import LockedDropout, StepDropout
+from lm_plugins.modules.split_vocabulary import SplitVocabulary
 
 
 @dataclass
@@ -87,10 +88,11 @@ class RecurrentDecoder(FairseqDecoder):
         self.embed_tokens = Embedding(
             len(dictionary),
             cfg.decoder_embed_dim,
+            cfg.init_range,
             dropout=cfg.embedding_dropout,
             sparse=cfg.sparse_embedding_grad,
+            split=SplitVocabulary(len(dictionary)) if cfg.split_vocabulary else None,
         )
-        nn.init.uniform_(self.embed_tokens.weight, -cfg.init_range, cfg.init_range)
         self.layers = nn.ModuleList(layers)
         mask = {"locked": LockedDropout, "step": StepDropout}[str(cfg.dropout_mask)]
         self.input_dropout = mask(cfg.input_dropout)
@@ -99,7 +101,7 @@ class RecurrentDecoder(FairseqDecoder):
             for p in layer_input_dropout or [0.0] * (len(self.layers) - 1)
         ]
         self.output_dropouts = nn.ModuleList([*between, mask(cfg.dropout)])
-        self.output_head = build_output_layer(cfg, layer_sizes(cfg)[-1], dictionary, self.embed_tokens.weight)
+        self.output_head = build_output_layer(cfg, layer_sizes(cfg)[-1], dictionary, self.embed_tokens)
         self.independent_sentences = str(cfg.sample_break_mode) == "eos"
         self.carried = CarriedState()
         self.autocast = None  # dtype of the matrix products and layers in training; None: the weights'

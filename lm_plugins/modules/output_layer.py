@@ -44,9 +44,12 @@ class VocabularyMatrix(nn.Module):
             Kuchaiev and Ginsburg 2017, arXiv:1703.10722); None: no factors
         init_range: a W of its own starts uniform in +- this
         sparse: gradients of the rows that `scores` looks up are sparse
+        split: a :class:`SplitVocabulary`, if this process has a part of the rows of W and b
     """
 
-    def __init__(self, features, vocabulary, weight=None, rank=None, init_range=0.1, sparse=False):
+    def __init__(
+        self, features, vocabulary, weight=None, rank=None, init_range=0.1, sparse=False, split=None
+    ):
         super().__init__()
         if rank is not None and (weight is not None or not 0 < rank < features):
             raise ValueError(
@@ -54,29 +57,52 @@ class VocabularyMatrix(nn.Module):
                 f"at least 1 and less than its {features} features"
             )
         width = rank or features
-        if weight is None:
+        if weight is None and split is None:
             weight = nn.Parameter(torch.empty(vocabulary, width))
             nn.init.uniform_(weight, -init_range, init_range)
-        check_shared_weight(weight, vocabulary, width)
-        self.weight, self.sparse = weight, sparse
-        self.bias = nn.Parameter(torch.full((vocabulary,), -math.log(vocabulary)))
+        elif weight is None:
+            weight = nn.Parameter(split.uniform(width, init_range))
+        bias = torch.full((vocabulary,), -math.log(vocabulary))
+        if split is not None:
+            bias = split.own(bias).clone()
+        check_shared_weight(weight, len(bias), width)
+        self.weight, self.sparse, self.split = weight, sparse, split
+        self.bias = nn.Parameter(bias)
+        if split is not None:
+            split.share(self, "weight", "bias")
         self.factor = nn.Linear(features, rank, bias=False) if rank else nn.Identity()
 
     def forward(self, features):
-        """[..., C] -> logits [..., V]."""
+        """[..., C] -> logits [..., V].
+
+        Raises:
+            ValueError: no process has all V words
+        """
+        if self.split is not None and self.split.world > 1:
+            raise ValueError(
+                "no process of a split vocabulary has the logits of all words: use a single process"
+            )
         return logits(self.factor(features), self.weight, self.bias)
 
     def nll(self, features, target, **options):
-        """:func:`linear_cross_entropy` of features [N, C] or [N, K, C]."""
+        """:func:`linear_cross_entropy` of features [N, C] or [N, K, C]; split, of [N, C]."""
+        if self.split is not None:
+            return self._split_nll(features, target, **options)
         return linear_cross_entropy(self.factor(features), self.weight, self.bias, target, **options)
+
+    def _split_nll(self, features, target, ignore_index=None):
+        total = self.split.logsumexp(self.factor(features), self.weight, self.bias)
+        nll = total - self.scores(features, target.unsqueeze(-1)).squeeze(-1)
+        return nll if ignore_index is None else nll.masked_fill(target == ignore_index, 0)
 
     def scores(self, features, index):
         """Logits of the words `index`: [K] for all rows, or [T, K] for each step, or [T, B, K].
 
         features [..., C], or [T, B, C] with an index for each step -> [..., K]
         """
-        rows = gather_rows(self.weight, index, self.sparse)
-        bias = gather_rows(self.bias, index, self.sparse)
+        look_up = gather_rows if self.split is None else self.split.rows
+        rows = look_up(self.weight, index, self.sparse)
+        bias = look_up(self.bias, index, self.sparse)
         features = self.factor(features)
         if index.dim() == 1:
             return logits(features, rows, bias)

@@ -3,6 +3,7 @@
 import torch
 
 from lm_plugins.errors import Refused
+from lm_plugins.optim.large_tables import own_rows
 
 
 class AveragedSGD(torch.optim.Optimizer):
@@ -84,8 +85,9 @@ class AveragedSGD(torch.optim.Optimizer):
     @torch.no_grad()
     def load_state_dict(self, state_dict):
         """Restores both; the parameters then show the iterate."""
-        iterates, averages = state_dict["iterates"], state_dict["averages"]
-        params = self.parameters()
+        params, iterates, averages = self.parameters(), state_dict["iterates"], state_dict["averages"]
+        if len(iterates) == len(params):
+            iterates = [own_rows(p, iterate) for p, iterate in zip(params, iterates, strict=True)]
         if [p.shape for p in params] != [iterate.shape for iterate in iterates]:
             raise Refused(
                 "the checkpoint holds the optimizer of parameters of other shapes: resume with the same "
@@ -94,6 +96,8 @@ class AveragedSGD(torch.optim.Optimizer):
         for p, iterate in zip(params, iterates, strict=True):
             p.data.copy_(iterate)
         if averages is not None:
-            averages = [average.to(p, copy=True) for p, average in zip(params, averages, strict=True)]
+            averages = [
+                own_rows(p, average).to(p, copy=True) for p, average in zip(params, averages, strict=True)
+            ]
         self.averaged, self.hidden = state_dict["averaged"], averages
         self.shows_average, self.loaded = False, True

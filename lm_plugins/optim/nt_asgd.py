@@ -9,7 +9,7 @@ from fairseq.optim import FairseqOptimizer, register_optimizer
 from omegaconf import II
 
 from lm_plugins.optim.averaged_sgd import AveragedSGD
-from lm_plugins.optim.sparse_gradients import SparseGradients
+from lm_plugins.optim.large_tables import LargeTables
 from lm_plugins.optim.validation import on_validation
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class NTASGDConfig(FairseqDataclass):
 
 
 @register_optimizer("nt_asgd", dataclass=NTASGDConfig)
-class NTASGD(SparseGradients, FairseqOptimizer):
+class NTASGD(LargeTables, FairseqOptimizer):
     """SGD until the validation loss stops improving, then the average of the iterates.
 
     After each validation with loss v, the history h_1 .. h_k holding the losses before it,

@@ -8,7 +8,7 @@ from fairseq.dataclass import FairseqDataclass
 from fairseq.optim import FairseqOptimizer, register_optimizer
 from omegaconf import II
 
-from lm_plugins.optim.sparse_gradients import SparseGradients
+from lm_plugins.optim.large_tables import LargeTables, own_rows
 
 
 @dataclass
@@ -21,7 +21,7 @@ class SparseAdagradConfig(FairseqDataclass):
 
 
 @register_optimizer("sparse_adagrad", dataclass=SparseAdagradConfig)
-class SparseAdagrad(SparseGradients, FairseqOptimizer):
+class SparseAdagrad(LargeTables, FairseqOptimizer):
     """torch's Adagrad (Duchi et al. 2011), which updates the rows of a sparse gradient alone.
 
     fairseq's own `adagrad` cannot clip such gradients.
@@ -38,3 +38,10 @@ class SparseAdagrad(SparseGradients, FairseqOptimizer):
             "weight_decay": self.cfg.weight_decay,
             "initial_accumulator_value": self.cfg.initial_accumulator,
         }
+
+    def load_state_dict(self, state_dict, optimizer_overrides=None):
+        of = {
+            index: {name: own_rows(p, part) for name, part in state_dict["state"].get(index, {}).items()}
+            for index, p in enumerate(self.params)
+        }
+        super().load_state_dict({**state_dict, "state": of}, optimizer_overrides)

@@ -27,6 +27,7 @@ from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 from lm_plugins.optim.averages import is_averaging, show_average, show_iterate
 from lm_plugins.optim.validation import tell_validation
 from lm_plugins.ranks import rank_and_world
+from lm_plugins.tasks import large_tables
 from lm_plugins.tasks.rank_states import all_ranks, before_each_save
 
 
@@ -141,6 +142,7 @@ class RecurrentLanguageModelingTask(FairseqTask):
                 f"a {type(model).__name__} carries no recurrent state: this task needs an architecture "
                 "of lm_plugins, such as --arch awd_lstm_ptb; for others use --task language_modeling"
             )
+        large_tables.keep_from_averaging(model)
         self.decoder.autocast = {"none": None, "bf16": torch.bfloat16}[str(self.cfg.autocast)]
         return model
 
@@ -268,8 +270,8 @@ class RecurrentLanguageModelingTask(FairseqTask):
         if all(p.grad is None for p in model.parameters()):  # the first window of an update
             self.update_lengths = []
         self.update_lengths.append(sample["target"].size(1))
-        if self.decoder.embed_tokens.sparse:
-            check_takes_sparse_gradients(optimizer)
+        large_tables.check_takes(optimizer, self.decoder.embed_tokens)
+        large_tables.release(self.decoder.embed_tokens)
         return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
 
     def optimizer_step(self, optimizer, model, update_num):
@@ -311,6 +313,8 @@ class RecurrentLanguageModelingTask(FairseqTask):
 
     def gather_states(self):
         self.rank_states = all_ranks(self.training_state())
+        show_average(self.optimizer)
+        large_tables.gather(self.optimizer, self.decoder.embed_tokens)
 
     def training_state(self):
         return self.decoder.carried.state_dict(stream_name(self.cfg.train_subset, True))
@@ -330,17 +334,6 @@ class RecurrentLanguageModelingTask(FairseqTask):
     def set_checkpoint_dict(self, saved):
         state = saved["rank_states"][rank_and_world()[0]]
         self.decoder.carried.load_state_dict(stream_name(self.cfg.train_subset, True), state)
-
-
-def check_takes_sparse_gradients(optimizer):
-    """Others would fail in fairseq, which does not say why."""
-    if not getattr(optimizer, "takes_sparse_gradients", False):
-        raise Refused(
-            "--sparse-embedding-grad needs an optimizer that takes sparse gradients, in float32: give "
-            "--optimizer nt_asgd (with --averaging never it is SGD) or --optimizer sparse_adagrad"
-        )
-    if rank_and_world()[1] > 1:
-        raise Refused("--sparse-embedding-grad is for one process: fairseq adds up dense gradients only")
 
 
 def peak_memory():

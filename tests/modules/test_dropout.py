@@ -48,7 +48,7 @@ def test_ranks_take_their_rows_of_the_mask_of_one_process(monkeypatch, steps):
     assert torch.equal(torch.cat(parts, dim=1), whole)
 
 
-@pytest.mark.parametrize("make", [LockedDropout, StepDropout, lambda p: Embedding(5, 3, dropout=p)])
+@pytest.mark.parametrize("make", [LockedDropout, StepDropout, lambda p: Embedding(5, 3, 0.1, dropout=p)])
 @pytest.mark.parametrize("p", [-0.1, 1.0])
 def test_probabilities_out_of_range_are_refused(make, p):
     with pytest.raises(ValueError, match="at least 0 and below 1"):
@@ -56,7 +56,7 @@ def test_probabilities_out_of_range_are_refused(make, p):
 
 
 def test_embedding_dropout_drops_whole_words_everywhere():
-    embedding = Embedding(50, 8, dropout=0.4)
+    embedding = Embedding(50, 8, 0.1, dropout=0.4)
     words = torch.randint(50, (30, 20))
     rows, kept = embedding(words), {}
     for word, row in zip(words.flatten().tolist(), rows.flatten(0, 1), strict=True):
@@ -66,7 +66,7 @@ def test_embedding_dropout_drops_whole_words_everywhere():
 
 
 def test_embedding_dropout_rate_and_gradient():
-    embedding = Embedding(4000, 2, dropout=0.3)
+    embedding = Embedding(4000, 2, 0.1, dropout=0.3)
     embedding(torch.arange(4000)).sum().backward()
     dropped = embedding.weight.grad.eq(0).all(dim=1)
     assert abs(float(dropped.float().mean()) - 0.3) < 0.03
@@ -74,13 +74,13 @@ def test_embedding_dropout_rate_and_gradient():
 
 
 def test_embedding_without_dropout_is_nn_embedding():
-    embedding, words = Embedding(9, 3, dropout=0.5).eval(), torch.randint(9, (4, 2))
+    embedding, words = Embedding(9, 3, 0.1, dropout=0.5).eval(), torch.randint(9, (4, 2))
     assert torch.equal(embedding(words), embedding.weight[words])
     assert list(embedding.state_dict()) == ["weight"]
 
 
 def test_embedding_dropout_copies_no_table():
-    embedding = Embedding(20_000, 64, dropout=0.1).train()
+    embedding = Embedding(20_000, 64, 0.1, dropout=0.1).train()
     table = embedding.weight.numel() * 4
     with torch.profiler.profile(profile_memory=True) as profile, torch.no_grad():
         embedding(torch.randint(20_000, (5, 4)))

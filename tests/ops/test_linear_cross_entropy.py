@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lm_plugins.ops.linear_cross_entropy import linear_cross_entropy
+from lm_plugins.ops.linear_cross_entropy import linear_cross_entropy, linear_logsumexp
 
 ROWS, COMPONENTS, FEATURES, WORDS = 7, 3, 5, 11
 CHUNKS = [1, WORDS, 2 * WORDS + 1, 3 * WORDS, 7 * WORDS, 1 << 22]
@@ -36,6 +36,16 @@ def test_equals_the_definition_with_gradients(mixture, chunk, upstream):
     expected = run(tensors, target, weights, impl="naive", ignore_index=int(target[2]))
     assert found[0][2] == 0
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("chunk", CHUNKS)
+def test_the_sum_of_exponentials_equals_the_definition(chunk):
+    (*tensors, _), upstream = inputs(False), torch.randn(ROWS).double()
+    found = linear_logsumexp(*tensors, chunk=chunk)
+    expected = linear_logsumexp(*tensors, impl="naive")
+    torch.testing.assert_close(found, expected)
+    gradients = torch.autograd.grad((found * upstream).sum(), tensors)
+    torch.testing.assert_close(gradients, torch.autograd.grad((expected * upstream).sum(), tensors))
 
 
 def test_without_bias_and_without_rows():

@@ -16,18 +16,29 @@ IMPLEMENTATIONS = ("naive", "chunked")
 
 
 def linear_cross_entropy(
-    features, weight, bias, target, *, log_prior=None, ignore_index=None, impl="chunked", chunk=CHUNK
+    features,
+    weight,
+    bias,
+    target,
+    *,
+    log_prior=None,
+    ignore_index=None,
+    impl="chunked",
+    chunk=CHUNK,
+    summed=True,
 ):
     """Negative log-likelihood of each target, in nats.
 
     Args:
         features: h, [N, C], or [N, K, C] with `log_prior`
         weight, bias: W [V, C]; b [V] or None
-        target: [N] ids
+        target: [N] ids; None: for :func:`linear_logsumexp`
         log_prior: ln pi, [N, K], or None for one component
         ignore_index: rows with this target have a loss and gradients of zero
         impl: one of IMPLEMENTATIONS
         chunk: logits that the chunked form holds at a time
+        summed: the losses will be added up, so that the gradients can be had in the forward pass; False
+            saves that work where they will be weighted
 
     Returns:
         [N], in float32, or float64 if the features are
@@ -39,4 +50,9 @@ def linear_cross_entropy(
     device = features.device.type
     computed = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
     with torch.autocast(device, enabled=False):
-        return chunked(features, weight, bias, target, log_prior, ignore_index, chunk, computed)
+        return chunked(features, weight, bias, target, log_prior, ignore_index, chunk, computed, summed)
+
+
+def linear_logsumexp(features, weight, bias, **how):
+    """ln of the sum of exp(W h + b) over V, for each row of `features` [N, C]: [N], in nats."""
+    return linear_cross_entropy(features, weight, bias, None, summed=False, **how)

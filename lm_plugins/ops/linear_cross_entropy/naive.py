@@ -5,6 +5,8 @@ from torch.nn import functional as F
 
 
 def linear_cross_entropy(features, weight, bias, target, log_prior=None, ignore_index=None):
+    if target is None:
+        return torch.logsumexp(F.linear(features, weight, bias), dim=-1)
     log_prob = F.log_softmax(F.linear(features, weight, bias), dim=-1)
     if log_prior is not None:
         log_prob = torch.logsumexp(log_prior.unsqueeze(-1) + log_prob, dim=1)
