@@ -34,11 +34,8 @@ class StreamWindows(FairseqDataset):
 
     def __getitem__(self, window):
         """The batch of `window`: source and target ids, [B, T] each."""
-        tokens, bounds = self.streams(window.epoch)
-        first, end = (
-            bounds[self.rows.start : self.rows.stop],
-            bounds[self.rows.start + 1 : self.rows.stop + 1],
-        )
+        streams, rows = self.streams(window.epoch), slice(self.rows.start, self.rows.stop)
+        tokens, first, end = streams.tokens, streams.first[rows], streams.end[rows]
         position = first[:, None] + np.arange(window.start - 1, window.start + window.length)  # [B, T + 1]
         batch = tokens[np.clip(position, 0, len(self.corpus) - 1)].astype(np.int64)
         batch[position < 0] = self.eos
@@ -48,10 +45,14 @@ class StreamWindows(FairseqDataset):
     def collater(self, items):
         (item,) = items
         source, target = item["tokens"][:, :-1], item["tokens"][:, 1:]
+        begin, own = self.start_indices(item["window"]), target.ne(self.pad)
+        if begin is not None:
+            own &= torch.arange(target.size(1)) >= begin.unsqueeze(1)
         return {
+            **({} if begin is None else {"start_indices": begin}),
             "id": torch.arange(self.rows.start, self.rows.stop),
             "nsentences": len(self.rows),
-            "ntokens": int(target.ne(self.pad).sum()),
+            "ntokens": int(own.sum()),
             "net_input": {
                 "src_tokens": source.contiguous(),
                 "target": target.contiguous(),
@@ -61,12 +62,20 @@ class StreamWindows(FairseqDataset):
             "target": target.contiguous(),
         }
 
+    def start_indices(self, window):
+        """Of each row the first target of its own, [B], as fairseq's scorer takes it; None: all are."""
+        warm_up = self.streams(window.epoch).warm_up
+        if not warm_up:
+            return None
+        first = torch.tensor([0 if row == 0 else warm_up for row in self.rows])
+        return (first - window.start).clamp(0, window.length)
+
     def fingerprint(self):
         """What must be the same when a run goes on in the middle of an epoch."""
         ends = (self.corpus[:FINGERPRINTED], self.corpus[-FINGERPRINTED:])
         return {
             "corpus": zlib.crc32(b"".join(np.asarray(e, dtype=np.int64).tobytes() for e in ends)),
             "tokens": len(self.corpus),
-            "streams of all ranks": len(self.streams(1).bounds) - 1,
+            "streams of all ranks": len(self.streams(1).first),
             "streams of a rank": len(self.rows),
         }

@@ -8,14 +8,19 @@ from lm_plugins.errors import Refused
 
 
 class Streams(NamedTuple):
-    """Stream s has the positions ``bounds[s] .. bounds[s + 1] - 1`` of `tokens`."""
+    """Stream s has the positions ``first[s] .. end[s] - 1`` of `tokens`.
+
+    The first `warm_up` of them, but in the first stream, are another stream's targets.
+    """
 
     tokens: Any  # indexed by an array of positions
-    bounds: np.ndarray
+    first: np.ndarray
+    end: np.ndarray
+    warm_up: int = 0
 
     @property
     def length(self):
-        return int(np.diff(self.bounds).max())
+        return int((self.end - self.first).max())
 
 
 def contiguous(corpus, count):
@@ -25,7 +30,26 @@ def contiguous(corpus, count):
             f"the subset '{corpus.split}' has {len(corpus)} tokens, not even one for each of {count} "
             "streams: lower --batch-size (or --batch-size-valid)"
         )
-    streams = Streams(corpus, np.arange(count + 1, dtype=np.int64) * len(corpus) // count)
+    bounds = np.arange(count + 1, dtype=np.int64) * len(corpus) // count
+    streams = Streams(corpus, bounds[:-1], bounds[1:])
+    return lambda epoch: streams
+
+
+def overlapping(corpus, count, warm_up):
+    """A text in `count` stretches, each but the first with the `warm_up` tokens before it: for evaluation.
+
+    Raises:
+        Refused: some stretch would be shorter than what it reads first.
+    """
+    length = -(-(len(corpus) + (count - 1) * warm_up) // count)
+    first = np.arange(count, dtype=np.int64) * (length - warm_up)
+    end = np.minimum(first + length, len(corpus))
+    if count > 1 and (first + warm_up >= end).any():
+        raise Refused(
+            f"the subset '{corpus.split}' has {len(corpus):,} tokens, too few for {count} streams that read "
+            f"{warm_up:,} tokens first: lower --eval-streams"
+        )
+    streams = Streams(corpus, first, end, warm_up)
     return lambda epoch: streams
 
 
@@ -43,10 +67,10 @@ def sentences(corpus, count, seed=None):
 
     def streams(epoch):
         if seed is None:
-            return Streams(corpus, between_sentences(ends))
+            return Streams(corpus, *between_sentences(ends))
         order = np.random.default_rng((seed, epoch)).permutation(len(ends))
         shuffled = ShuffledSentences(corpus, ends, order)
-        return Streams(shuffled, between_sentences(shuffled.ends))
+        return Streams(shuffled, *between_sentences(shuffled.ends))
 
     def between_sentences(ends):
         shares = np.arange(1, count, dtype=np.int64) * ends[-1] // count
@@ -56,7 +80,7 @@ def sentences(corpus, count, seed=None):
                 f"the subset '{corpus.split}' has {len(ends)} sentences, too few to begin each of {count} "
                 "streams with one: lower --batch-size (or --batch-size-valid)"
             )
-        return bounds
+        return bounds[:-1], bounds[1:]
 
     return streams
 

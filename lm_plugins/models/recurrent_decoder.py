@@ -108,7 +108,9 @@ class RecurrentDecoder(FairseqDecoder):
         # Integers that name the dictionary: a checkpoint is refused where they differ.
         self.register_buffer("dictionary_digest", digest(dictionary))
 
-    def forward(self, src_tokens, src_lengths=None, target=None, stream=None, step=None, loss=None, **_):
+    def forward(
+        self, src_tokens, src_lengths=None, target=None, stream=None, step=None, loss=None, learns=False, **_
+    ):
         """One window of a stream, its state taken from the window before and left for the next.
 
         Args:
@@ -118,6 +120,7 @@ class RecurrentDecoder(FairseqDecoder):
             step: number of the window, from 0
             loss: what to compute in place of -ln p(target), here, where DDP sees the parameters:
                 function of (output layer, features [T, B, C], target [T, B]) -> [T, B]
+            learns: the loss gets features with a graph also where gradients are off (dynamic evaluation)
 
         Returns:
             ``(log_prob, extra)`` with log_prob = ln p(target) in nats, [B, T, 1]; without `target`,
@@ -131,7 +134,11 @@ class RecurrentDecoder(FairseqDecoder):
             )
         source = src_tokens.t()
         stream = stream_name(stream, self.training)
-        with torch.autocast(source.device.type, self.autocast, enabled=self.training and bool(self.autocast)):
+        autocast = self.training and bool(self.autocast)
+        with (
+            torch.set_grad_enabled(learns or torch.is_grad_enabled()),
+            torch.autocast(source.device.type, self.autocast, enabled=autocast),
+        ):
             features, state, extra = self.extract_features(source, self.carried.enter(stream, step, source))
             self.carried.leave(stream, step, state, keep=self.training)
             if target is None:

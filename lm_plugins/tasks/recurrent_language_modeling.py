@@ -9,19 +9,20 @@ from typing import Optional
 import torch
 from fairseq import utils
 from fairseq.data.indexed_dataset import get_available_dataset_impl
-from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.dataclass import ChoiceEnum
 from fairseq.logging import meters, metrics
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II
 
 from lm_plugins.data.dictionary import is_character_level, load_dictionary
-from lm_plugins.data.scored_windows import ScoredWindows
 from lm_plugins.data.stream_iterator import StreamIterator
 from lm_plugins.data.stream_windows import StreamWindows
-from lm_plugins.data.streams import contiguous, sentences
+from lm_plugins.data.streams import contiguous, overlapping, sentences
 from lm_plugins.data.token_stream import load_token_stream
 from lm_plugins.data.windows import cut, fixed, random_start, varied
 from lm_plugins.errors import Refused
+from lm_plugins.evaluation.dynamic_evaluation import STREAMS
+from lm_plugins.evaluation.evaluator import EvaluationConfig, Evaluator, refuse_flags
 from lm_plugins.models.carried_state import stream_name
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 from lm_plugins.optim.averages import is_averaging, show_average, show_iterate
@@ -32,7 +33,7 @@ from lm_plugins.tasks.rank_states import all_ranks, before_each_save
 
 
 @dataclass
-class RecurrentLanguageModelingConfig(FairseqDataclass):
+class RecurrentLanguageModelingConfig(EvaluationConfig):
     data: Optional[str] = field(
         default=None,
         metadata={
@@ -194,6 +195,7 @@ class RecurrentLanguageModelingTask(FairseqTask):
         **kwargs,
     ):
         """The windows of `dataset` in `max_sentences` streams a rank (in evaluation 1 by default)."""
+        refuse_flags(self.cfg)
         if skip_remainder_batch:
             raise Refused("--skip-remainder-batch drops the last windows of the corpus: leave it out")
         training = dataset.split == self.cfg.train_subset
@@ -213,13 +215,8 @@ class RecurrentLanguageModelingTask(FairseqTask):
             )
         independent = self.decoder.independent_sentences
         seed = self.cfg.seed if independent and training else None
-        windows = StreamWindows(
-            dataset,
-            sentences(dataset, streams, seed) if independent else contiguous(dataset, streams),
-            range(rank * rows, (rank + 1) * rows),
-            self.dictionary.pad(),
-            self.dictionary.eos(),
-        )
+        layout = sentences(dataset, streams, seed) if independent else contiguous(dataset, streams)
+        windows = self.stream_windows(dataset, layout, range(rank * rows, (rank + 1) * rows))
         lengths_of, drawn = self.window_lengths(training)
 
         def windows_of(epoch):
@@ -235,6 +232,9 @@ class RecurrentLanguageModelingTask(FairseqTask):
             num_workers=num_workers if training else 0,
             buffer_size=data_buffer_size if training else 0,
         )
+
+    def stream_windows(self, dataset, streams, rows):
+        return StreamWindows(dataset, streams, rows, self.dictionary.pad(), self.dictionary.eos())
 
     def window_lengths(self, training):
         """(function from the stream length and the epoch to window lengths, what else determines them)."""
@@ -260,8 +260,38 @@ class RecurrentLanguageModelingTask(FairseqTask):
                 f"fairseq-eval-lm in {num_shards} shards or processes would print the perplexity of "
                 "one shard alone: evaluate with one process and without --num-shards"
             )
-        iterator = self.get_batch_iterator(dataset, max_sentences=batch_size)
-        return ScoredWindows(iterator.next_epoch_itr(shuffle=False), len(dataset), dataset.split)
+        evaluator = Evaluator(self.cfg, self.decoder, dataset.split)
+        if batch_size is not None and self.cfg.eval_streams > 1:
+            raise Refused(
+                "--batch-size and --eval-streams are both numbers of streams: give --eval-streams, which "
+                "know what came before, or --batch-size, to repeat what training logged"
+            )
+        count = batch_size or self.cfg.eval_streams
+        streams = contiguous(dataset, count)
+        if self.cfg.eval_streams > 1:
+            streams = overlapping(dataset, count, evaluator.warm_up())
+        elif self.decoder.independent_sentences:
+            streams = sentences(dataset, count)
+        return evaluator.windows(
+            lambda: self.in_order(self.stream_windows(dataset, streams, range(count))),
+            len(dataset),
+            self.training_windows,
+            self.dictionary.pad(),
+            peak_memory,
+            is_character_level(self.dictionary),
+        )
+
+    def training_windows(self):
+        """Of the training data, as evaluation reads windows: for the statistics of dynamic evaluation."""
+        corpus = self.read(self.folders[0], self.cfg.train_subset, combine=False)
+        rows = max(1, min(STREAMS, len(corpus) // self.cfg.tokens_per_sample))
+        return self.in_order(self.stream_windows(corpus, contiguous(corpus, rows), range(rows)))
+
+    def in_order(self, windows):
+        """Iterates over windows of --tokens-per-sample."""
+        cuts = cut(windows.streams(1).length, fixed(self.cfg.tokens_per_sample))
+        iterator = StreamIterator(windows, lambda epoch: cuts, windows.fingerprint(), epoch=1)
+        return iterator.next_epoch_itr(shuffle=False)
 
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
         self.optimizer = optimizer

@@ -20,7 +20,7 @@ def corpus(count=40, seed=0):
 def lines(streams):
     """The sentences of each stream."""
     found = []
-    for first, end in zip(streams.bounds, streams.bounds[1:], strict=False):
+    for first, end in zip(streams.first, streams.end, strict=True):
         tokens = streams.tokens[np.arange(first, end)]
         assert tokens[-1] == EOS, "a stream ends in the middle of a sentence"
         found.append([tuple(part) for part in np.split(tokens, np.flatnonzero(tokens == EOS) + 1)[:-1]])
@@ -36,7 +36,7 @@ def test_every_sentence_is_in_one_stream_whole(count, seed):
     packed = [sentence for stream in lines(streams) for sentence in stream]
     assert sorted(packed) == sorted(expected) and len(packed) == 40
     assert (packed == expected) == (seed is None)
-    sizes = np.diff(streams.bounds)
+    sizes = streams.end - streams.first
     assert sizes.max() - sizes.min() <= 2 * 12, "streams are balanced to about a sentence"
     assert streams.length == sizes.max()
 

@@ -1,0 +1,1 @@
+"""What fairseq-eval-lm does beyond the model: cache, its tuning, dynamic evaluation, the report."""
