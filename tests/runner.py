@@ -23,6 +23,8 @@ PRELOADED = [
     "fairseq_cli.train",  # first: it sets the format of the log
     "fairseq_cli.eval_lm",
     "fairseq_cli.validate",
+    "fairseq_cli.generate",
+    "fairseq_cli.interactive",
     "fairseq_cli.preprocess",
 ]
 

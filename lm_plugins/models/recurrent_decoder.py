@@ -11,12 +11,12 @@ from typing import Optional
 
 import torch
 from fairseq.dataclass import ChoiceEnum
-from fairseq.models import FairseqDecoder
+from fairseq.models import FairseqIncrementalDecoder
 from torch import nn
 
 from lm_plugins.data.dictionary import digest
 from lm_plugins.errors import Refused
-from lm_plugins.models.carried_state import CarriedState, stream_name
+from lm_plugins.models.carried_state import CarriedState, map_tensors, stream_name
 from lm_plugins.models.output_layers import OutputLayerConfig, build_output_layer
 from lm_plugins.modules.embedding_dropout import Embedding
 from lm_plugins.modules.locked_dropout import LockedDropout, StepDropout
@@ -73,7 +73,7 @@ class RecurrentDecoderConfig(OutputLayerConfig):
     )
 
 
-class RecurrentDecoder(FairseqDecoder):
+class RecurrentDecoder(FairseqIncrementalDecoder):
     """Embedding, L recurrent layers and an output layer, with the state carried between windows.
 
     Args:
@@ -109,7 +109,16 @@ class RecurrentDecoder(FairseqDecoder):
         self.register_buffer("dictionary_digest", digest(dictionary))
 
     def forward(
-        self, src_tokens, src_lengths=None, target=None, stream=None, step=None, loss=None, learns=False, **_
+        self,
+        src_tokens,
+        src_lengths=None,
+        target=None,
+        stream=None,
+        step=None,
+        loss=None,
+        learns=False,
+        incremental_state=None,
+        **_,
     ):
         """One window of a stream, its state taken from the window before and left for the next.
 
@@ -121,12 +130,16 @@ class RecurrentDecoder(FairseqDecoder):
             loss: what to compute in place of -ln p(target), here, where DDP sees the parameters:
                 function of (output layer, features [T, B, C], target [T, B]) -> [T, B]
             learns: the loss gets features with a graph also where gradients are off (dynamic evaluation)
+            incremental_state: a dictionary that carries the state in place of a stream, in generation
 
         Returns:
             ``(log_prob, extra)`` with log_prob = ln p(target) in nats, [B, T, 1]; without `target`,
             ``(features, extra)`` with features [B, T, C]. Extra holds the last layer's output,
-            `rnn_output` and `dropped_rnn_output`, [T, B, C].
+            `rnn_output` and `dropped_rnn_output`, [T, B, C]. With `incremental_state`, ln p of the token
+            after the last one, [B, 1, V].
         """
+        if incremental_state is not None:
+            return self.next_token(src_tokens[:, -1:], incremental_state)
         if stream is None or step is None:
             raise Refused(
                 "a recurrent model was given windows without their place in a stream, and would "
@@ -145,6 +158,18 @@ class RecurrentDecoder(FairseqDecoder):
                 return features.transpose(0, 1), extra
             nll = (loss or type(self.output_head).nll)(self.output_head, features, target.t())
         return -nll.t().unsqueeze(-1), {**extra, "target_only": True}
+
+    def next_token(self, last, incremental_state):
+        """ln p over the vocabulary, [B, 1, V], after the token `last` [B, 1] and those before it."""
+        features, incremental_state["layers"], _ = self.extract_features(
+            last.t(), incremental_state.get("layers")
+        )
+        return self.output_head.log_prob(features.transpose(0, 1)), {"attn": None, "log_prob": True}
+
+    def reorder_incremental_state(self, incremental_state, new_order):
+        """Row b becomes what row ``new_order[b]`` was."""
+        reordered = map_tensors(lambda part: part.index_select(0, new_order), incremental_state.get("layers"))
+        incremental_state["layers"] = reordered
 
     def extract_features(self, source, state=None):
         """From `source` [T, B] and the state of every layer to ``(features [T, B, C], state, extra)``."""
@@ -177,6 +202,8 @@ class RecurrentDecoder(FairseqDecoder):
                     "out of the perplexity: this checkpoint has diverged, take an earlier one"
                 )
             log_prob = output.expand(*output.shape[:-1], len(self.dictionary))
+        elif extra.get("log_prob"):  # fairseq divided it by the temperature
+            log_prob = torch.log_softmax(output, dim=-1)
         else:
             log_prob = self.output_head.log_prob(output)
         return log_prob if log_probs else log_prob.exp()

@@ -3,6 +3,7 @@
 import math
 import os
 import resource
+import sys
 from dataclasses import dataclass, field
 from typing import Optional
 
@@ -14,10 +15,13 @@ from fairseq.logging import meters, metrics
 from fairseq.tasks import FairseqTask, register_task
 from omegaconf import II
 
+from lm_plugins.command_line import program_name
 from lm_plugins.data.dictionary import is_character_level, load_dictionary
+from lm_plugins.data.prompts import Prompts
 from lm_plugins.data.stream_iterator import StreamIterator
 from lm_plugins.data.stream_windows import StreamWindows
 from lm_plugins.data.streams import contiguous, overlapping, sentences
+from lm_plugins.data.text_codec import text_codec
 from lm_plugins.data.token_stream import load_token_stream
 from lm_plugins.data.windows import cut, fixed, random_start, varied
 from lm_plugins.errors import Refused
@@ -177,9 +181,15 @@ class RecurrentLanguageModelingTask(FairseqTask):
         return sum(part.counts(len(self.dictionary)) for part in parts)
 
     def load_dataset(self, split, epoch=1, combine=False, **kwargs):
-        """Of several data folders, an epoch of training takes the next one."""
+        """Of several data folders, an epoch of training takes the next one.
+
+        For fairseq-generate the lines of a subset are prompts.
+        """
         number = (epoch - 1) % len(self.folders) if split == self.cfg.train_subset else 0
-        self.datasets[split] = self.read(self.folders[number], split, combine)
+        corpus = self.read(self.folders[number], split, combine)
+        if program_name(sys.argv[0]) == "generate":
+            corpus = Prompts.of_corpus(corpus, self.dictionary.pad(), self.dictionary.eos())
+        self.datasets[split] = corpus
 
     def read(self, folder, split, combine):
         return load_token_stream(folder, split, self.dictionary, self.cfg.dataset_impl, combine)
@@ -196,6 +206,11 @@ class RecurrentLanguageModelingTask(FairseqTask):
     ):
         """The windows of `dataset` in `max_sentences` streams a rank (in evaluation 1 by default)."""
         refuse_flags(self.cfg)
+        if isinstance(dataset, Prompts):
+            kwargs["required_batch_size_multiple"] = (
+                1  # with 8 and 7 prompts a batch fairseq drops the last ones
+            )
+            return super().get_batch_iterator(dataset, max_sentences=max_sentences, **kwargs)
         if skip_remainder_batch:
             raise Refused("--skip-remainder-batch drops the last windows of the corpus: leave it out")
         training = dataset.split == self.cfg.train_subset
@@ -292,6 +307,32 @@ class RecurrentLanguageModelingTask(FairseqTask):
         cuts = cut(windows.streams(1).length, fixed(self.cfg.tokens_per_sample))
         iterator = StreamIterator(windows, lambda epoch: cuts, windows.fingerprint(), epoch=1)
         return iterator.next_epoch_itr(shuffle=False)
+
+    def build_dataset_for_inference(self, src_tokens, src_lengths, **kwargs):
+        """The lines that fairseq-interactive reads, as prompts; their last token is </s>."""
+        return Prompts([line[:-1] for line in src_tokens], self.dictionary.pad(), self.dictionary.eos())
+
+    def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
+        """Continues each prompt up to a </s>, which also stands before it."""
+        if constraints is not None:
+            raise Refused("--constraints are for translation: leave them out")
+        prompts = sample["net_input"]["src_tokens"]
+        if prefix_tokens is None and prompts.size(1) > 1:
+            prefix_tokens = prompts[:, 1:]
+        longest = generator.max_len_a * prompts.size(1) + generator.max_len_b
+        if prefix_tokens is not None and prefix_tokens.size(1) >= longest:
+            raise Refused(
+                f"a prompt of {prefix_tokens.size(1)} tokens leaves no room in a text of {longest:g}: give a "
+                "larger --max-len-b, or a --prefix-size"
+            )
+        with torch.no_grad():
+            return generator.generate(
+                models, sample, prefix_tokens=prefix_tokens, bos_token=self.dictionary.eos()
+            )
+
+    def build_bpe(self, args):
+        """Text of bytes, characters or pieces is coded as the corpus was, unless --bpe says otherwise."""
+        return super().build_bpe(args) or text_codec(self.dictionary, self.folders[0])
 
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
         self.optimizer = optimizer

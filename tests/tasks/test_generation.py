@@ -1,0 +1,167 @@
+"""fairseq-generate, fairseq-interactive and lm_plugins.hub continue and score text."""
+
+import math
+
+import pytest
+import torch
+
+from tests.conftest import binarize
+from tests.runner import PLUGIN, evaluate, perplexity, run_fairseq, train
+from tests.tasks.test_refusals import refused
+
+MODELS = {
+    "lstm": ("awd_lstm_ptb", ("--sample-break-mode", "eos")),
+    "qrnn": ("qrnn_ptb", ("--output-layer", "adaptive_softmax", "--adaptive-softmax-cutoff", "20")),
+    "mos": ("awd_lstm_ptb", ("--output-layer", "mos", "--n-experts", "2")),
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def checkpoint(request, data_bin, tmp_path_factory):
+    folder, (arch, flags) = tmp_path_factory.mktemp("model"), MODELS[request.param]
+    train(data_bin, folder, *flags, "--max-epoch", "1", "--no-epoch-checkpoints", arch=arch)
+    return folder / "checkpoint_last.pt"
+
+
+def load(path, data):
+    from lm_plugins.hub import load
+
+    return load(str(path), str(data))
+
+
+def generate(data, path, *flags, program="generate", **options):
+    return run_fairseq(program, data, "--user-dir", PLUGIN, "--cpu", "--path", path, *flags, **options)
+
+
+def hypotheses(run):
+    """[(number, bits of the whole text, tokens)]"""
+    found = [line.split("\t") for line in run.output.splitlines() if line.startswith("H-")]
+    return [(int(tag[2:]), float(score), text.split()) for tag, score, text in found]
+
+
+def bits(lm, tokens):
+    """Of the tokens and the </s> behind them, by a full forward pass."""
+    log_probs = lm.score(" ".join(tokens) + "\n").log_probs
+    return float(log_probs.sum()) / math.log(2)
+
+
+def test_beams_have_the_scores_of_a_full_forward_pass(checkpoint, data_bin):
+    flags = ("--beam", "3", "--nbest", "3", "--lenpen", "0", "--prefix-size", "2", "--max-len-b", "8")
+    run = generate(data_bin, checkpoint, *flags, "--max-sentences", "7", "--gen-subset", "valid")
+    found, lm = hypotheses(run), load(checkpoint, data_bin)
+    assert {number for number, _, _ in found} == set(range(80))
+    for _, score, tokens in found[::7]:
+        assert score == pytest.approx(bits(lm, tokens), abs=2e-3), tokens
+    assert len({tuple(tokens) for _, _, tokens in found}) > 100
+
+
+def test_interactive_continues_what_is_typed(checkpoint, data_bin, tmp_path):
+    (tmp_path / "typed.txt").write_text("w1 w2 w3\nw7\n\n")
+    typed = ("--input", tmp_path / "typed.txt", "--max-len-b", "9", "--buffer-size", "3", "--batch-size", "3")
+    sampled = ("--sampling", "--sampling-topk", "5", "--beam", "2", "--nbest", "2", "--temperature", "0.9")
+    runs = [generate(data_bin, checkpoint, *typed, *sampled, program="interactive") for _ in range(2)]
+    found = hypotheses(runs[0])
+    assert found == hypotheses(runs[1]), "the same seed draws the same"
+    assert [number for number, _, _ in found] == [0, 0, 1, 1, 2, 2]
+    for number, _, tokens in found:
+        prompt = (["w1", "w2", "w3"], ["w7"], [])[number]
+        assert tokens[: len(prompt)] == prompt and len(tokens) <= 9
+    refused(
+        generate(data_bin, checkpoint, *typed, "--max-len-b", "2", program="interactive", succeeds=False),
+        "give a larger --max-len-b",
+    )
+
+
+def test_scores_are_those_of_fairseq_eval_lm(checkpoint, data_bin, corpus):
+    lm = load(checkpoint, data_bin)
+    text = (corpus / "test.txt").read_text()
+    score = lm.score(text)
+    assert len(score.tokens) == len(score.log_probs) == len(text.split()) + text.count("\n")
+    assert score.perplexity == pytest.approx(perplexity(evaluate(data_bin, checkpoint)), abs=0.006)
+
+
+def test_samples_follow_the_probabilities(checkpoint, data_bin):
+    lm = load(checkpoint, data_bin)
+    features, _, _ = lm.decoder.extract_features(lm._after_eos(lm.encode("w1 w2")))
+    p = lm.decoder.output_head.log_prob(features[-1, 0]).detach().exp()
+    p[[lm.dictionary.pad(), lm.dictionary.bos()]] = 0
+    torch.manual_seed(4)
+    for options, weights in (
+        ({}, p),
+        ({"temperature": 0.5}, p**2),
+        ({"top_k": 3}, p * (p >= p.topk(3).values[-1])),
+        ({"top_p": 0.3}, p * (p >= _nucleus(p, 0.3))),
+        ({"temperature": 0}, p * (p == p.max())),
+    ):
+        draws = [lm.sample("w1 w2", length=1, **options) for _ in range(300)]
+        found = torch.zeros_like(p)
+        for text in draws:
+            word = text.removeprefix("w1 w2")
+            found[lm.dictionary.index(word.strip()) if word.strip() else lm.dictionary.eos()] += 1 / len(
+                draws
+            )
+        expected = weights / weights.sum()
+        assert (found[expected == 0] == 0).all()
+        assert (found - expected).abs().sum() < 0.6, options  # total variation of 300 draws from 60 words
+
+
+def _nucleus(p, mass):
+    ordered = (p / p.sum()).sort(descending=True).values
+    return ordered[(ordered.cumsum(0) < mass).sum()] * p.sum()
+
+
+def test_a_seed_repeats_a_sample_that_goes_over_lines(checkpoint, data_bin):
+    lm = load(checkpoint, data_bin)
+    one, two = (lm.sample("w3", length=60, seed=7) for _ in range(2))
+    assert one == two != lm.sample("w3", length=60, seed=8)
+    assert one.startswith("w3") and "\n" in one
+    assert len(lm.encode(one)) == 61 or one.endswith("\n")
+
+
+@pytest.mark.parametrize("kind", ["bytes", "characters", "pieces"])
+def test_other_dictionaries_come_out_as_text(kind, tmp_path):
+    import sentencepiece
+
+    text = ["the quick bröwn fox", "jumps over the lazy dog", "again the fox jumps"] * 8
+    if kind == "pieces":
+        (tmp_path / "raw.txt").write_text("\n".join(text))
+        sentencepiece.SentencePieceTrainer.train(
+            input=str(tmp_path / "raw.txt"), model_prefix=str(tmp_path / "sentencepiece"), vocab_size=40,
+            minloglevel=2, hard_vocab_limit=False,
+        )  # fmt: skip
+        model = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "sentencepiece.model"))
+        lines = [" ".join(model.encode(line, out_type=str)) for line in text]
+    elif kind == "bytes":
+        lines = [" ".join(str(byte) for byte in line.encode()) for line in text]
+    else:
+        lines = [" ".join(line.replace(" ", "_")) for line in text]
+    for split in ("train", "valid", "test"):
+        (tmp_path / f"{split}.txt").write_text("\n".join(lines) + "\n")
+    data = binarize(tmp_path)
+    if kind == "pieces":
+        (tmp_path / "sentencepiece.model").rename(data / "sentencepiece.model")
+    train(data, tmp_path / "model", "--max-update", "2", "--no-epoch-checkpoints")
+    lm = load(tmp_path / "model/checkpoint_last.pt", data)
+    assert lm.decode(lm.encode("the lazy fox\nthe bröwn dog")) == "the lazy fox\nthe bröwn dog"
+    assert lm.sample("the fox", length=0) == "the fox"
+    assert lm.sample("the fox", length=9, seed=1).startswith("the fox")
+    (tmp_path / "typed.txt").write_text("the fox\n")
+    typed = ("--input", tmp_path / "typed.txt", "--max-len-b", "30", "--beam", "1")
+    run = generate(data, tmp_path / "model/checkpoint_last.pt", *typed, program="interactive")
+    assert (
+        next(line for line in run.output.splitlines() if line.startswith("D-0"))
+        .split("\t")[2]
+        .startswith("the fox")
+    )
+
+
+def test_what_cannot_be_is_refused(checkpoint, data_bin):
+    from lm_plugins.errors import Refused
+
+    lm = load(checkpoint, data_bin)
+    with pytest.raises(Refused, match="nothing to score"):
+        lm.score("")
+    with pytest.raises(Refused, match="top_p"):
+        lm.sample("w1", top_p=0)
+    with pytest.raises(Refused, match="there is no checkpoint"):
+        load("missing.pt", data_bin)
