@@ -53,6 +53,8 @@ def complete(argv, environ=os.environ):
         if not ARCH_MODEL_REGISTRY[typed["--arch"]].__module__.startswith("lm_plugins."):
             return argv
         missing = {**training_flags(typed), **process_flags(typed, environ)}
+        if "--batch-size" in missing and "--batch-size" not in typed:
+            missing["--batch-size"] = divided(missing["--batch-size"], processes(typed, environ))
     else:
         missing = {"--task": TASK} | ({"--batch-size": "1"} if program == "validate" else {})
     added = [
@@ -133,6 +135,22 @@ def training_flags(typed):
             "streams of each process"
         )
     return flags
+
+
+def processes(typed, environ):
+    """How many will train together: those of torchrun, or one for each GPU, as fairseq starts them."""
+    if "WORLD_SIZE" in environ:
+        return int(environ["WORLD_SIZE"])
+    gpus = 0 if "--cpu" in typed else torch.cuda.device_count()
+    return int(typed.get("--distributed-world-size") or max(1, gpus))
+
+
+def divided(streams, world):
+    """The published number of streams shared out to `world` processes, rounded up."""
+    share = -(-int(streams) // world)
+    if share * world != int(streams):
+        logger.info(f"{streams} streams cannot be divided among {world} processes: each has {share}")
+    return str(share)
 
 
 def process_flags(typed, environ):

@@ -17,4 +17,5 @@ UNACTIONABLE = [  # fairseq calls torch and hydra in ways that they have depreca
 def filter_warnings():
     for message in UNACTIONABLE:
         warnings.filterwarnings("ignore", message=f"(?s).*{message}")
-    logging.getLogger("hydra").setLevel(logging.WARNING)
+    for name in ("hydra", "matplotlib"):  # some of fairseq's programs log everything at DEBUG
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -107,6 +107,14 @@ def test_criterion_and_output_layer_bring_each_other(arch, typed, criterion, lay
     assert (flags["--criterion"], flags.get("--output-layer")) == (criterion, layer)
 
 
+@pytest.mark.parametrize("world, streams", [("1", "20"), ("2", "10"), ("4", "5"), ("8", "3")])
+def test_the_published_streams_are_shared_out(world, streams):
+    environ = {"WORLD_SIZE": world, "RANK": "0", "LOCAL_RANK": "0"}
+    assert completed(*TRAIN, "--arch", "qrnn_ptb", **environ)["--batch-size"] == streams
+    typed = completed(*TRAIN, "--arch", "qrnn_ptb", "--batch-size", "7", **environ)
+    assert typed["--batch-size"] == "7"
+
+
 LARGE = {"--sparse-embedding-grad", "--split-vocabulary"}
 
 

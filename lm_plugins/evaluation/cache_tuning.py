@@ -13,7 +13,7 @@ from lm_plugins.evaluation.continuous_cache import mixed
 logger = logging.getLogger(__name__)
 
 WINDOWS = (100, 500, 1000, 2000, 4000)
-THETAS = (0.0, 0.1, 0.2, 0.3, 0.45, 0.66, 0.8, 1.0, 1.3, 1.7)
+THETAS = (0.0, 0.2, 0.45, 0.66, 0.8, 1.0, 1.3, 1.7, 2.2, 2.8, 3.6)
 LAMBDAS = (0.02, 0.05, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5)
 
 
@@ -66,6 +66,14 @@ class CacheTuning:
             f"best: --cache-window {best['window']} --cache-theta {best['theta']} "
             f"--cache-lambda {best['lambda']} gives {best['perplexity']:.2f}, without a cache {without:.2f}"
         )
+        for flag, at, grid in (
+            ("theta", best["theta"], self.thetas),
+            ("lambda", best["lambda"], self.lambdas),
+        ):
+            if at in (grid[0], grid[-1]):
+                logger.info(
+                    f"the best {flag} is at the end of the grid: there may be a better one beyond {at}"
+                )
         grid = [
             {"window": window or 0, "theta": theta, "lambda": weight, "perplexity": float(found[m, n, k])}
             for (m, window), (n, theta), (k, weight) in itertools.product(

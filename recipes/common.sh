@@ -1,0 +1,129 @@
+# What all recipes share. A recipe sets these and sources this file:
+#   corpus    module of preprocess/, whose data-bin is data-bin/$corpus
+#   name      of the experiment, exp/$corpus/$name
+#   arch      --arch; how it is trained is in lm_plugins/presets.py
+#   finetune  yes: a second training from the best checkpoint
+#   cache     yes: evaluate with a cache, tuned on the validation set
+#   dynamic   flags of dynamic evaluation; empty: none
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[ -x .venv/bin/python ] && PATH="$PWD/.venv/bin:$PATH"
+
+usage() {
+  cat <<END
+usage: $0 [options] [flags of fairseq-train ...]
+  --stage N, --stop-stage N   first and last stage: 1 preprocess, 2 train, 3 fine-tune, 4 evaluate,
+                              5 evaluate with a cache, 6 dynamic evaluation       (1 and 6)
+  --source PATH               files of the corpus that are at hand: nothing is downloaded
+  --data FOLDER               the data-bin                                (data-bin/$corpus)
+  --exp FOLDER                checkpoints, logs and results               (exp/$corpus/$name)
+  --gpus N                    processes of this node                      (1)
+  --nodes N                   nodes, each of which runs this line         (1)
+  --rendezvous HOST:PORT      of the first node, with --nodes
+  --dry-run                   print the commands and run none
+A stage that was done with the same command is not done again; an interrupted training goes on.
+END
+}
+
+stage=1 stop=6 source="" data="data-bin/$corpus" exp="exp/$corpus/$name" gpus=1 nodes=1 rendezvous="" dry=""
+flags=()
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --stage) stage=$2; shift 2 ;;
+    --stop-stage) stop=$2; shift 2 ;;
+    --source) source=$2; shift 2 ;;
+    --data) data=$2; shift 2 ;;
+    --exp) exp=$2; shift 2 ;;
+    --gpus) gpus=$2; shift 2 ;;
+    --nodes) nodes=$2; shift 2 ;;
+    --rendezvous) rendezvous=$2; shift 2 ;;
+    --dry-run) dry=yes; shift ;;
+    --help | -h) usage; exit ;;
+    *) flags+=("$1"); shift ;;
+  esac
+done
+case "$stage$stop$gpus$nodes" in
+  *[!0-9]*) echo "error: --stage, --stop-stage, --gpus and --nodes are numbers" >&2; exit 2 ;;
+esac
+if [ "$nodes" -gt 1 ] && [ -z "$rendezvous" ]; then
+  echo "error: --nodes $nodes needs --rendezvous HOST:PORT, an address of the first node" >&2
+  exit 2
+fi
+if [ -z "$dry" ] && ! command -v fairseq-train >/dev/null; then
+  echo "error: fairseq-train is not on the PATH: run make setup, or activate the environment that has it" >&2
+  exit 2
+fi
+cpu=()  # evaluation and training compute in the same place
+for flag in "${flags[@]}"; do if [ "$flag" = --cpu ]; then cpu=(--cpu); fi; done
+
+run() {  # STAGE COMMAND...: unless it was done already; what it says goes to exp/logs too
+  local done="$exp/.done/$1" log="$exp/logs/$1.log"
+  shift
+  if [ -n "$dry" ]; then printf '%q ' "$@"; echo; return; fi
+  if [ -f "$done" ] && [ "$(cat "$done")" = "$*" ]; then echo "done before: $*"; return; fi
+  mkdir -p "$exp/.done" "$exp/logs"
+  echo "\$ $*"
+  echo "\$ $*" >>"$log"
+  "$@" 2>&1 | tee -a "$log"
+  echo "$*" >"$done"
+}
+
+fairseq() {  # the command that starts fairseq-train, on one process or several
+  launch=(fairseq-train)
+  if [ "$gpus" -gt 1 ] || [ "$nodes" -gt 1 ]; then
+    launch=(torchrun --nproc-per-node "$gpus" --nnodes "$nodes")
+    if [ -n "$rendezvous" ]; then launch+=(--rdzv-backend c10d --rdzv-endpoint "$rendezvous"); fi
+    launch+=("$(command -v fairseq-train || echo fairseq-train)")
+  fi
+}
+
+train() {  # STAGE FOLDER FLAGS...
+  local stage_name=$1 folder=$2
+  shift 2
+  fairseq
+  run "$stage_name" "${launch[@]}" "$folders" --user-dir lm_plugins --arch "$arch" --save-dir "$folder" \
+    --no-epoch-checkpoints --log-format json --no-progress-bar --tensorboard-logdir "$exp/tensorboard/$stage_name" \
+    "$@" "${flags[@]}"
+}
+
+evaluate() {  # NAME SUBSET FLAGS...
+  local what=$1 subset=$2
+  shift 2
+  run "$what-$subset" fairseq-eval-lm "$folders" --user-dir lm_plugins --path "$best" --gen-subset "$subset" \
+    --results-path "$exp/results/$what" --no-progress-bar "${cpu[@]}" "$@"
+}
+
+if [ -z "$dry" ]; then
+  mkdir -p "$exp"
+  python -m recipes.environment "$exp/environment.json" "$0" "${flags[@]}"
+fi
+if [ "$stage" -le 1 ] && [ 1 -le "$stop" ]; then
+  run preprocess python -m "preprocess.$corpus" "$data" ${source:+--source "$source"}
+fi
+folders=$data
+if [ "$corpus" = gbw ] && [ -d "$data" ]; then
+  folders=$(find "$data" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*' | sort | paste -sd:)
+fi
+if [ "$stage" -le 2 ] && [ 2 -le "$stop" ]; then train train "$exp/checkpoints"; fi
+best="$exp/checkpoints/checkpoint_best.pt"
+if [ "$finetune" = yes ] && [ "$stage" -le 3 ] && [ 3 -le "$stop" ]; then
+  train finetune "$exp/finetuned" --finetune-from-model "$best"
+fi
+if [ "$stage" -le 4 ] && [ 4 -le "$stop" ]; then
+  for subset in valid test; do evaluate plain $subset; done
+fi
+if [ "$finetune" = yes ] && { [ -n "$dry" ] || [ -f "$exp/finetuned/checkpoint_best.pt" ]; }; then
+  best="$exp/finetuned/checkpoint_best.pt"
+  if [ "$stage" -le 4 ] && [ 4 -le "$stop" ]; then
+    for subset in valid test; do evaluate finetuned $subset; done
+  fi
+fi
+if [ "$cache" = yes ] && [ "$stage" -le 5 ] && [ 5 -le "$stop" ]; then
+  evaluate tuning valid --cache-tune "$exp/cache.json"
+  for subset in valid test; do evaluate cache $subset --cache-from "$exp/cache.json"; done
+fi
+if [ -n "$dynamic" ] && [ "$stage" -le 6 ] && [ 6 -le "$stop" ]; then
+  # shellcheck disable=SC2086  # several flags
+  for subset in valid test; do evaluate dynamic $subset $dynamic; done
+fi
+if [ -z "$dry" ]; then python -m recipes.report "$exp"; fi

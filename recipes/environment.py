@@ -1,0 +1,60 @@
+"""What an experiment was run with, beside its results.
+
+python -m recipes.environment FILE COMMAND...
+"""
+
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+PACKAGES = ("torch", "fairseq-fixed", "numpy", "sentencepiece")
+
+
+def git(*arguments):
+    """The output of git in this repository; None where there is no git or no repository."""
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def version(package):
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def hardware():
+    """The GPUs, or the processor if there is none."""
+    import torch
+
+    if torch.cuda.is_available():
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{os.cpu_count()} x {names[0] if names else platform.machine()}"
+
+
+def main():
+    path, *command = sys.argv[1:]
+    found = {
+        "command": shlex.join(command),
+        "commit": git("rev-parse", "HEAD"),
+        "changed files": (git("status", "--porcelain") or "").splitlines(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+        "hardware": hardware(),
+    }
+    with open(path, "w") as file:
+        json.dump(found, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

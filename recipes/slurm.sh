@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Runs a recipe on the nodes of a Slurm job, one process for each GPU:
+#   sbatch --nodes 2 --gpus-per-node 8 recipes/slurm.sh recipes/wikitext-103/qrnn.sh [flags ...]
+# Preprocess before, on one node: recipes/wikitext-103/qrnn.sh --stop-stage 1.
+#SBATCH --job-name=lm_plugins
+#SBATCH --ntasks-per-node=1
+set -euo pipefail
+if [ $# -eq 0 ]; then
+  echo "usage: sbatch [options] recipes/slurm.sh RECIPE [flags ...]" >&2
+  exit 2
+fi
+recipe=$1
+shift
+first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+# All nodes train; what comes after needs one.
+srun "$recipe" --stage 2 --stop-stage 3 --nodes "$SLURM_NNODES" --gpus "${SLURM_GPUS_ON_NODE:-1}" \
+  --rendezvous "$first:${RENDEZVOUS_PORT:-29500}" "$@"
+srun --nodes 1 --ntasks 1 "$recipe" --stage 4 "$@"
