@@ -28,13 +28,16 @@ class Bytes:
 
 
 class Characters:
-    """Single characters, the space written as an underscore (Penn Treebank by characters, text8)."""
+    """Single characters; white space is written as `space`."""
+
+    def __init__(self, space):
+        self.space = space
 
     def encode(self, text):
-        return " ".join(text.replace(" ", "_"))
+        return " ".join(self.space if character.isspace() else character for character in text)
 
     def decode(self, symbols):
-        return "".join(symbols.split()).replace("_", " ")
+        return "".join(symbols.split()).replace(self.space, " ")
 
 
 class Pieces:
@@ -60,5 +63,7 @@ def text_codec(dictionary, folder):
     if is_character_level(dictionary):
         words = dictionary.symbols[dictionary.nspecial :]
         several = any(len(word) > 1 and not word.startswith("madeupword") for word in words)
-        return Bytes() if several else Characters()
+        if several:
+            return Bytes()
+        return Characters("\u2581" if "\u2581" in words else "_")  # preprocess.text; Penn Treebank, text8
     return Words()

@@ -135,7 +135,7 @@ class Evaluator:
             return nll
         return -mixed(-nll, log_cache[0, 0], self.weight)
 
-    def windows(self, make, expected, training, pad, peak, characters):
+    def windows(self, make, expected, training, pad, peak, sizes):
         """What fairseq-eval-lm iterates over.
 
         Args:
@@ -144,11 +144,11 @@ class Evaluator:
             training: makes an iterator over windows of the training data
             pad: id of no target
             peak: function that tells the memory held, in GiB
-            characters: whether a token is a character or a byte
+            sizes: (characters, words) of the subset, None for what is not known
         """
 
         def finish(nats):
-            found = report.summary(nats, expected, time.monotonic() - began, peak(), characters)
+            found = report.summary(nats, expected, time.monotonic() - began, peak(), *sizes)
             if self.tuning is not None:
                 self.tuning.report(self.cfg.cache_tune, self.subset)
             logger.info(report.sentence(self.subset, found))

@@ -15,8 +15,13 @@ def perplexity(nats, targets):
     return math.exp(nats / targets) if nats / targets < 700 else math.inf
 
 
-def summary(nats, targets, seconds, peak_gib, characters):
-    """{name: number}; `characters`: whether a token is a character or a byte, bits a token are bpc."""
+def summary(nats, targets, seconds, peak_gib, characters, words):
+    """{name: number}
+
+    Args:
+        characters: of the text scored; None: not known
+        words: of the text scored, with the ends of its lines; None: not known
+    """
     bits = nats / targets / math.log(2)
     found = {
         "targets": targets,
@@ -26,11 +31,17 @@ def summary(nats, targets, seconds, peak_gib, characters):
         "words_per_second": targets / seconds,
         "peak_gib": peak_gib,
     }
-    return {**found, "bpc": bits} if characters else found
+    if characters:
+        found["bpc"] = nats / characters / math.log(2)
+    if words:
+        found["word_perplexity"] = perplexity(nats, words)
+    return found
 
 
 def sentence(subset, found):
     bpc = f", {found['bpc']:.4f} bpc" if "bpc" in found else ""
+    if "word_perplexity" in found:
+        bpc += f", ppl of words {found['word_perplexity']:.3f}"
     return (
         f"{subset}: {found['targets']:,} targets, {found['nats']:.2f} nats, "
         f"{found['bits_per_token']:.5f} bits/token, ppl {found['perplexity']:.3f}{bpc}, "

@@ -22,6 +22,7 @@ from lm_plugins.data.stream_iterator import StreamIterator
 from lm_plugins.data.stream_windows import StreamWindows
 from lm_plugins.data.streams import contiguous, overlapping, sentences
 from lm_plugins.data.text_codec import text_codec
+from lm_plugins.data.text_sizes import text_sizes
 from lm_plugins.data.token_stream import load_token_stream
 from lm_plugins.data.windows import cut, fixed, random_start, varied
 from lm_plugins.errors import Refused
@@ -293,7 +294,7 @@ class RecurrentLanguageModelingTask(FairseqTask):
             self.training_windows,
             self.dictionary.pad(),
             peak_memory,
-            is_character_level(self.dictionary),
+            text_sizes(self.folders[0], dataset.split, self.dictionary, len(dataset)),
         )
 
     def training_windows(self):

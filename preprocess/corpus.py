@@ -1,0 +1,164 @@
+"""From a corpus's addresses, or files at hand, to a data-bin for fairseq: what all corpora share.
+
+    python -m preprocess.<corpus> DEST [--source PATH]
+
+DEST becomes the folder to give to fairseq-train. The text stays in DEST/text, downloads in DEST/download.
+A finished DEST is left as it is; an interrupted run goes on where it was.
+"""
+
+import argparse
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from preprocess.binarize import binarize, complete, drop_ends, is_complete, tokens_of
+from preprocess.counts import Counts, as_dict, check
+from preprocess.download import download, sha256
+from preprocess.sources import extract
+
+
+@dataclass(frozen=True)
+class Split:
+    """One file of a corpus.
+
+    Args:
+        names: what the file is called, in archives and in folders
+        addresses: where the file itself can be had
+        sha256: of the plain file; None: not known
+        counts: of its text as fairseq reads it
+        rewrite: function of (plain file, text file) that makes the text for fairseq; None: it is the same
+        targets: number of tokens that a model is to predict; None: not known
+    """
+
+    names: tuple
+    counts: Counts
+    addresses: tuple = ()
+    sha256: str = None
+    rewrite: Callable = None
+    targets: int = None
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus of three splits.
+
+    Args:
+        name: of the module
+        splits: {split: Split}
+        archives: addresses of an archive that holds all files
+        dictionary: number of symbols in the dictionary, with fairseq's four special ones
+        closed: the dictionary is that of all splits, as the peers have it for characters: none is unknown
+        surplus: which ``</s>`` that fairseq adds are not in the corpus: "none", "last" or "all"
+    """
+
+    name: str
+    splits: dict
+    archives: tuple = ()
+    dictionary: int = None
+    closed: bool = False
+    surplus: str = "none"
+
+
+def prepare(corpus, dest, source=None):
+    """Makes the data-bin `dest` of `corpus`, from `source` if it is given.
+
+    Raises:
+        SystemExit: a file cannot be had, or is not the official one.
+    """
+    dest = Path(dest)
+    if is_complete(dest):
+        print(f"{dest} is complete: nothing to do")
+        return
+    texts, facts = {}, {}
+    for name, split in corpus.splits.items():
+        texts[name] = write_text(corpus, name, split, dest, source)
+        facts[name] = as_dict(check(texts[name], split.counts))
+        print(f"{name}: " + ", ".join(f"{value:,} {key}" for key, value in facts[name].items()), flush=True)
+    binarize(texts, dest, ["--srcdict", str(write_symbols(texts, dest))] if corpus.closed else [])
+    for name, split in corpus.splits.items():
+        if corpus.surplus == "all" or (corpus.surplus == "last" and not ends_in_line_break(texts[name])):
+            drop_ends(dest, name, corpus.surplus == "all")
+        facts[name]["targets"] = found = len(tokens_of(dest, name)[0])
+        if split.targets not in (None, found):
+            raise SystemExit(
+                f"error: {dest / name} has {found:,} targets, the official text {split.targets:,}"
+            )
+    symbols = 4 + sum(1 for _ in open(dest / "dict.txt", encoding="utf-8"))
+    if corpus.dictionary not in (None, symbols):
+        raise SystemExit(
+            f"error: {dest / 'dict.txt'} makes {symbols:,} symbols, the official text {corpus.dictionary:,}"
+        )
+    complete(dest, {"corpus": corpus.name, "symbols": symbols, **facts})
+    print(f"{dest} is complete: {symbols:,} symbols")
+
+
+def write_symbols(texts, dest):
+    """A dictionary of all symbols of `texts`, sorted by falling count: `dest`/text/symbols.txt."""
+    counts = Counter()
+    for path in texts.values():
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                counts.update(line.split())
+    path = dest / "text" / "symbols.txt"
+    path.write_text(
+        "".join(f"{symbol} {number}\n" for symbol, number in counts.most_common()), encoding="utf-8"
+    )
+    return path
+
+
+def write_text(corpus, name, split, dest, source):
+    """The file of a split that fairseq reads, `dest`/text/<split>.txt; whole or not at all."""
+    text = dest / "text" / f"{name}.txt"
+    if not text.exists():
+        plain = obtain(corpus, name, split, dest, source)
+        if split.rewrite is not None:
+            unfinished = Path(f"{text}.part")
+            split.rewrite(plain, unfinished)
+            plain.unlink()
+            plain = unfinished
+        plain.replace(text)
+    return text
+
+
+def ends_in_line_break(path):
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
+
+
+def obtain(corpus, name, split, dest, source):
+    """The plain file of a split, in `dest`/text."""
+    plain = dest / "text" / f"{name}.plain"
+    if plain.exists():
+        return plain
+    if source is not None:
+        if not extract(source, split.names, plain):
+            raise SystemExit(
+                f"error: {source} has none of {', '.join(split.names)} (nor as .xz, .gz, in a .zip or .tar): "
+                "give the folder that has it"
+            )
+    elif split.addresses:
+        download(split.addresses, plain, split.sha256)
+    else:
+        archive = download(corpus.archives, dest / "download" / Path(corpus.archives[0]).name)
+        if not extract(archive, split.names, plain):
+            raise SystemExit(
+                f"error: {archive} has no {split.names[0]}: remove it and run the same line again"
+            )
+    if split.sha256 is not None and sha256(plain) != split.sha256:
+        plain.unlink()
+        raise SystemExit(
+            f"error: the {name} text of {corpus.name} is not the official one: its SHA-256 is another; "
+            f"get {split.names[0]} again" + ("" if source else f", after removing {dest / 'download'}")
+        )
+    return plain
+
+
+def main(corpus):
+    parser = argparse.ArgumentParser(prog=f"python -m preprocess.{corpus.name}")
+    parser.add_argument("dest", metavar="DEST", help="data-bin folder to make")
+    parser.add_argument("--source", help="file, archive or folder at hand: nothing is downloaded")
+    options = parser.parse_args()
+    prepare(corpus, options.dest, options.source)

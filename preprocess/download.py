@@ -1,0 +1,85 @@
+"""Getting a file from one of several addresses: resumable, and whole or not at all."""
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tqdm import tqdm
+
+CHUNK = 1 << 20
+TIMEOUT = 30  # seconds
+
+
+def sha256(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def download(addresses, path, digest=None):
+    """Writes the file at the first of `addresses` that has it to `path`, unless it is there.
+
+    What was read before an interruption stays in ``<path>.part``, and is gone on with.
+
+    Args:
+        digest: its SHA-256; None: not known
+
+    Raises:
+        SystemExit: no address has it, or what they have is not it; says what to do by hand.
+    """
+    path = Path(path)
+    if path.exists():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part, failures = Path(f"{path}.part"), []
+    for address in addresses:
+        try:
+            _read(address, part)
+        except (urllib.error.URLError, OSError, ValueError) as error:
+            failures.append(f"{address}: {error}")
+            continue
+        if digest is not None and sha256(part) != digest:
+            failures.append(f"{address}: SHA-256 {sha256(part)[:12]}..., expected {digest[:12]}...")
+            part.unlink()
+            continue
+        part.replace(path)
+        return path
+    raise SystemExit(
+        f"error: {path.name} cannot be had:\n  "
+        + "\n  ".join(failures)
+        + f"\nget it by hand, save it as {path}, "
+        "or give the folder that holds it with --source, and run the same line again"
+    )
+
+
+def _read(address, part):
+    """Appends what `part` lacks; the progress in bytes is shown."""
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(address, headers={"User-Agent": "lm_plugins"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # nothing is missing
+            return
+        raise
+    with response:
+        if response.status != 206:  # the server does not resume
+            have = 0
+        left = response.headers.get("Content-Length")
+        total = None if left is None else have + int(left)
+        with (
+            open(part, "ab" if have else "wb") as file,
+            tqdm(desc=part.stem, total=total, initial=have, unit="B", unit_scale=True) as bar,
+        ):
+            while chunk := response.read(CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+            file.flush()
+            os.fsync(file.fileno())
+    if total is not None and part.stat().st_size != total:
+        raise OSError(
+            f"the connection ended after {part.stat().st_size:,} of {total:,} bytes: run again to go on"
+        )

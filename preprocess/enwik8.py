@@ -1,0 +1,51 @@
+"""enwik8, the first 100,000,000 bytes of a Wikipedia dump, by bytes: 90/5/5 million (Hutter prize).
+
+A byte is its decimal code; a line break is the end of a line, so that ``</s>`` is byte 10. Where a split
+does not end in a line break, the ``</s>`` that fairseq puts there is taken out again: every byte is a target
+once and nothing else is. Loss (base 2) is bits per character.
+"""
+
+from pathlib import Path
+
+from preprocess.corpus import Corpus, Split, main
+from preprocess.counts import Counts
+
+SIZE = 100_000_000
+CUTS = {"train": (0, 90_000_000), "valid": (90_000_000, 95_000_000), "test": (95_000_000, SIZE)}
+ARCHIVES = ("http://mattmahoney.net/dc/enwik8.zip", "https://data.deepai.org/enwik8.zip")
+
+
+def cut(plain, first, last, size):
+    """The bytes first..last-1 of the file `plain`, which has `size` of them."""
+    found = Path(plain).stat().st_size
+    if found != size:
+        raise SystemExit(f"error: {plain} has {found:,} bytes, the official file {size:,}: get it again")
+    with open(plain, "rb") as file:
+        file.seek(first)
+        return file.read(last - first)
+
+
+def codes(data, text):
+    """Writes the decimal codes of the bytes `data`, a line for each of its lines."""
+    words = [f"{byte} ".encode() for byte in range(256)]
+    words[10] = b"\n"
+    with open(text, "wb") as file:
+        for start in range(0, len(data), 1 << 20):
+            file.write(b"".join(map(words.__getitem__, data[start : start + (1 << 20)])))
+
+
+def enwik8(size=SIZE, cuts=CUTS):
+    """The corpus; another size and other cuts are for tests."""
+
+    def split(first, last):
+        def rewrite(plain, text):
+            codes(cut(plain, first, last, size), text)
+
+        return Split(("enwik8",), Counts(), rewrite=rewrite, targets=last - first)
+
+    splits = {name: split(*ends) for name, ends in cuts.items()}
+    return Corpus("enwik8", splits, archives=ARCHIVES, closed=True, surplus="last")
+
+
+if __name__ == "__main__":
+    main(enwik8())

@@ -1,0 +1,37 @@
+"""text8, 100,000,000 characters of Wikipedia in lower case: 90/5/5 million (Mahoney 2006).
+
+A space is an underscore. The text has no line breaks; it is handed to fairseq in lines, whose ``</s>`` are
+taken out again: every character is a target once and nothing else is. Loss (base 2) is bits per character.
+"""
+
+from preprocess.corpus import Corpus, Split, main
+from preprocess.counts import Counts
+from preprocess.enwik8 import CUTS, SIZE, cut
+
+ARCHIVES = ("http://mattmahoney.net/dc/text8.zip", "https://data.deepai.org/text8.zip")
+LINE = 10_000  # characters
+
+
+def characters(data, text):
+    """Writes the characters `data` (bytes) separated by spaces, LINE of them a line."""
+    with open(text, "wb") as file:
+        for start in range(0, len(data), LINE):
+            line = data[start : start + LINE].decode("ascii").replace(" ", "_")
+            file.write(" ".join(line).encode() + b"\n")
+
+
+def text8(size=SIZE, cuts=CUTS):
+    """The corpus; another size and other cuts are for tests."""
+
+    def split(first, last):
+        def rewrite(plain, text):
+            characters(cut(plain, first, last, size), text)
+
+        return Split(("text8",), Counts(), rewrite=rewrite, targets=last - first)
+
+    splits = {name: split(*ends) for name, ends in cuts.items()}
+    return Corpus("text8", splits, archives=ARCHIVES, dictionary=27 + 4, closed=True, surplus="all")
+
+
+if __name__ == "__main__":
+    main(text8())

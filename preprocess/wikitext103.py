@@ -1,0 +1,28 @@
+"""WikiText-103 (Merity et al. 2016, arXiv:1609.07843): text of Wikipedia, CC BY-SA."""
+
+from preprocess.corpus import Corpus, Split, main
+from preprocess.counts import Counts
+
+ARCHIVES = (
+    "https://wikitext.smerity.com/wikitext-103-v1.zip",
+    "https://s3.amazonaws.com/research.metamind.io/wikitext/wikitext-103-v1.zip",
+)
+
+
+def split(name, *counts):
+    return Split((f"wiki.{name}.tokens", f"{name}.txt"), Counts(*counts))
+
+
+WIKITEXT103 = Corpus(
+    "wikitext103",
+    {
+        "train": split("train", 1_801_350, 103_227_021, None, 267_735),
+        "valid": split("valid", 3760, 217_646, 1657, 18_891),
+        "test": split("test", 4358, 245_569, 2492, 19_766),
+    },
+    archives=ARCHIVES,
+    dictionary=267_737,
+)
+
+if __name__ == "__main__":
+    main(WIKITEXT103)

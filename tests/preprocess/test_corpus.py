@@ -1,0 +1,276 @@
+"""A corpus is got, verified and binarized whole, or not at all."""
+
+import gzip
+import hashlib
+import json
+import lzma
+import tarfile
+import threading
+import zipfile
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from preprocess import binarize, corpus, enwik8, gbw, text, text8
+from preprocess.counts import Counts, check, count
+from preprocess.download import download
+from preprocess.sources import extract
+from tests.runner import run_fairseq
+
+LINES = {"train": "the cat sat\nthe dog <unk>\n\nthe end\n", "valid": "the cat\n", "test": "a dog sat\n"}
+
+
+@pytest.fixture(autouse=True)
+def quick_fairseq(monkeypatch):
+    """fairseq-preprocess from the warm server of the tests."""
+
+    class Done:
+        def __init__(self, command, **_):
+            finished = run_fairseq("preprocess", *command[3:], succeeds=None)
+            self.returncode, self.stdout, self.stderr = finished.status, finished.output, ""
+
+    monkeypatch.setattr(binarize.subprocess, "run", Done)
+
+
+@pytest.fixture
+def served(tmp_path):
+    """(folder, address) of a server that resumes; requests are in folder/.log"""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_GET(self):
+            data = (folder / self.path[1:]).read_bytes() if (folder / self.path[1:]).is_file() else None
+            if data is None:
+                return self.send_error(404)
+            begin = int(self.headers.get("Range", "bytes=0-")[6:-1])
+            requests.append(begin)
+            self.send_response(206 if begin else 200)
+            self.send_header("Content-Length", str(len(data) - begin))
+            self.end_headers()
+            self.wfile.write(data[begin:])
+
+    folder, requests = tmp_path / "served", []
+    folder.mkdir()
+    server = HTTPServer(("127.0.0.1", 0), partial(Handler, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_port}", requests
+    server.shutdown()
+
+
+def small(addresses=(), digests=None, **changes):
+    splits = {
+        name: corpus.Split(
+            (f"{name}.txt",),
+            count_of(content),
+            tuple(f"{a}/{name}.txt" for a in addresses),
+            digests and digests[name],
+        )
+        for name, content in LINES.items()
+    }
+    return corpus.Corpus("small", splits | changes.pop("splits", {}), **changes)
+
+
+def count_of(content):
+    words = content.split()
+    lines = content.count("\n")
+    return Counts(lines, len(words) + lines, words.count("<unk>"), len({*words}) + 1)
+
+
+def write(folder, content=LINES):
+    folder.mkdir(exist_ok=True)
+    for name, lines in content.items():
+        (folder / f"{name}.txt").write_text(lines)
+    return folder
+
+
+def test_from_files_at_hand_to_a_data_bin(tmp_path, capsys):
+    dest = tmp_path / "bin"
+    corpus.prepare(small(dictionary=4 + 5), dest, write(tmp_path / "here"))
+    assert {"dict.txt", "train.bin", "valid.idx", "test.bin", ".complete"} <= {p.name for p in dest.iterdir()}
+    facts = json.loads((dest / ".complete").read_text())
+    assert facts["train"] == {"lines": 4, "tokens": 12, "unknown": 1, "types": 7, "targets": 12}
+    before = {p: p.stat().st_mtime_ns for p in dest.rglob("*") if p.is_file()}
+    corpus.prepare(small(), dest, tmp_path / "missing")
+    assert "nothing to do" in capsys.readouterr().out
+    assert before == {p: p.stat().st_mtime_ns for p in dest.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("kind", ["xz", "gz", "zip", "tgz"])
+def test_compressed_files_are_found(kind, tmp_path):
+    content, source = LINES["train"].encode(), tmp_path / "source"
+    source.mkdir()
+    if kind == "zip":
+        with zipfile.ZipFile(source / "all.zip", "w") as archive:
+            archive.writestr("deep/inside/train.txt", content)
+    elif kind == "tgz":
+        (tmp_path / "train.txt").write_bytes(content)
+        with tarfile.open(source / "all.tgz", "w:gz") as archive:
+            archive.add(tmp_path / "train.txt", "deep/train.txt")
+    else:
+        opener = {"xz": lzma.open, "gz": gzip.open}[kind]
+        with opener(source / f"train.txt.{kind}", "wb") as file:
+            file.write(content)
+    assert extract(source, ("other.txt", "train.txt"), tmp_path / "found")
+    assert (tmp_path / "found").read_bytes() == content
+    assert not extract(source, ("none.txt",), tmp_path / "none") and not (tmp_path / "none").exists()
+    broken = next(source.iterdir())
+    broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
+    with pytest.raises(SystemExit, match="cannot be read"):
+        extract(source, ("train.txt",), tmp_path / "again")
+
+
+def test_a_download_goes_on_where_it_was_and_takes_the_next_mirror(served, tmp_path):
+    folder, address, requests = served
+    data = bytes(range(256)) * 10
+    (folder / "file").write_bytes(data)
+    (tmp_path / "file.part").write_bytes(data[:1000])
+    digest = hashlib.sha256(data).hexdigest()
+    path = download([f"{address}/gone", f"{address}/file"], tmp_path / "file", digest)
+    assert path.read_bytes() == data and requests == [1000] and not (tmp_path / "file.part").exists()
+    download(["http://127.0.0.1:9/never"], path, digest)
+    (folder / "broken").write_bytes(b"x" * 20)
+    for digest_, part in ((digest, "expected " + digest[:12]), (None, "404")):
+        name = "broken" if digest_ else "missing"
+        with pytest.raises(SystemExit, match=part) as error:
+            download([f"{address}/{name}"], tmp_path / "other", digest_)
+        assert "save it as" in str(error.value) and "--source" in str(error.value)
+        assert not (tmp_path / "other").exists()
+
+
+def test_from_the_net_and_after_a_kill_in_each_step(served, tmp_path, monkeypatch):
+    folder, address, requests = served
+    write(folder)
+    digests = {name: hashlib.sha256(lines.encode()).hexdigest() for name, lines in LINES.items()}
+    dest, wanted = tmp_path / "bin", small([f"{address}/nowhere", address], digests)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_, **__):
+        raise Killed
+
+    for module, name in (
+        (corpus, "check"),
+        (corpus, "binarize"),
+        (binarize.shutil, "rmtree"),
+        (corpus, "complete"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, kill)
+            with pytest.raises(Killed):
+                corpus.prepare(wanted, dest)
+        assert not binarize.is_complete(dest)
+    corpus.prepare(wanted, dest)
+    assert binarize.is_complete(dest) and len(requests) == 3, "each file was read once"
+    assert len(binarize.tokens_of(dest, "train")[0]) == 12
+
+
+def test_another_text_is_refused(tmp_path):
+    source = write(tmp_path / "here", {**LINES, "valid": "the cat sat\n"})
+    with pytest.raises(SystemExit, match="valid.txt has 4 tokens, the official text has 3"):
+        corpus.prepare(small(), tmp_path / "bin", source)
+    digests = {name: hashlib.sha256(lines.encode()).hexdigest() for name, lines in LINES.items()}
+    with pytest.raises(SystemExit, match="valid text of small is not the official one"):
+        corpus.prepare(small(digests=digests), tmp_path / "other", source)
+    with pytest.raises(SystemExit, match="dict.txt makes 9 symbols, the official text 7"):
+        corpus.prepare(small(dictionary=7), tmp_path / "third", write(tmp_path / "right"))
+    with pytest.raises(SystemExit, match="has none of valid.txt"):
+        corpus.prepare(small(), tmp_path / "fourth", tmp_path / "other" / "text")
+    assert not any(binarize.is_complete(tmp_path / name) for name in ("bin", "other", "third", "fourth"))
+
+
+def symbols(folder, split):
+    """The targets of a split as symbols; </s> is a line break."""
+    words = [line.split()[0] for line in (Path(folder) / "dict.txt").read_text().splitlines()]
+    tokens, _ = binarize.tokens_of(folder, split)
+    return [{2: "\n"}.get(number) or words[number - 4] for number in tokens.tolist()]
+
+
+def test_every_byte_of_enwik8_is_one_target(tmp_path):
+    data = "<page>\nÄ text\n\nof bytes\nwithout end".encode() * 9 + b"\nlast"
+    (tmp_path / "enwik8").write_bytes(data)
+    cuts = {"train": (0, 200), "valid": (200, 263), "test": (263, len(data))}
+    corpus.prepare(enwik8.enwik8(len(data), cuts), tmp_path / "bin", tmp_path)
+    for split, (first, last) in cuts.items():
+        found = bytes(10 if symbol == "\n" else int(symbol) for symbol in symbols(tmp_path / "bin", split))
+        assert found == data[first:last]
+    with pytest.raises(SystemExit, match="bytes, the official file 100,000,000"):
+        corpus.prepare(enwik8.enwik8(), tmp_path / "other", tmp_path)
+
+
+def test_every_character_of_text8_is_one_target(tmp_path):
+    draw = np.random.default_rng(1)
+    data = "".join(draw.choice(list("abcdefghijklmnopqrstuvwxyz "), 25_100)).encode()
+    (tmp_path / "text8").write_bytes(data)
+    cuts = {"train": (0, 25_000), "valid": (25_000, 25_040), "test": (25_040, 25_100)}
+    corpus.prepare(text8.text8(len(data), cuts), tmp_path / "bin", tmp_path)
+    for split, (first, last) in cuts.items():
+        found = "".join(symbols(tmp_path / "bin", split)).replace("_", " ")
+        assert found.encode() == data[first:last]
+
+
+def test_the_billion_words_have_one_dictionary_and_a_folder_for_each_shard(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    draw = np.random.default_rng(2)
+    train = {}
+    for shard in range(4):
+        lines = [" ".join(f"w{n}" for n in draw.zipf(1.5, 6) if n < 40) for _ in range(30)]
+        train[shard] = "".join(line + "\n" for line in lines)
+        (source / f"news.en-{shard:05d}-of-00100").write_text(train[shard])
+    for name in gbw.HELD_OUT.values():
+        (source / name).write_text("w1 w2 never\nw3\n")
+    words = " ".join(train[shard] for shard in (1, 2, 3)).split()
+    frequent = {word for word in words if words.count(word) >= 3}
+    options = {"shards": 3, "words": len(frequent), "tokens": len(words) + 90, "test": Counts(2, 6)}
+    gbw.prepare(tmp_path / "bin", source, workers=2, **options)
+    found = {line.split()[0] for line in (tmp_path / "bin/dict.txt").read_text().splitlines()}
+    assert found == frequent
+    for shard in (1, 2, 3):
+        folder = tmp_path / f"bin/{shard:02d}"
+        assert (folder / "dict.txt").read_bytes() == (tmp_path / "bin/dict.txt").read_bytes()
+        assert len(binarize.tokens_of(folder, "train")[0]) == len(train[shard].split()) + 30
+        assert (folder / "test.bin").exists() == (shard == 1)
+    with pytest.raises(SystemExit, match="tokens, the official ones 7"):
+        gbw.prepare(tmp_path / "other", source, **options | {"tokens": 7})
+    with pytest.raises(SystemExit, match="has 3 of 99 training shards"):
+        gbw.prepare(tmp_path / "other", source)
+
+
+@pytest.mark.parametrize("level", ["word", "character", "sentencepiece"])
+def test_a_text_of_ones_own_at_each_level(level, tmp_path):
+    lines = ["the quick  bröwn fox", "jumps over\tthe lazy dog", "the fox again"] * 20
+    (tmp_path / "mine.txt").write_text("\n".join(lines) + "\n")
+    text.prepare(tmp_path / "bin", tmp_path / "mine.txt", level=level, size=34)
+    counts = json.loads((tmp_path / "bin/text.json").read_text())
+    held = {"valid": lines[54:57], "test": lines[57:]}
+    for split, expected in held.items():
+        assert counts[split]["characters"] == sum(len(line) + 1 for line in expected)
+        assert counts[split]["words"] == sum(len(line.split()) + 1 for line in expected)
+        assert counts[split]["tokens"] == len(binarize.tokens_of(tmp_path / "bin", split)[0])
+        assert counts[split]["unknown"] == 0
+    assert (tmp_path / "bin/sentencepiece.model").exists() == (level == "sentencepiece")
+
+
+def test_fairseq_s_own_symbols_in_a_text_are_refused(tmp_path):
+    (tmp_path / "mine.txt").write_text("a b\nc <pad> d\n" + "e\n" * 30)
+    with pytest.raises(SystemExit, match="line 2 of the train text has the word <pad>"):
+        text.prepare(tmp_path / "bin", tmp_path / "mine.txt")
+    with pytest.raises(SystemExit, match="cannot be read as UTF-8"):
+        text.prepare(tmp_path / "bin", tmp_path / "none.txt")
+    with pytest.raises(SystemExit, match="SentencePiece cannot make 5000 pieces"):
+        text.prepare(tmp_path / "bin", tmp_path / "mine.txt", level="sentencepiece", size=5000)
+    assert not binarize.is_complete(tmp_path / "bin")
+
+
+def test_counting(tmp_path):
+    (tmp_path / "x").write_text(LINES["train"])
+    assert count(tmp_path / "x") == Counts(4, 12, 1, 7)
+    check(tmp_path / "x", Counts(4))
+    with pytest.raises(SystemExit, match="x has 1 unknown, the official text has 3"):
+        check(tmp_path / "x", Counts(unknown=3))
