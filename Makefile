@@ -8,12 +8,13 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13; do \
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test lint docs clean
 
 help:
 	@echo 'make demo    train and evaluate a small QRNN on the Python documentation'
 	@echo 'make test    run the tests'
 	@echo 'make lint    check style'
+	@echo 'make docs    build the documentation into site/'
 	@echo 'make setup   install into $(VENV) (done by the others too)'
 	@echo 'make clean   remove $(VENV) and what the demo made'
 
@@ -25,11 +26,14 @@ demo: setup
 	@$(VENV)/bin/python -m recipes.demo
 
 test: setup
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
 
 lint: setup
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m ruff format --check .
 
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict --quiet
+
 clean:
-	rm -rf $(VENV) $(VENV).lock exp/demo
+	rm -rf $(VENV) $(VENV).lock exp/demo site

@@ -54,10 +54,12 @@ def log_entries(log, tag):
 
 
 def number(results, what, subset):
-    """bpc where it is, else the perplexity, as text."""
+    """The perplexity of words where it is known, else bpc where that is, else the perplexity, as text."""
     found = read_json(results / what / f"results-{subset}.json")
+    if "word_perplexity" in found:
+        return f"{found['word_perplexity']:.2f}"
     if "bpc" in found:
-        return f"{found['bpc']:.3f}"
+        return f"{found['bpc']:.3f} bpc"
     return f"{found['perplexity']:.2f}" if found else DASH
 
 
