@@ -2,15 +2,34 @@
 
 Neither is a requirement here: pip would take the newest CUDA build of torch for one, and build
 fairseq against another torch than the one in use. docs/install.md tells how to install both.
+
+The kernels are optional: without a compiler, or where it fails, torch does their work, slower.
 """
 
-from setuptools import find_packages, setup
+import hashlib
+from pathlib import Path
+
+from setuptools import Extension, find_packages, setup
+
+KERNELS = "lm_plugins/ops/fo_pooling/cpu.cpp"
+DIGEST = hashlib.sha256((Path(__file__).parent / KERNELS).read_bytes()).hexdigest()[:16]
 
 setup(
     name="lm-plugins",
     version="0.1.0",
     description="Recurrent language models for fairseq: AWD-LSTM, QRNN and their training regime",
     packages=find_packages(include=["lm_plugins*", "preprocess*", "recipes*"]),
+    package_data={"lm_plugins.ops.fo_pooling": ["cpu.cpp"]},
+    ext_modules=[
+        Extension(  # a plain library, for ctypes
+            "lm_plugins.ops.fo_pooling._cpu",
+            [KERNELS],
+            define_macros=[("SOURCE", f'"{DIGEST}"')],
+            extra_compile_args=["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp"],
+            extra_link_args=["-fopenmp"],
+            optional=True,
+        )
+    ],
     python_requires=">=3.11,<3.14",
     install_requires=["numpy", "sentencepiece", "tensorboard", "tqdm"],
 )

@@ -21,7 +21,13 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-INPUTS = ("requirements.txt", "requirements-fairseq.txt", "setup.py", "tools/install.py")
+INPUTS = (
+    "requirements.txt",
+    "requirements-fairseq.txt",
+    "setup.py",
+    "tools/install.py",
+    "lm_plugins/ops/fo_pooling/cpu.cpp",
+)
 FAIRSEQ = ("fairseq-fixed", "0.12.3.1")
 OURS = "lm_plugins-environment"  # marks a folder that this script made and may make anew
 NO_NETWORK = re.compile(

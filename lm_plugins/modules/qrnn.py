@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lm_plugins.modules.dropout_mask import check_probability, stream_mask
-from lm_plugins.ops.forget_mult import forget_mult
+from lm_plugins.ops.fo_pooling import fo_pooling
 
 
 class QRNNLayer(nn.Module):
@@ -63,15 +63,12 @@ class QRNNLayer(nn.Module):
                 previous = previous.masked_fill(reset.unsqueeze(-1), 0)
             u = torch.cat([x, previous], dim=-1)
         weight = F.dropout(self.linear.weight, self.weight_dropout, self.training)
-        gates = F.linear(u, weight, self.linear.bias).to(c.dtype)  # the recurrence is not autocast
-        z, f, o = gates.chunk(3, dim=-1)
-        z, f, o = torch.tanh(z), torch.sigmoid(f), torch.sigmoid(o)
-        if self.zoneout:
-            # stream_mask divides by 1 - p, which a gate must not be
-            keep = 1 - self.zoneout
-            f = f * keep * (stream_mask(f, self.zoneout, len(f)) if self.training else 1)
-        if reset is not None:  # f z + 0 c is 1 (f z) + (1 - 1) c
-            start = reset.unsqueeze(-1)
-            z, f = torch.where(start, f * z, z), f.masked_fill(start, 1)
-        c = forget_mult(z, f, c)
-        return o * c, (c[-1],) if self.window == 1 else (c[-1], x[-1])
+        gates = F.linear(u, weight, self.linear.bias)
+        h, last = fo_pooling(gates, c, self.f_factor(c, len(x)), reset)
+        return h, (last,) if self.window == 1 else (last, x[-1])
+
+    def f_factor(self, c, steps):
+        """Zoneout: where f is zero the unit is kept."""
+        if not self.zoneout or not self.training:
+            return 1 - self.zoneout
+        return stream_mask(c.expand(steps, -1, -1), self.zoneout, steps) != 0

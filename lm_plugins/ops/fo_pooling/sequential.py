@@ -1,5 +1,6 @@
-"""forget_mult as one autograd node: two fused operations a step, in place, and no graph of T nodes.
+"""fo_pooling in torch alone, for machines without the kernels.
 
+The recurrence is one autograd node: two fused operations a step, in place, and no graph of T nodes.
 Backward, with g_t = dL/dc_t + (1 - f_{t+1}) g_{t+1}:
 
     dz_t = f_t g_t        df_t = (z_t - c_{t-1}) g_t        dc0 = (1 - f_1) g_1
@@ -9,6 +10,8 @@ import torch
 
 
 class ForgetMult(torch.autograd.Function):
+    """c_t = f_t * z_t + (1 - f_t) * c_{t-1}, all of [T, B, H]."""
+
     @staticmethod
     def forward(ctx, z, f, c0):
         c = torch.empty_like(z, memory_format=torch.contiguous_format)
@@ -33,5 +36,15 @@ class ForgetMult(torch.autograd.Function):
         return g * f, change.mul_(g), carry
 
 
-def forget_mult(z, f, c0):
-    return ForgetMult.apply(z, f, c0) if len(z) else torch.empty_like(z)
+def fo_pooling(gates, c0, f_factor, reset):
+    z, f, o = gates.to(c0.dtype).chunk(3, dim=-1)
+    if not len(z):
+        return torch.empty_like(z), c0
+    z, f, o = torch.tanh(z), torch.sigmoid(f), torch.sigmoid(o)
+    if not isinstance(f_factor, float) or f_factor != 1:
+        f = f * f_factor
+    if reset is not None:  # f z + 0 c is 1 (f z) + (1 - 1) c
+        start = reset.unsqueeze(-1)
+        z, f = torch.where(start, f * z, z), f.masked_fill(start, 1)
+    c = ForgetMult.apply(z, f, c0)
+    return o * c, c[-1]

@@ -1,0 +1,76 @@
+"""fo_pooling: all of a QRNN layer behind its matrix product (Bradbury et al. 2016, arXiv:1611.01576)."""
+
+import functools
+
+import torch
+
+from lm_plugins.ops.fo_pooling import cpu
+from lm_plugins.ops.fo_pooling.fused import fo_pooling as fused
+from lm_plugins.ops.fo_pooling.naive import fo_pooling as naive
+from lm_plugins.ops.fo_pooling.sequential import fo_pooling as sequential
+
+IMPLEMENTATIONS = ("naive", "sequential", "cpu", "triton")
+
+
+def fo_pooling(gates, c0, f_factor=1.0, reset=None, *, impl=None):
+    """Activations, recurrence and output gate.
+
+        z_t = tanh(.)    f_t = m_t * sigmoid(.)    o_t = sigmoid(.)
+        c_t = f_t * z_t + (1 - f_t) * c_{t-1}      h_t = o_t * c_t
+
+    where reset_t is True, c_{t-1} is taken for zero. f lets the new value in, as in torchqrnn; it is one
+    minus the forget gate of the paper. All is computed in the precision of c0, by the kernels at least
+    in float32.
+
+    Args:
+        gates: before the activations, z | f | o, [T, B, 3 H]
+        c0: state before the first step, [B, H]
+        f_factor: m, a number or a bool mask [T, B, H]: zoneout
+        reset: [T, B] bool; None: nowhere
+        impl: one of IMPLEMENTATIONS; None: triton on a GPU, cpu on a CPU, sequential where these are
+            missing
+
+    Returns:
+        (h [T, B, H], c_T [B, H]), with the dtype of c0
+
+    Raises:
+        ValueError: shapes that do not fit, a mask that is not bool, or an unknown `impl`.
+        RuntimeError: the kernels of `impl` are not there.
+    """
+    shape = (*gates.shape[:2], c0.size(-1))
+    mask = f_factor if torch.is_tensor(f_factor) else None
+    if gates.dim() != 3 or c0.shape != shape[1:] or gates.size(2) != 3 * shape[2]:
+        raise ValueError(
+            f"fo_pooling takes gates [T, B, 3 H] and c0 [B, H], not {tuple(gates.shape)} and "
+            f"{tuple(c0.shape)}"
+        )
+    for name, given, wanted in (("f_factor", mask, shape), ("reset", reset, shape[:2])):
+        if given is not None and (given.shape != wanted or given.dtype != torch.bool):
+            raise ValueError(f"fo_pooling takes a bool mask {wanted} as {name}, not {tuple(given.shape)}")
+    if impl is not None and impl not in IMPLEMENTATIONS:
+        raise ValueError(f"fo_pooling has no impl '{impl}': choose from {IMPLEMENTATIONS}")
+    impl = impl or best(gates.device.type)
+    if not len(gates) or impl == "naive":
+        return naive(gates, c0, f_factor, reset)
+    if impl == "sequential":
+        return sequential(gates, c0, f_factor, reset)
+    kernels = cpu if impl == "cpu" else of_triton()
+    if kernels is None or (impl == "cpu" and cpu.library() is None):
+        raise RuntimeError(f"fo_pooling: {cpu.MISSING if impl == 'cpu' else 'there is no Triton here'}")
+    return fused(kernels, gates, c0, f_factor, reset)
+
+
+def best(device):
+    if device == "cuda" and of_triton() is not None:
+        return "triton"
+    return "cpu" if device == "cpu" and cpu.library() is not None else "sequential"
+
+
+@functools.cache
+def of_triton():
+    """The kernels, imported when first used: importing Triton takes seconds."""
+    try:
+        from lm_plugins.ops.fo_pooling import gpu
+    except ImportError:
+        return None
+    return gpu

@@ -1,0 +1,119 @@
+"""The kernels for GPUs, in Triton.
+
+B H recurrences are independent of each other and go through time each on its own: a program has BLOCK
+units of one stream, which lie side by side in memory, and keeps their state in registers. The gates are
+read as they come, bfloat16 too; all is computed in float32 or better, and backward computes the
+activations again.
+
+Only ever run in Triton's interpreter, on a CPU: never compiled, its speed is not known.
+"""
+
+import torch
+import triton
+import triton.language as tl
+
+BLOCK, WARPS = 64, 2  # small: at B 20 and H 1550, 500 programs for some 130 processors
+
+
+@triton.jit
+def tanh(x):
+    return 2 * tl.sigmoid(2 * x) - 1
+
+
+@triton.jit
+def forward_kernel(
+    gates, c0, mask, FACTOR: tl.constexpr, reset, h, last, kept, T, B, H,
+    MASK: tl.constexpr, RESET: tl.constexpr, KEEP: tl.constexpr, REAL: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    stream = tl.program_id(1).to(tl.int64)
+    unit = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = unit < H
+    c = tl.load(c0 + stream * H + unit, inside).to(REAL)
+    for t in range(T):
+        row = t * B + stream
+        at = row * H + unit
+        z = tanh(tl.load(gates + row * 3 * H + unit, inside).to(REAL))
+        f = FACTOR * tl.sigmoid(tl.load(gates + row * 3 * H + H + unit, inside).to(REAL))
+        o = tl.sigmoid(tl.load(gates + row * 3 * H + 2 * H + unit, inside).to(REAL))
+        if MASK:
+            f = f * tl.load(mask + at, inside).to(REAL)
+        if RESET:
+            c = tl.where(tl.load(reset + row) != 0, 0, c)
+        c = f * z + (1 - f) * c
+        tl.store(h + at, o * c, inside)
+        if KEEP:
+            tl.store(kept + at, c, inside)
+    tl.store(last + stream * H + unit, c, inside)
+
+
+@triton.jit
+def backward_kernel(
+    gates, c0, mask, FACTOR: tl.constexpr, reset, kept, grad_h, grad_last, grad_gates, grad_c0,
+    T, B, H,
+    MASK: tl.constexpr, RESET: tl.constexpr, REAL: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    stream = tl.program_id(1).to(tl.int64)
+    unit = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    inside = unit < H
+    own = stream * H + unit
+    carry = tl.load(grad_last + own, inside).to(REAL)
+    c = tl.load(kept + (T - 1) * B * H + own, inside).to(REAL)
+    for back in range(T):
+        t = T - 1 - back
+        row = t * B + stream
+        at = row * H + unit
+        gate = row * 3 * H + unit
+        z = tanh(tl.load(gates + gate, inside).to(REAL))
+        s = tl.sigmoid(tl.load(gates + gate + H, inside).to(REAL))
+        o = tl.sigmoid(tl.load(gates + gate + 2 * H, inside).to(REAL))
+        grad = tl.load(grad_h + at, inside).to(REAL)
+        f = FACTOR * s
+        if MASK:
+            f = f * tl.load(mask + at, inside).to(REAL)
+        if t > 0:
+            before = tl.load(kept + at - B * H, inside).to(REAL)
+        else:
+            before = tl.load(c0 + own, inside).to(REAL)
+        entered = before
+        if RESET:
+            entered = tl.where(tl.load(reset + row) != 0, 0, before)
+        g = carry + grad * o
+        tl.store(grad_gates + gate, g * f * (1 - z * z), inside)
+        tl.store(grad_gates + gate + H, g * (z - entered) * f * (1 - s), inside)
+        tl.store(grad_gates + gate + 2 * H, grad * c * o * (1 - o), inside)
+        carry = (1 - f) * g
+        if RESET:
+            carry = tl.where(tl.load(reset + row) != 0, 0, carry)
+        c = before
+    tl.store(grad_c0 + own, carry, inside)
+
+
+def launch(kernel, gates, c0, mask, factor, reset, *tensors, **switches):
+    steps, streams = gates.shape[:2]
+    units = c0.size(1)
+    with torch.cuda.device_of(gates):
+        kernel[(triton.cdiv(units, BLOCK), streams)](
+            gates, c0, mask, factor, reset, *tensors, steps, streams, units,
+            MASK=mask is not None, RESET=reset is not None, BLOCK=BLOCK, num_warps=WARPS,
+            REAL=tl.float64 if c0.dtype == torch.float64 else tl.float32, **switches,
+        )  # fmt: skip
+
+
+def prepare(gates, c0):
+    """Nothing: the kernels read any precision."""
+    return gates, c0
+
+
+def forward(gates, c0, mask, factor, reset, keep):
+    """h, c_T, and c of all steps or None."""
+    h = c0.new_empty(*gates.shape[:2], c0.size(1))
+    c, last = torch.empty_like(h) if keep else None, torch.empty_like(c0)
+    launch(forward_kernel, gates, c0, mask, factor, reset, h, last, c, KEEP=keep)
+    return h, last, c
+
+
+def backward(gates, c0, mask, factor, reset, c, grad_h, grad_last):
+    """The gradients of the gates and of c0."""
+    grad_gates, grad_c0 = torch.empty_like(gates), torch.empty_like(c0)
+    launch(backward_kernel, gates, c0, mask, factor, reset, c, grad_h, grad_last, grad_gates, grad_c0)
+    return grad_gates, grad_c0
