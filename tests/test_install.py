@@ -54,7 +54,7 @@ def test_another_fairseq_in_a_borrowed_environment():
 def test_the_stamp_changes_with_each_input_and_with_nothing_else(tmp_path):
     for name in install.INPUTS:
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text((ROOT / name).read_text())
     first = install.stamp("torch==2.13.0", tmp_path)
     assert install.stamp("torch==2.13.0", tmp_path) == first == install.stamp("torch==2.13.0")

@@ -53,10 +53,9 @@ def library():
 def call(name, gates, mask, factor, reset, *tensors):
     steps, streams, width = gates.shape
     inputs = Inputs(address(gates), address(mask), address(reset), factor, steps, streams, width // 3)
-    function = getattr(
-        library(), f"fo_pooling_{name}_{'float' if gates.dtype == torch.float32 else 'double'}"
-    )
+    of_type = "float" if gates.dtype == torch.float32 else "double"
     arguments = (ctypes.c_void_p(address(tensor)) for tensor in tensors)
+    function = getattr(library(), f"fo_pooling_{name}_{of_type}")
     function(ctypes.byref(inputs), ctypes.c_int(torch.get_num_threads()), *arguments)
 
 
