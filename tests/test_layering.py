@@ -16,6 +16,7 @@ FORBIDDEN = {
     "criterions": {"lm_plugins.models", "lm_plugins.tasks"},
     "optim": {"lm_plugins.models", "lm_plugins.tasks", "lm_plugins.criterions"},
     "data": {"lm_plugins.models", "lm_plugins.tasks", "lm_plugins.criterions"},
+    "evaluation": {"lm_plugins.models", "lm_plugins.tasks", "lm_plugins.criterions"},
     "models": {"lm_plugins.tasks", "lm_plugins.criterions"},
 }
 
