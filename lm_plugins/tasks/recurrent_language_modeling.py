@@ -28,6 +28,7 @@ from lm_plugins.data.windows import cut, fixed, random_start, varied
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.dynamic_evaluation import STREAMS
 from lm_plugins.evaluation.evaluator import EvaluationConfig, Evaluator, refuse_flags
+from lm_plugins.matmul_precision import CHOICES, set_matmul_precision
 from lm_plugins.models.carried_state import stream_name
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 from lm_plugins.optim.averages import is_averaging, show_average, show_iterate
@@ -79,6 +80,14 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
             "an LSTM the whole layer) in float32; validation stays in float32"
         },
     )
+    float32_matmul: ChoiceEnum(list(CHOICES)) = field(
+        default="auto",
+        metadata={
+            "help": "precision of float32 products (set_float32_matmul_precision); auto: on a CPU by oneDNN, "
+            "if a test shows that it is as exact as float32, else highest"
+        },
+    )
+    cpu: bool = II("common.cpu")
     train_subset: str = II("dataset.train_subset")
     dataset_impl: Optional[ChoiceEnum(get_available_dataset_impl())] = II("dataset.dataset_impl")
     seed: int = II("common.seed")
@@ -149,6 +158,8 @@ class RecurrentLanguageModelingTask(FairseqTask):
                 "of lm_plugins, such as --arch awd_lstm_ptb; for others use --task language_modeling"
             )
         large_tables.keep_from_averaging(model)
+        on_cpu = self.cfg.cpu or not torch.cuda.is_available()
+        set_matmul_precision(str(self.cfg.float32_matmul), on_cpu)
         self.decoder.autocast = {"none": None, "bf16": torch.bfloat16}[str(self.cfg.autocast)]
         return model
 

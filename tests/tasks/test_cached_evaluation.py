@@ -36,7 +36,7 @@ def plain(path, data, subset="test"):
 
     cfg = OmegaConf.structured(RecurrentLanguageModelingConfig(_name="recurrent_language_modeling"))
     cfg = OmegaConf.to_container(cfg, resolve=False)
-    cfg |= {"data": str(data), "seed": 1, "amp": False, "tpu": False, "dataset_impl": None}
+    cfg |= {"data": str(data), "seed": 1, "amp": False, "tpu": False, "dataset_impl": None, "cpu": True}
     cfg |= {"train_subset": "train", "results_path": None, "checkpoint_path": None}
     task = tasks.setup_task(OmegaConf.create(cfg))
     (model,), _ = checkpoint_utils.load_model_ensemble([str(path)], task=task)
