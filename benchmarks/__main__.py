@@ -1,0 +1,106 @@
+"""Prints one table: every group's first line is how others do it, the rest is compared with that.
+
+    OMP_NUM_THREADS=1 python -m benchmarks --only qrnn --json before.json
+
+Seconds are medians of interleaved rounds; `faster` and `memory` are ratios to the group's first line.
+Memory is what the process holds at its peak above what it held before, gradients included.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import pkgutil
+import platform
+import re
+import statistics
+import subprocess
+from pathlib import Path
+
+import torch
+
+import benchmarks
+from benchmarks.measure import compare, context
+
+
+def all_groups(quick, only):
+    """(module, group) of each file in this folder, in alphabetical order."""
+    names = [found.name for found in pkgutil.iter_modules(benchmarks.__path__, "benchmarks.")]
+    names.remove("benchmarks.__main__")
+    context.set_forkserver_preload(names)
+    for name in names:
+        groups = getattr(importlib.import_module(name), "groups", lambda quick: [])
+        for group in groups(quick):
+            if re.search(only, group.name, re.IGNORECASE):
+                yield name, group
+
+
+def summary(group, results):
+    """One dictionary for each case."""
+    rows = []
+    for case, rounds in results.items():
+        seconds = statistics.median(seconds for seconds, _ in rounds)
+        peak = max(0.01, *(peak for _, peak in rounds))  # less is nothing
+        first = rows[0] if rows else {"seconds": seconds, "peak_mib": peak}
+        rows.append(
+            {
+                "group": group.name,
+                "case": case,
+                "seconds": seconds,
+                "faster": first["seconds"] / seconds,
+                "words_per_second": group.words and group.words / seconds,
+                "peak_mib": peak,
+                "memory": peak / first["peak_mib"],
+            }
+        )
+    return rows
+
+
+def show(rows):
+    print(f"\n{rows[0]['group']}")
+    for row in rows:
+        words = f"{row['words_per_second']:9,.0f}" if row["words_per_second"] else " " * 9
+        times = f"{row['seconds'] * 1000:11.2f}{row['faster']:8.2f} {words}"
+        print(f"  {row['case']:36}{times}{row['peak_mib']:10.1f}{row['memory']:8.2f}", flush=True)
+
+
+def environment():
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"],
+        cwd=Path(__file__).parent,
+        text=True,
+        capture_output=True,
+    )
+    model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
+    return {
+        "commit": commit.stdout.strip(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cpu": f"{model[1] if model else platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
+        "threads": torch.get_num_threads(),
+        "load": os.getloadavg()[0],  # of other work, before ours begins
+        "environ": {k: v for k, v in os.environ.items() if k.startswith(("MALLOC_", "OMP_", "THP_"))},
+    }
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", metavar="PATTERN", help="groups whose name has this regex")
+    parser.add_argument("--repeat", type=int, default=7, help="rounds that are timed (default: 7)")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that all of it runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="writes the figures and their origin")
+    options = parser.parse_args(arguments)
+    about, rows = environment(), []
+    print(", ".join(f"{name} {value}" for name, value in about.items()))
+    print(f"\n{'':38}{'ms':>11}{'faster':>8} {'words/s':>9}{'peak MiB':>10}{'memory':>8}")
+    for module, group in all_groups(options.quick, options.only):
+        rows += summary(group, compare(module, group, options.quick, options.repeat))
+        show([row for row in rows if row["group"] == group.name])
+    if not rows:
+        parser.error(f"no group has '{options.only}' in its name")
+    if options.json:
+        options.json.write_text(json.dumps({"environment": about, "results": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The weight-dropped LSTM against torch's own without weight drop, and against awd-lstm-lm's way."""
+
+from functools import partial
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from benchmarks.measure import Group
+from benchmarks.passes import forward, forward_backward
+from lm_plugins.modules.weight_drop_lstm import WeightDropLSTM
+
+WEIGHT_DROPOUT = 0.5
+
+
+class PeerWeightDrop(nn.Module):
+    """As awd-lstm-lm: the masked weight is put in the place of the LSTM's own before each call."""
+
+    def __init__(self, layer, name, dropout):
+        super().__init__()
+        self.layer, self.name, self.dropout = layer, name, dropout
+        self.raw = nn.Parameter(getattr(layer, name).data)
+        delattr(layer, name)
+        if isinstance(layer, nn.RNNBase):
+            layer.flatten_parameters = lambda: None
+
+    def forward(self, *inputs):
+        setattr(self.layer, self.name, F.dropout(self.raw, self.dropout, self.training))
+        return self.layer(*inputs)
+
+
+def plain(n_in, n_out):
+    return nn.LSTM(n_in, n_out)
+
+
+def peer(n_in, n_out):
+    return PeerWeightDrop(nn.LSTM(n_in, n_out), "weight_hh_l0", WEIGHT_DROPOUT)
+
+
+def ours(n_in, n_out):
+    return WeightDropLSTM(n_in, n_out, weight_dropout=WEIGHT_DROPOUT)
+
+
+def layer(make, sizes, training):
+    steps, streams, n_in, n_out = sizes
+    lstm = make(n_in, n_out)
+    x = torch.randn(steps, streams, n_in, requires_grad=training)
+
+    def output(x):
+        return lstm(x)[0]
+
+    return forward_backward(output, lstm.parameters(), x) if training else forward(output, x)
+
+
+def groups(quick):
+    sizes = (3, 2, 4, 5) if quick else (70, 20, 400, 1150)
+    rivals = {"torch.nn.LSTM, no weight drop": plain, "awd-lstm-lm's way": peer, "ours": ours}
+    for training in (False, True):
+        yield Group(
+            f"LSTM layer, T, B, D, H {sizes}, {'forward and backward' if training else 'forward'}",
+            {name: partial(layer, make, sizes, training) for name, make in rivals.items()},
+        )

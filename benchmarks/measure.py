@@ -1,0 +1,76 @@
+"""Times and memory of rivals that do the same work, each in a process of its own."""
+
+import contextlib
+import ctypes
+import importlib
+import multiprocessing
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+SEED = 1
+context = multiprocessing.get_context("forkserver")  # one process imports torch and fairseq for all cases
+
+
+@dataclass
+class Group:
+    """Rivals: the first is the one that the others are compared with.
+
+    Args:
+        name: unique among all groups
+        cases: {name: make}; make() prepares and returns the function that is timed: called with nothing, it
+            leaves no memory behind, gradients neither
+        words: done by one call, for words/s
+    """
+
+    name: str
+    cases: dict[str, Callable[[], Callable[[], object]]]
+    words: int | None = None
+
+
+def compare(module, group, quick, repeat):
+    """{case: [(seconds, peak MiB)]} of `repeat` rounds, in each of which every case has its turn."""
+    running = {}
+    try:
+        for case in group.cases:
+            ours, theirs = context.Pipe()
+            process = context.Process(target=serve, args=(module, group.name, case, quick, theirs))
+            process.start()
+            theirs.close()  # so that reading ends if the process does
+            running[case] = (process, ours)
+        results = {case: [] for case in running}
+        for _ in range(repeat):
+            for case, (_, connection) in running.items():
+                connection.send(True)
+                results[case].append(connection.recv())
+        return results
+    finally:
+        for process, connection in running.values():
+            with contextlib.suppress(BrokenPipeError):
+                connection.send(False)
+            process.join()
+
+
+def serve(module, name, case, quick, connection):
+    """Runs the case each time that it is asked to."""
+    torch.manual_seed(SEED)
+    groups = importlib.import_module(module).groups(quick)
+    work = next(group for group in groups if group.name == name).cases[case]()
+    work()  # loads code and starts threads, which belong to no round
+    ctypes.CDLL(None).malloc_trim(0)
+    before = memory("VmRSS")
+    while connection.recv():
+        Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts from what is held now
+        start = time.perf_counter()
+        work()
+        seconds = time.perf_counter() - start
+        connection.send((seconds, memory("VmHWM") - before))
+
+
+def memory(field):
+    """Of this process, in MiB (Linux)."""
+    return int(re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024

@@ -1,0 +1,34 @@
+"""What a benchmark does with a layer or a loss: run it forward, or forward and backward."""
+
+import torch
+
+from lm_plugins.modules.noise import Unigram
+
+
+def forward(function, *inputs):
+    def work():
+        with torch.no_grad():
+            return function(*inputs)
+
+    return work
+
+
+def forward_backward(function, parameters, *inputs):
+    """Gradients start from nothing, as in a training step; that of the output is random."""
+    leaves = [*parameters, *(part for part in inputs if part.requires_grad)]
+    drawn = []
+
+    def work():
+        output = function(*inputs)
+        if not drawn:
+            drawn.append(torch.randn_like(output))
+        output.backward(drawn[0])
+        for leaf in leaves:
+            leaf.grad = None
+
+    return work
+
+
+def words(vocabulary, shape):
+    """As frequent as in a text, by Zipf's law."""
+    return Unigram(1e6 / torch.arange(1, vocabulary + 1)).draw(shape)

@@ -1,0 +1,65 @@
+"""Whole training steps on Penn Treebank's sizes, fairseq's trainer included, against awd-lstm-lm's way."""
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from fairseq import options, tasks
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+from fairseq.trainer import Trainer
+
+from benchmarks.awd_lstm_lm import PeerModel, peer_step
+from benchmarks.measure import Group
+from benchmarks.passes import words
+from lm_plugins.command_line import complete
+
+# hidden, layers, input dropout, hidden dropout, weight dropout; as in the architectures' presets
+PEERS = {
+    "awd_lstm_ptb": ("LSTM", 1150, 3, 0.4, 0.25, 0.5, 0.25),
+    "qrnn_ptb": ("QRNN", 1550, 4, 0.4, 0.3, 0.1, 0.2),
+}
+BATCH, WINDOW = 20, 70
+
+
+def peer(arch, vocabulary, sizes):
+    kind, hidden, layers, *dropouts, clip = PEERS[arch]
+    embedding, hidden = sizes or (400, hidden)
+    model = PeerModel(kind, vocabulary, embedding, hidden, layers, *dropouts)
+    return peer_step(model, words(vocabulary, (WINDOW, BATCH)), words(vocabulary, (WINDOW, BATCH)), clip)
+
+
+def ours(arch, vocabulary, sizes):
+    """What fairseq-train does with one window."""
+    with tempfile.TemporaryDirectory() as folder:
+        lines = (f"w{number} {vocabulary - number}" for number in range(vocabulary - 4))  # 4: special symbols
+        Path(folder, "dict.txt").write_text("\n".join(lines) + "\n")
+        flags = ["fairseq-train", folder, "--arch", arch, "--cpu"]
+        if sizes:
+            flags += ["--decoder-embed-dim", str(sizes[0]), "--decoder-hidden-size", str(sizes[1])]
+        parser = options.get_training_parser()
+        cfg = convert_namespace_to_omegaconf(options.parse_args_and_arch(parser, complete(flags)[1:]))
+        task = tasks.setup_task(cfg.task)
+    trainer = Trainer(cfg, task, task.build_model(cfg.model), task.build_criterion(cfg.criterion))
+    source, target = words(vocabulary, (BATCH, WINDOW)), words(vocabulary, (BATCH, WINDOW))
+    windows = iter(range(1_000_000))
+
+    def step():
+        inputs = {"src_tokens": source, "target": target, "stream": "train", "step": next(windows)}
+        sample = {"net_input": inputs, "target": target, "ntokens": target.numel(), "nsentences": BATCH}
+        trainer.train_step([sample])
+        trainer.zero_grad()
+
+    return step
+
+
+def groups(quick):
+    vocabulary, sizes = (60, (8, 12)) if quick else (10_000, None)
+    for arch in PEERS:
+        yield Group(
+            f"training step of {arch}, {BATCH} x {WINDOW} words, V {vocabulary:,}",
+            {
+                "awd-lstm-lm's way": partial(peer, arch, vocabulary, sizes),
+                "ours": partial(ours, arch, vocabulary, sizes),
+            },
+            words=BATCH * WINDOW,
+        )
