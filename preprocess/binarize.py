@@ -17,6 +17,15 @@ def is_complete(folder):
     return (Path(folder) / MARK).exists()
 
 
+def check_own(folder):
+    """Refuses to write into a data-bin that was made by other means."""
+    if (Path(folder) / "dict.txt").exists() and not (Path(folder) / "text").exists():
+        raise SystemExit(
+            f"error: {folder} holds a data-bin that was not made here, and is left alone: give another "
+            "folder, or begin a recipe with --stage 2"
+        )
+
+
 def complete(folder, facts):
     """Marks `folder` as complete, and keeps `facts` there as JSON."""
     unfinished = Path(folder) / f"{MARK}.part"

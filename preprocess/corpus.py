@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocess.binarize import binarize, complete, drop_ends, is_complete, tokens_of
+from preprocess.binarize import binarize, check_own, complete, drop_ends, is_complete, tokens_of
 from preprocess.counts import Counts, as_dict, check
 from preprocess.download import download, sha256
 from preprocess.sources import extract
@@ -71,6 +71,7 @@ def prepare(corpus, dest, source=None):
     if is_complete(dest):
         print(f"{dest} is complete: nothing to do")
         return
+    check_own(dest)
     texts, facts = {}, {}
     for name, split in corpus.splits.items():
         texts[name] = write_text(corpus, name, split, dest, source)

@@ -12,7 +12,7 @@ import json
 import os
 from pathlib import Path
 
-from preprocess.binarize import binarize, complete, is_complete, tokens_of
+from preprocess.binarize import binarize, check_own, complete, is_complete, tokens_of
 
 COUNTS = "text.json"
 MODEL = "sentencepiece.model"
@@ -100,6 +100,7 @@ def prepare(dest, source, valid=None, test=None, level="word", size=8000, kind="
     if is_complete(dest):
         print(f"{dest} is complete: nothing to do")
         return
+    check_own(dest)
     parts, texts, counts = split(source, valid, test, dest), {}, {}
     (dest / "text").mkdir(parents=True, exist_ok=True)
     if level == "word":

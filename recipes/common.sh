@@ -21,7 +21,7 @@ usage: $0 [options] [flags of fairseq-train ...]
   --nodes N                   nodes, each of which runs this line         (1)
   --rendezvous HOST:PORT      of the first node, with --nodes
   --dry-run                   print the commands and run none
-A stage that was done with the same command is not done again; an interrupted training goes on.
+A stage that was done with the same command and model is not done again; an interrupted training goes on.
 END
 }
 
@@ -56,16 +56,17 @@ fi
 cpu=()  # evaluation and training compute in the same place
 for flag in "${flags[@]}"; do if [ "$flag" = --cpu ]; then cpu=(--cpu); fi; done
 
-run() {  # STAGE COMMAND...: unless it was done already; what it says goes to exp/logs too
-  local done="$exp/.done/$1" log="$exp/logs/$1.log"
-  shift
+run() {  # STAGE INPUT COMMAND...: unless it was done with this INPUT; what it says goes to exp/logs too
+  local done="$exp/.done/$1" log="$exp/logs/$1.log" input=$2 stamp=""
+  shift 2
   if [ -n "$dry" ]; then printf '%q ' "$@"; echo; return; fi
-  if [ -f "$done" ] && [ "$(cat "$done")" = "$*" ]; then echo "done before: $*"; return; fi
+  if [ -n "$input" ]; then stamp=" $(stat -c '%n %y %s' "$input")"; fi
+  if [ -f "$done" ] && [ "$(cat "$done")" = "$*$stamp" ]; then echo "done before: $*"; return; fi
   mkdir -p "$exp/.done" "$exp/logs"
   echo "\$ $*"
   echo "\$ $*" >>"$log"
   "$@" 2>&1 | tee -a "$log"
-  echo "$*" >"$done"
+  echo "$*$stamp" >"$done"
 }
 
 fairseq() {  # the command that starts fairseq-train, on one process or several
@@ -77,11 +78,11 @@ fairseq() {  # the command that starts fairseq-train, on one process or several
   fi
 }
 
-train() {  # STAGE FOLDER FLAGS...
-  local stage_name=$1 folder=$2
-  shift 2
+train() {  # STAGE INPUT FOLDER FLAGS...
+  local stage_name=$1 input=$2 folder=$3
+  shift 3
   fairseq
-  run "$stage_name" "${launch[@]}" "$folders" --user-dir lm_plugins --arch "$arch" --save-dir "$folder" \
+  run "$stage_name" "$input" "${launch[@]}" "$folders" --user-dir lm_plugins --arch "$arch" --save-dir "$folder" \
     --no-epoch-checkpoints --log-format json --no-progress-bar --tensorboard-logdir "$exp/tensorboard/$stage_name" \
     "$@" "${flags[@]}"
 }
@@ -89,7 +90,7 @@ train() {  # STAGE FOLDER FLAGS...
 evaluate() {  # NAME SUBSET FLAGS...
   local what=$1 subset=$2
   shift 2
-  run "$what-$subset" fairseq-eval-lm "$folders" --user-dir lm_plugins --path "$best" --gen-subset "$subset" \
+  run "$what-$subset" "$best" fairseq-eval-lm "$folders" --user-dir lm_plugins --path "$best" --gen-subset "$subset" \
     --results-path "$exp/results/$what" --no-progress-bar "${cpu[@]}" "$@"
 }
 
@@ -98,16 +99,16 @@ if [ -z "$dry" ]; then
   python -m recipes.environment "$exp/environment.json" "$0" "${flags[@]}"
 fi
 if [ "$stage" -le 1 ] && [ 1 -le "$stop" ]; then
-  run preprocess python -m "preprocess.$corpus" "$data" ${source:+--source "$source"}
+  run preprocess "" python -m "preprocess.$corpus" "$data" ${source:+--source "$source"}
 fi
 folders=$data
 if [ "$corpus" = gbw ] && [ -d "$data" ]; then
   folders=$(find "$data" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*' | sort | paste -sd:)
 fi
-if [ "$stage" -le 2 ] && [ 2 -le "$stop" ]; then train train "$exp/checkpoints"; fi
+if [ "$stage" -le 2 ] && [ 2 -le "$stop" ]; then train train "" "$exp/checkpoints"; fi
 best="$exp/checkpoints/checkpoint_best.pt"
 if [ "$finetune" = yes ] && [ "$stage" -le 3 ] && [ 3 -le "$stop" ]; then
-  train finetune "$exp/finetuned" --finetune-from-model "$best"
+  train finetune "$best" "$exp/finetuned" --finetune-from-model "$best"
 fi
 if [ "$stage" -le 4 ] && [ 4 -le "$stop" ]; then
   for subset in valid test; do evaluate plain $subset; done

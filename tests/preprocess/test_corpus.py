@@ -179,6 +179,12 @@ def test_another_text_is_refused(tmp_path):
         corpus.prepare(small(digests=digests), tmp_path / "other", source)
     with pytest.raises(SystemExit, match="dict.txt makes 9 symbols, the official text 7"):
         corpus.prepare(small(dictionary=7), tmp_path / "third", write(tmp_path / "right"))
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "dict.txt").write_text("mine 1\n")
+    with pytest.raises(SystemExit, match="was not made here, and is left alone"):
+        corpus.prepare(small(), foreign, tmp_path / "right")
+    assert (foreign / "dict.txt").read_text() == "mine 1\n"
     with pytest.raises(SystemExit, match="has none of valid.txt"):
         corpus.prepare(small(), tmp_path / "fourth", tmp_path / "other" / "text")
     assert not any(binarize.is_complete(tmp_path / name) for name in ("bin", "other", "third", "fourth"))

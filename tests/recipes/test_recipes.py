@@ -107,8 +107,12 @@ def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path)
     begun = recipe(path, *where, "--stop-stage", "2", "--gpus", "2", *TINY)
     assert begun.returncode == 0, begun.stdout[-3000:] + begun.stderr[-3000:]
     assert (exp / "checkpoints/checkpoint_best.pt").exists() and not (exp / "results").exists()
-    again = recipe(path, *where, "--stop-stage", "4", "--stage", "4", "--gpus", "2", *TINY)
+    line = (path, *where, "--stop-stage", "4", "--stage", "4", "--gpus", "2", *TINY)
+    again = recipe(*line)
     assert again.returncode == 0, again.stdout[-3000:] + again.stderr[-3000:]
+    assert recipe(*line).stdout.count("done before: fairseq-eval-lm") == 2
+    (exp / "checkpoints/checkpoint_best.pt").touch()  # another model: its results are not those
+    assert "done before: fairseq-eval-lm" not in recipe(*line).stdout
     saved = json.loads((exp / "results/plain/results-test.json").read_text())
     assert saved["word_perplexity"] == pytest.approx(saved["perplexity"]) and saved["bpc"] > 0
     assert json.loads((exp / "environment.json").read_text())["hardware"]
