@@ -48,6 +48,7 @@ class Corpus:
         name: of the module
         splits: {split: Split}
         archives: addresses of an archive that holds all files
+        archive_sha256: of the archive; None: not known
         dictionary: number of symbols in the dictionary, with fairseq's four special ones
         closed: the dictionary is that of all splits, as the peers have it for characters: none is unknown
         surplus: which ``</s>`` that fairseq adds are not in the corpus: "none", "last" or "all"
@@ -56,6 +57,7 @@ class Corpus:
     name: str
     splits: dict
     archives: tuple = ()
+    archive_sha256: str = None
     dictionary: int = None
     closed: bool = False
     surplus: str = "none"
@@ -143,7 +145,8 @@ def obtain(corpus, name, split, dest, source):
     elif split.addresses:
         download(split.addresses, plain, split.sha256)
     else:
-        archive = download(corpus.archives, dest / "download" / Path(corpus.archives[0]).name)
+        path = dest / "download" / Path(corpus.archives[0]).name
+        archive = download(corpus.archives, path, corpus.archive_sha256)
         if not extract(archive, split.names, plain):
             raise SystemExit(
                 f"error: {archive} has no {split.names[0]}: remove it and run the same line again"

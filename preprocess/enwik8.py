@@ -12,7 +12,8 @@ from preprocess.counts import Counts
 
 SIZE = 100_000_000
 CUTS = {"train": (0, 90_000_000), "valid": (90_000_000, 95_000_000), "test": (95_000_000, SIZE)}
-ARCHIVES = ("http://mattmahoney.net/dc/enwik8.zip", "https://data.deepai.org/enwik8.zip")
+ARCHIVES = ("http://mattmahoney.net/dc/enwik8.zip", "https://cs.fit.edu/~mmahoney/compression/enwik8.zip")
+ARCHIVE_SHA256 = "547994d9980ebed1288380d652999f38a14fe291a6247c157c3d33d4932534bc"
 
 
 def cut(plain, first, last, size):
@@ -44,7 +45,9 @@ def enwik8(size=SIZE, cuts=CUTS):
         return Split(("enwik8",), Counts(), rewrite=rewrite, targets=last - first)
 
     splits = {name: split(*ends) for name, ends in cuts.items()}
-    return Corpus("enwik8", splits, archives=ARCHIVES, closed=True, surplus="last")
+    return Corpus(
+        "enwik8", splits, archives=ARCHIVES, archive_sha256=ARCHIVE_SHA256, closed=True, surplus="last"
+    )
 
 
 if __name__ == "__main__":

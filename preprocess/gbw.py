@@ -24,6 +24,7 @@ ARCHIVES = (
     "http://www.statmt.org/lm-benchmark/1-billion-word-language-modeling-benchmark-r13output.tar.gz",
     "https://www.statmt.org/lm-benchmark/1-billion-word-language-modeling-benchmark-r13output.tar.gz",
 )
+ARCHIVE_SHA256 = "01ba60381110baf7f189dfd2b8374de371e8c9a340835793f190bdae9e90a34e"
 TRAIN = re.compile(r"news\.en-(000\d\d)-of-00100$")
 HELD_OUT = {"test": "news.en.heldout-00000-of-00050", "valid": "news.en.heldout-00001-of-00050"}
 SHARDS, WORDS, TOKENS = 99, 793_468, 798_949_912  # words of the dictionary; tokens with line ends
@@ -39,7 +40,11 @@ def texts(dest, source, shards=SHARDS):
             f"error: {folder} does not exist: give the archive, or the folder it was extracted to"
         )
     if folder.is_file() or not source:
-        archive = folder if source else download(ARCHIVES, dest / "download" / Path(ARCHIVES[0]).name)
+        archive = (
+            folder
+            if source
+            else download(ARCHIVES, dest / "download" / Path(ARCHIVES[0]).name, ARCHIVE_SHA256)
+        )
         folder = dest / "text"
         if not (folder / ".extracted").exists():
             folder.mkdir(parents=True, exist_ok=True)

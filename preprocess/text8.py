@@ -8,7 +8,8 @@ from preprocess.corpus import Corpus, Split, main
 from preprocess.counts import Counts
 from preprocess.enwik8 import CUTS, SIZE, cut
 
-ARCHIVES = ("http://mattmahoney.net/dc/text8.zip", "https://data.deepai.org/text8.zip")
+ARCHIVES = ("http://mattmahoney.net/dc/text8.zip", "https://cs.fit.edu/~mmahoney/compression/text8.zip")
+ARCHIVE_SHA256 = "a6640522afe85d1963ad56c05b0ede0a0c000dddc9671758a6cc09b7a38e5232"
 LINE = 10_000  # characters
 
 
@@ -30,7 +31,15 @@ def text8(size=SIZE, cuts=CUTS):
         return Split(("text8",), Counts(), rewrite=rewrite, targets=last - first)
 
     splits = {name: split(*ends) for name, ends in cuts.items()}
-    return Corpus("text8", splits, archives=ARCHIVES, dictionary=27 + 4, closed=True, surplus="all")
+    return Corpus(
+        "text8",
+        splits,
+        archives=ARCHIVES,
+        archive_sha256=ARCHIVE_SHA256,
+        dictionary=27 + 4,
+        closed=True,
+        surplus="all",
+    )
 
 
 if __name__ == "__main__":

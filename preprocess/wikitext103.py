@@ -21,6 +21,7 @@ WIKITEXT103 = Corpus(
         "test": split("test", 4358, 245_569, 2492, 19_766),
     },
     archives=ARCHIVES,
+    archive_sha256="242ba0f20b329cfdf1ccc61e9e9e5b59becf189db7f7a81cd2a0e2fc31539590",
     dictionary=267_737,
 )
 
