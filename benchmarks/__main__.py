@@ -20,14 +20,13 @@ from pathlib import Path
 import torch
 
 import benchmarks
-from benchmarks.measure import compare, context
+from benchmarks.measure import compare
 
 
 def all_groups(quick, only):
     """(module, group) of each file in this folder, in alphabetical order."""
     names = [found.name for found in pkgutil.iter_modules(benchmarks.__path__, "benchmarks.")]
     names.remove("benchmarks.__main__")
-    context.set_forkserver_preload(names)
     for name in names:
         groups = getattr(importlib.import_module(name), "groups", lambda quick: [])
         for group in groups(quick):

@@ -34,6 +34,7 @@ class Group:
 
 def compare(module, group, quick, repeat):
     """{case: [(seconds, peak MiB)]} of `repeat` rounds, in each of which every case has its turn."""
+    context.set_forkserver_preload([module])  # counts the first time
     running = {}
     try:
         for case in group.cases:
