@@ -7,7 +7,7 @@ import torch
 
 from lm_plugins.ops.fo_pooling import cpu, fo_pooling
 
-SHAPES = [(1, 1, 1), (1, 3, 33), (7, 1, 5), (13, 2, 33), (2, 2, 515)]  # 515: more than one block
+SHAPES = [(1, 1, 1), (1, 3, 33), (7, 1, 5), (13, 2, 33), (2, 2, 515), (3, 0, 4)]  # 515: more than a block
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 built = pytest.mark.skipif(cpu.library() is None, reason="the kernels are not built: pip install -e .")
 installed = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
@@ -176,3 +176,7 @@ def test_bad_arguments_are_refused():
         fo_pooling(gates, c0, torch.rand(3, 2, 4))
     with pytest.raises(ValueError, match="as reset"):
         fo_pooling(gates, c0, reset=torch.ones(3, 4, dtype=torch.bool))
+    with pytest.raises(ValueError, match="one device"):
+        fo_pooling(gates, c0.to("meta"))
+    with pytest.raises(ValueError, match="on a CPU"):
+        fo_pooling(gates.to("meta"), c0.to("meta"), impl="cpu")

@@ -34,7 +34,7 @@ def fo_pooling(gates, c0, f_factor=1.0, reset=None, *, impl=None):
         (h [T, B, H], c_T [B, H]), with the dtype of c0
 
     Raises:
-        ValueError: shapes that do not fit, a mask that is not bool, or an unknown `impl`.
+        ValueError: shapes or devices that do not fit, a mask that is not bool, or an unknown `impl`.
         RuntimeError: the kernels of `impl` are not there.
     """
     shape = (*gates.shape[:2], c0.size(-1))
@@ -47,6 +47,9 @@ def fo_pooling(gates, c0, f_factor=1.0, reset=None, *, impl=None):
     for name, given, wanted in (("f_factor", mask, shape), ("reset", reset, shape[:2])):
         if given is not None and (given.shape != wanted or given.dtype != torch.bool):
             raise ValueError(f"fo_pooling takes a bool mask {wanted} as {name}, not {tuple(given.shape)}")
+    devices = {part.device for part in (gates, c0, mask, reset) if part is not None}
+    if len(devices) > 1 or (impl == "cpu" and gates.device.type != "cpu"):
+        raise ValueError(f"fo_pooling takes all on one device, and impl 'cpu' on a CPU, not {devices}")
     if impl is not None and impl not in IMPLEMENTATIONS:
         raise ValueError(f"fo_pooling has no impl '{impl}': choose from {IMPLEMENTATIONS}")
     impl = impl or best(gates.device.type)

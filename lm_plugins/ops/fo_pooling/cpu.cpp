@@ -142,7 +142,7 @@ INLINE void backward(const Inputs<Real>& in, const Real* c0, const Real* kept, c
 
 template <typename Work> void share(int64_t streams, int64_t units, int threads, Work work) {
   const int64_t pairs = streams * ((units + BLOCK - 1) / BLOCK);
-#pragma omp parallel num_threads(int(std::min<int64_t>(threads, pairs)))
+#pragma omp parallel num_threads(int(std::max<int64_t>(1, std::min<int64_t>(threads, pairs))))
   {
     const int64_t number = omp_get_thread_num(), all = omp_get_num_threads();
     work(pairs * number / all, pairs * (number + 1) / all);
