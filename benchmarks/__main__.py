@@ -2,8 +2,9 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks --only qrnn --json before.json
 
-Seconds are medians of interleaved rounds; `faster` and `memory` are ratios to the group's first line.
-Memory is what the process holds at its peak above what it held before, gradients included.
+Times are medians of interleaved rounds. `faster`, `of CPU` and `memory` are ratios to the group's first line;
+`of CPU` is `faster` in processor time, which on a machine with other work to do is the steadier one. Memory
+is what the process holds at its peak above what it held before, gradients included.
 """
 
 import argparse
@@ -38,15 +39,17 @@ def summary(group, results):
     """One dictionary for each case."""
     rows = []
     for case, rounds in results.items():
-        seconds = statistics.median(seconds for seconds, _ in rounds)
-        peak = max(0.01, *(peak for _, peak in rounds))  # less is nothing
-        first = rows[0] if rows else {"seconds": seconds, "peak_mib": peak}
+        seconds, of_processor, _ = (statistics.median(column) for column in zip(*rounds, strict=True))
+        peak = max(0.01, *(peak for *_, peak in rounds))  # less is nothing
+        first = rows[0] if rows else {"seconds": seconds, "cpu_seconds": of_processor, "peak_mib": peak}
         rows.append(
             {
                 "group": group.name,
                 "case": case,
                 "seconds": seconds,
                 "faster": first["seconds"] / seconds,
+                "cpu_seconds": of_processor,
+                "cpu_faster": first["cpu_seconds"] / of_processor,
                 "words_per_second": group.words and group.words / seconds,
                 "peak_mib": peak,
                 "memory": peak / first["peak_mib"],
@@ -59,7 +62,7 @@ def show(rows):
     print(f"\n{rows[0]['group']}")
     for row in rows:
         words = f"{row['words_per_second']:9,.0f}" if row["words_per_second"] else " " * 9
-        times = f"{row['seconds'] * 1000:11.2f}{row['faster']:8.2f} {words}"
+        times = f"{row['seconds'] * 1000:11.2f}{row['faster']:8.2f}{row['cpu_faster']:8.2f} {words}"
         print(f"  {row['case']:36}{times}{row['peak_mib']:10.1f}{row['memory']:8.2f}", flush=True)
 
 
@@ -91,7 +94,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     about, rows = environment(), []
     print(", ".join(f"{name} {value}" for name, value in about.items()))
-    print(f"\n{'':38}{'ms':>11}{'faster':>8} {'words/s':>9}{'peak MiB':>10}{'memory':>8}")
+    print(f"\n{'':38}{'ms':>11}{'faster':>8}{'of CPU':>8} {'words/s':>9}{'peak MiB':>10}{'memory':>8}")
     for module, group in all_groups(options.quick, options.only):
         rows += summary(group, compare(module, group, options.quick, options.repeat))
         show([row for row in rows if row["group"] == group.name])

@@ -33,7 +33,7 @@ class Group:
 
 
 def compare(module, group, quick, repeat):
-    """{case: [(seconds, peak MiB)]} of `repeat` rounds, in each of which every case has its turn."""
+    """{case: [(seconds, processor seconds, peak MiB)]} of `repeat` rounds, every case once in each."""
     context.set_forkserver_preload([module])  # counts the first time
     running = {}
     try:
@@ -66,10 +66,10 @@ def serve(module, name, case, quick, connection):
     before = memory("VmRSS")
     while connection.recv():
         Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts from what is held now
-        start = time.perf_counter()
+        start, of_processor = time.perf_counter(), time.process_time()
         work()
-        seconds = time.perf_counter() - start
-        connection.send((seconds, memory("VmHWM") - before))
+        seconds, of_processor = time.perf_counter() - start, time.process_time() - of_processor
+        connection.send((seconds, of_processor, memory("VmHWM") - before))
 
 
 def memory(field):
