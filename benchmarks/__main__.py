@@ -38,9 +38,9 @@ def all_groups(quick, only):
 def summary(group, results):
     """One dictionary for each case."""
     rows = []
-    for case, rounds in results.items():
-        seconds, of_processor, _ = (statistics.median(column) for column in zip(*rounds, strict=True))
-        peak = max(0.01, *(peak for *_, peak in rounds))  # less is nothing
+    for case, (peak, rounds) in results.items():
+        seconds, of_processor = (statistics.median(column) for column in zip(*rounds, strict=True))
+        peak = max(0.01, peak)  # less is nothing
         first = rows[0] if rows else {"seconds": seconds, "cpu_seconds": of_processor, "peak_mib": peak}
         rows.append(
             {

@@ -33,7 +33,7 @@ class Group:
 
 
 def compare(module, group, quick, repeat):
-    """{case: [(seconds, processor seconds, peak MiB)]} of `repeat` rounds, every case once in each."""
+    """{case: (peak MiB, [(seconds, processor seconds)])}, of `repeat` rounds with every case once in each."""
     context.set_forkserver_preload([module])  # counts the first time
     running = {}
     try:
@@ -43,11 +43,11 @@ def compare(module, group, quick, repeat):
             process.start()
             theirs.close()  # so that reading ends if the process does
             running[case] = (process, ours)
-        results = {case: [] for case in running}
+        results = {case: (connection.recv(), []) for case, (_, connection) in running.items()}
         for _ in range(repeat):
             for case, (_, connection) in running.items():
                 connection.send(True)
-                results[case].append(connection.recv())
+                results[case][1].append(connection.recv())
         return results
     finally:
         for process, connection in running.values():
@@ -57,19 +57,25 @@ def compare(module, group, quick, repeat):
 
 
 def serve(module, name, case, quick, connection):
-    """Runs the case each time that it is asked to."""
+    """Sends the peak, and then the times of the case whenever it is asked to run it."""
     torch.manual_seed(SEED)
     groups = importlib.import_module(module).groups(quick)
     work = next(group for group in groups if group.name == name).cases[case]()
-    work()  # loads code and starts threads, which belong to no round
-    ctypes.CDLL(None).malloc_trim(0)
-    before = memory("VmRSS")
+    work()  # loads code and starts threads, which are not counted
+    connection.send(peak_of(work))
     while connection.recv():
-        Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts from what is held now
         start, of_processor = time.perf_counter(), time.process_time()
         work()
-        seconds, of_processor = time.perf_counter() - start, time.process_time() - of_processor
-        connection.send((seconds, of_processor, memory("VmHWM") - before))
+        connection.send((time.perf_counter() - start, time.process_time() - of_processor))
+
+
+def peak_of(work):
+    """What the process holds at its peak above what it held before, in MiB."""
+    ctypes.CDLL(None).malloc_trim(0)  # what was freed is not held
+    before = memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts from here
+    work()
+    return memory("VmHWM") - before
 
 
 def memory(field):

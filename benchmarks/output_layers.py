@@ -75,7 +75,11 @@ def mixture(vocabulary, width, experts, latent):
 def loss(make, targets, vocabulary, width, *sizes):
     head, nll = make(vocabulary, width, *sizes)
     x = torch.randn(targets, width, requires_grad=True)
-    return forward_backward(nll, head.parameters(), x, words(vocabulary, (targets,)))
+
+    def total(x, target):
+        return nll(x, target).sum()
+
+    return forward_backward(total, head.parameters(), x, words(vocabulary, (targets,)))
 
 
 def groups(quick):

@@ -14,14 +14,14 @@ def forward(function, *inputs):
 
 
 def forward_backward(function, parameters, *inputs):
-    """Gradients start from nothing, as in a training step; that of the output is random."""
+    """Gradients start from nothing, as in a training step; that of an output is random, of a loss it is 1."""
     leaves = [*parameters, *(part for part in inputs if part.requires_grad)]
     drawn = []
 
     def work():
         output = function(*inputs)
         if not drawn:
-            drawn.append(torch.randn_like(output))
+            drawn.append(torch.randn_like(output) if output.dim() else torch.ones_like(output))
         output.backward(drawn[0])
         for leaf in leaves:
             leaf.grad = None
