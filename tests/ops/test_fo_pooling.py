@@ -180,3 +180,31 @@ def test_bad_arguments_are_refused():
         fo_pooling(gates, c0.to("meta"))
     with pytest.raises(ValueError, match="on a CPU"):
         fo_pooling(gates.to("meta"), c0.to("meta"), impl="cpu")
+
+
+def test_kernels_that_fail_or_are_wrong_are_found_out(caplog):
+    from lm_plugins.ops import fo_pooling as package
+
+    class Broken:
+        @staticmethod
+        def prepare(gates, c0):
+            return gates, c0
+
+        @staticmethod
+        def forward(gates, c0, mask, factor, reset, keep):
+            raise OSError("no compiler")
+
+    class Wrong(Broken):
+        @staticmethod
+        def forward(gates, c0, mask, factor, reset, keep):
+            h = gates[..., : c0.size(1)].clone()
+            return h, h[-1].clone(), h
+
+        @staticmethod
+        def backward(gates, c0, *_):
+            return torch.zeros_like(gates), torch.zeros_like(c0)
+
+    assert package.agrees(package.cpu, "cpu") or cpu.library() is None
+    for kernels, part in ((Broken, "no compiler"), (Wrong, "not close")):
+        assert not package.agrees(kernels, "cpu")
+        assert part in caplog.text and "torch takes over" in caplog.text

@@ -1,6 +1,7 @@
 """fo_pooling: all of a QRNN layer behind its matrix product (Bradbury et al. 2016, arXiv:1611.01576)."""
 
 import functools
+import logging
 
 import torch
 
@@ -8,6 +9,8 @@ from lm_plugins.ops.fo_pooling import cpu
 from lm_plugins.ops.fo_pooling.fused import fo_pooling as fused
 from lm_plugins.ops.fo_pooling.naive import fo_pooling as naive
 from lm_plugins.ops.fo_pooling.sequential import fo_pooling as sequential
+
+logger = logging.getLogger(__name__)
 
 IMPLEMENTATIONS = ("naive", "sequential", "cpu", "triton")
 
@@ -71,9 +74,28 @@ def best(device):
 
 @functools.cache
 def of_triton():
-    """The kernels, imported when first used: importing Triton takes seconds."""
+    """The kernels, imported when first used, which takes seconds; None if they are missing or wrong."""
     try:
         from lm_plugins.ops.fo_pooling import gpu
     except ImportError:
         return None
+    if torch.cuda.is_available() and not agrees(gpu, "cuda"):
+        return None
     return gpu
+
+
+def agrees(kernels, device):
+    """Whether `kernels` run here and give what the definition gives; if not, it is said."""
+    generator = torch.Generator().manual_seed(1)
+    gates, c0 = (torch.randn(s, generator=generator).to(device) for s in ((3, 2, 15), (2, 5)))
+    found = []
+    try:
+        for pool in (functools.partial(fused, kernels), naive):
+            leaf = gates.clone().requires_grad_()
+            h, last = pool(leaf, c0, 1.0, None)
+            found.append([h.detach(), last.detach(), *torch.autograd.grad(h.sum() + last.pow(2).sum(), leaf)])
+        torch.testing.assert_close(*found, rtol=1e-3, atol=1e-4)
+    except Exception as error:  # whatever a compiler or driver raises: training goes on in torch
+        logger.warning(f"the QRNN's kernels for {device} do not work here, torch takes over: {error}")
+        return False
+    return True
