@@ -2,7 +2,6 @@
 
 import math
 import os
-import resource
 import sys
 from dataclasses import dataclass, field
 from typing import Optional
@@ -20,14 +19,11 @@ from lm_plugins.data.dictionary import is_character_level, load_dictionary
 from lm_plugins.data.prompts import Prompts
 from lm_plugins.data.stream_iterator import StreamIterator
 from lm_plugins.data.stream_windows import StreamWindows
-from lm_plugins.data.streams import contiguous, overlapping, sentences
-from lm_plugins.data.text_codec import text_codec
-from lm_plugins.data.text_sizes import text_sizes
+from lm_plugins.data.streams import contiguous, sentences
 from lm_plugins.data.token_stream import load_token_stream
 from lm_plugins.data.windows import cut, fixed, random_start, varied
 from lm_plugins.errors import Refused
-from lm_plugins.evaluation.dynamic_evaluation import STREAMS
-from lm_plugins.evaluation.evaluator import EvaluationConfig, Evaluator, refuse_flags
+from lm_plugins.evaluation.evaluator import EvaluationConfig, refuse_flags
 from lm_plugins.matmul_precision import CHOICES, set_matmul_precision
 from lm_plugins.models.carried_state import stream_name
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
@@ -35,6 +31,9 @@ from lm_plugins.optim.averages import is_averaging, show_average, show_iterate
 from lm_plugins.optim.validation import tell_validation
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.tasks import large_tables
+from lm_plugins.tasks.evaluates import Evaluates
+from lm_plugins.tasks.generates import Generates
+from lm_plugins.tasks.peak_memory import peak_memory
 from lm_plugins.tasks.rank_states import all_ranks, before_each_save
 
 
@@ -103,7 +102,7 @@ REFUSED = {
 
 
 @register_task("recurrent_language_modeling", dataclass=RecurrentLanguageModelingConfig)
-class RecurrentLanguageModelingTask(FairseqTask):
+class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
     """Trains and evaluates a recurrent language model on contiguous streams.
 
     ``--batch-size`` is the number of streams of each process (rank), ``--tokens-per-sample`` the
@@ -276,76 +275,6 @@ class RecurrentLanguageModelingTask(FairseqTask):
             return lambda _, epoch: random_start(size, seed, epoch), {"random start": True, "seed": seed}
         return lambda *_: fixed(size), {"random start": False, "window variation": None}
 
-    def eval_lm_dataloader(self, dataset, batch_size=None, num_shards=1, context_window=0, **kwargs):
-        if context_window > 0:
-            raise Refused(
-                "--context-window scores overlapping windows, but the recurrent state already carries "
-                "the whole context: leave it out"
-            )
-        if num_shards > 1:
-            raise Refused(
-                f"fairseq-eval-lm in {num_shards} shards or processes would print the perplexity of "
-                "one shard alone: evaluate with one process and without --num-shards"
-            )
-        evaluator = Evaluator(self.cfg, self.decoder, dataset.split)
-        if batch_size is not None and self.cfg.eval_streams > 1:
-            raise Refused(
-                "--batch-size and --eval-streams are both numbers of streams: give --eval-streams, which "
-                "know what came before, or --batch-size, to repeat what training logged"
-            )
-        count = batch_size or self.cfg.eval_streams
-        streams = contiguous(dataset, count)
-        if self.cfg.eval_streams > 1:
-            streams = overlapping(dataset, count, evaluator.warm_up())
-        elif self.decoder.independent_sentences:
-            streams = sentences(dataset, count)
-        return evaluator.windows(
-            lambda: self.in_order(self.stream_windows(dataset, streams, range(count))),
-            len(dataset),
-            self.training_windows,
-            self.dictionary.pad(),
-            peak_memory,
-            text_sizes(self.folders[0], dataset.split, self.dictionary, len(dataset)),
-        )
-
-    def training_windows(self):
-        """Of the training data, as evaluation reads windows: for the statistics of dynamic evaluation."""
-        corpus = self.read(self.folders[0], self.cfg.train_subset, combine=False)
-        rows = max(1, min(STREAMS, len(corpus) // self.cfg.tokens_per_sample))
-        return self.in_order(self.stream_windows(corpus, contiguous(corpus, rows), range(rows)))
-
-    def in_order(self, windows):
-        """Iterates over windows of --tokens-per-sample."""
-        cuts = cut(windows.streams(1).length, fixed(self.cfg.tokens_per_sample))
-        iterator = StreamIterator(windows, lambda epoch: cuts, windows.fingerprint(), epoch=1)
-        return iterator.next_epoch_itr(shuffle=False)
-
-    def build_dataset_for_inference(self, src_tokens, src_lengths, **kwargs):
-        """The lines that fairseq-interactive reads, as prompts; their last token is </s>."""
-        return Prompts([line[:-1] for line in src_tokens], self.dictionary.pad(), self.dictionary.eos())
-
-    def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
-        """Continues each prompt up to a </s>, which also stands before it."""
-        if constraints is not None:
-            raise Refused("--constraints are for translation: leave them out")
-        prompts = sample["net_input"]["src_tokens"]
-        if prefix_tokens is None and prompts.size(1) > 1:
-            prefix_tokens = prompts[:, 1:]
-        longest = generator.max_len_a * prompts.size(1) + generator.max_len_b
-        if prefix_tokens is not None and prefix_tokens.size(1) >= longest:
-            raise Refused(
-                f"a prompt of {prefix_tokens.size(1)} tokens leaves no room in a text of {longest:g}: give a "
-                "larger --max-len-b, or a --prefix-size"
-            )
-        with torch.no_grad():
-            return generator.generate(
-                models, sample, prefix_tokens=prefix_tokens, bos_token=self.dictionary.eos()
-            )
-
-    def build_bpe(self, args):
-        """Text of bytes, characters or pieces is coded as the corpus was, unless --bpe says otherwise."""
-        return super().build_bpe(args) or text_codec(self.dictionary, self.folders[0])
-
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
         self.optimizer = optimizer
         show_iterate(optimizer)
@@ -417,10 +346,3 @@ class RecurrentLanguageModelingTask(FairseqTask):
     def set_checkpoint_dict(self, saved):
         state = saved["rank_states"][rank_and_world()[0]]
         self.decoder.carried.load_state_dict(stream_name(self.cfg.train_subset, True), state)
-
-
-def peak_memory():
-    """The most that this process has held, in GiB: on the GPU if one is used, else resident."""
-    if torch.cuda.is_initialized():
-        return torch.cuda.max_memory_allocated() / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
