@@ -35,16 +35,21 @@ def codes(data, text):
             file.write(b"".join(map(words.__getitem__, data[start : start + (1 << 20)])))
 
 
-def enwik8(size=SIZE, cuts=CUTS):
-    """The corpus; another size and other cuts are for tests."""
+def splits_of(name, write, size, cuts):
+    """The splits of the file `name`, of `size` bytes, cut at `cuts`; ``write(data, text)`` makes a text."""
 
     def split(first, last):
         def rewrite(plain, text):
-            codes(cut(plain, first, last, size), text)
+            write(cut(plain, first, last, size), text)
 
-        return Split(("enwik8",), Counts(), rewrite=rewrite, targets=last - first)
+        return Split((name,), Counts(), rewrite=rewrite, targets=last - first)
 
-    splits = {name: split(*ends) for name, ends in cuts.items()}
+    return {split_name: split(*ends) for split_name, ends in cuts.items()}
+
+
+def enwik8(size=SIZE, cuts=CUTS):
+    """The corpus; another size and other cuts are for tests."""
+    splits = splits_of("enwik8", codes, size, cuts)
     return Corpus(
         "enwik8", splits, archives=ARCHIVES, archive_sha256=ARCHIVE_SHA256, closed=True, surplus="last"
     )

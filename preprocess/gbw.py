@@ -99,7 +99,7 @@ def prepare(dest, source=None, workers=1, shards=SHARDS, words=WORDS, tokens=TOK
         print(f"{dest} is complete: nothing to do")
         return
     train, held_out = texts(dest, source, shards)
-    check(held_out["test"], test)
+    counts = check(held_out["test"], test)
     dictionary = dest / "dict.txt"
     if not dictionary.exists():
         dest.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def prepare(dest, source=None, workers=1, shards=SHARDS, words=WORDS, tokens=TOK
     numbers = range(1, len(train) + 1)
     with ThreadPoolExecutor(workers) as pool:  # the work is done by processes of fairseq
         list(tqdm(pool.map(shard, numbers), desc="binarize", total=len(train), unit=" shards"))
-    complete(dest, {"corpus": "gbw", "shards": len(train), "test": as_dict(check(held_out["test"], test))})
+    complete(dest, {"corpus": "gbw", "shards": len(train), "test": as_dict(counts)})
     print(f"{dest} is complete: {len(train)} shards")
 
 

@@ -12,15 +12,14 @@ import json
 import os
 from pathlib import Path
 
+from lm_plugins.data.text_codec import MODEL, SPACE, Characters, Pieces, Words
+from lm_plugins.data.text_sizes import COUNTS
 from preprocess.binarize import binarize, check_own, complete, is_complete, tokens_of
 
-COUNTS = "text.json"
-MODEL = "sentencepiece.model"
 SPECIAL = ("<s>", "<pad>", "</s>")
-SPACE = "\u2581"  # what stands for white space where tokens are characters, as in SentencePiece
 
 
-def split(source, valid, test, folder):
+def split(source, valid, test):
     """{split: list of lines, without their ends}"""
     lines = read(source)
     if valid and test:
@@ -51,10 +50,6 @@ def check_special(lines, path):
                 )
 
 
-def by_characters(line):
-    return " ".join(SPACE if character.isspace() else character for character in line)
-
-
 def train_pieces(lines, folder, size, kind):
     """Trains DEST/sentencepiece.model on the training `lines`; text comes back exactly as it was."""
     import sentencepiece
@@ -80,14 +75,11 @@ def train_pieces(lines, folder, size, kind):
 def encoder(level, lines, folder, size, kind):
     """Function from a line to the symbols of its tokens, separated by spaces."""
     if level == "word":
-        return lambda line: line
+        return Words().encode
     if level == "character":
-        return by_characters
-    import sentencepiece
-
+        return Characters(SPACE).encode
     train_pieces(lines, folder, size, kind)
-    model = sentencepiece.SentencePieceProcessor(model_file=str(folder / MODEL))
-    return lambda line: " ".join(model.encode(line, out_type=str))
+    return Pieces(str(folder / MODEL)).encode
 
 
 def prepare(dest, source, valid=None, test=None, level="word", size=8000, kind="unigram", threshold=1):
@@ -101,7 +93,7 @@ def prepare(dest, source, valid=None, test=None, level="word", size=8000, kind="
         print(f"{dest} is complete: nothing to do")
         return
     check_own(dest)
-    parts, texts, counts = split(source, valid, test, dest), {}, {}
+    parts, texts, counts = split(source, valid, test), {}, {}
     (dest / "text").mkdir(parents=True, exist_ok=True)
     if level == "word":
         for name, lines in parts.items():

@@ -4,9 +4,8 @@ A space is an underscore. The text has no line breaks; it is handed to fairseq i
 taken out again: every character is a target once and nothing else is. Loss (base 2) is bits per character.
 """
 
-from preprocess.corpus import Corpus, Split, main
-from preprocess.counts import Counts
-from preprocess.enwik8 import CUTS, SIZE, cut
+from preprocess.corpus import Corpus, main
+from preprocess.enwik8 import CUTS, SIZE, splits_of
 
 ARCHIVES = ("http://mattmahoney.net/dc/text8.zip", "https://cs.fit.edu/~mmahoney/compression/text8.zip")
 ARCHIVE_SHA256 = "a6640522afe85d1963ad56c05b0ede0a0c000dddc9671758a6cc09b7a38e5232"
@@ -23,14 +22,7 @@ def characters(data, text):
 
 def text8(size=SIZE, cuts=CUTS):
     """The corpus; another size and other cuts are for tests."""
-
-    def split(first, last):
-        def rewrite(plain, text):
-            characters(cut(plain, first, last, size), text)
-
-        return Split(("text8",), Counts(), rewrite=rewrite, targets=last - first)
-
-    splits = {name: split(*ends) for name, ends in cuts.items()}
+    splits = splits_of("text8", characters, size, cuts)
     return Corpus(
         "text8",
         splits,

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from preprocess import topics
+from recipes.logs import logged
 from recipes.ngram_baseline import NgramBaseline
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,12 +58,6 @@ def fairseq(program, arguments, log, show=lambda line: None):
         print("".join(lines[-8:]), file=sys.stderr)
         raise SystemExit(f"error: fairseq-{program} failed, its last words are above, all of them in {log}")
     return "".join(lines)
-
-
-def logged(output, tag):
-    """What fairseq logged as JSON under `tag` ("train", "valid"), a dictionary an epoch."""
-    parts = [line.split(f" | {tag} | ", 1) for line in output.splitlines()]
-    return [json.loads(part[1]) for part in parts if len(part) == 2]
 
 
 def show_epoch(line):

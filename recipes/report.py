@@ -12,6 +12,8 @@ import re
 import sys
 from pathlib import Path
 
+from recipes.logs import logged
+
 RECIPES = Path(__file__).resolve().parent
 COLUMNS = (
     "recipe", "arch", "parameters", "valid", "test", "+ fine-tuning", "+ cache", "+ dynamic", "published",
@@ -44,12 +46,7 @@ def read_json(path):
 def log_entries(log, tag):
     """What fairseq logged as JSON under `tag`; of an epoch that was run twice, the last."""
     text = log.read_text() if log.exists() else ""
-    found = {}
-    for line in text.splitlines():
-        before, _, after = line.partition(f" | {tag} | ")
-        if after.startswith("{"):
-            entry = json.loads(after)
-            found[entry["epoch"]] = entry
+    found = {entry["epoch"]: entry for entry in logged(text, tag)}
     return [found[epoch] for epoch in sorted(found)]
 
 

@@ -17,7 +17,10 @@ import logging
 import shlex
 import subprocess
 import sys
+from itertools import accumulate
 from pathlib import Path
+
+from recipes.logs import logged
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -83,16 +86,13 @@ def train(command, log, report):
         )
         for line in process.stdout:
             file.write(line)
-            _, found, entry = line.partition(" | valid | ")
-            if not found:
-                continue
-            entry = json.loads(entry)
-            bits = float(entry["valid_loss"])
-            best = bits if best is None else min(best, bits)
-            if report(entry["epoch"], bits):
-                process.kill()
-                process.wait()
-                return None
+            for entry in logged(line, "valid"):
+                bits = float(entry["valid_loss"])
+                best = bits if best is None else min(best, bits)
+                if report(entry["epoch"], bits):
+                    process.kill()
+                    process.wait()
+                    return None
         status = process.wait()
     return best if status == 0 else None
 
@@ -148,10 +148,7 @@ def draw_history(study, path):
     done = finished(study)
     figure, axes = pyplot.subplots(figsize=(7, 4.5))
     axes.scatter([t.number for t in done], [2**t.value for t in done], label="trials")
-    best, values = [], []
-    for trial in done:
-        values.append(2**trial.value)
-        best.append(min(values))
+    best = list(accumulate((2**t.value for t in done), min))
     axes.step([t.number for t in done], best, where="post", color="black", label="best so far")
     axes.set(xlabel="trial", ylabel="validation perplexity")
     axes.legend()

@@ -10,6 +10,14 @@ from fairseq.data import FairseqDataset
 FINGERPRINTED = 1 << 20  # tokens at either end of the corpus that its checksum covers
 
 
+def own_targets(target, pad, begin=None):
+    """True where `target` [B, T] counts: no pad, and in row b not before position ``begin[b]``."""
+    own = target.ne(pad)
+    if begin is not None:
+        own &= torch.arange(target.size(1)) >= begin.unsqueeze(1)
+    return own
+
+
 class StreamWindows(FairseqDataset):
     """The windows of parallel streams, of which this rank reads its own `rows`.
 
@@ -45,14 +53,12 @@ class StreamWindows(FairseqDataset):
     def collater(self, items):
         (item,) = items
         source, target = item["tokens"][:, :-1], item["tokens"][:, 1:]
-        begin, own = self.start_indices(item["window"]), target.ne(self.pad)
-        if begin is not None:
-            own &= torch.arange(target.size(1)) >= begin.unsqueeze(1)
+        begin = self.start_indices(item["window"])
         return {
             **({} if begin is None else {"start_indices": begin}),
             "id": torch.arange(self.rows.start, self.rows.stop),
             "nsentences": len(self.rows),
-            "ntokens": int(own.sum()),
+            "ntokens": int(own_targets(target, self.pad, begin).sum()),
             "net_input": {
                 "src_tokens": source.contiguous(),
                 "target": target.contiguous(),

@@ -5,6 +5,7 @@ import os
 from lm_plugins.data.dictionary import is_character_level
 
 MODEL = "sentencepiece.model"  # beside dict.txt
+SPACE = "\u2581"  # white space in preprocess.text's corpora of characters, as in SentencePiece
 
 
 class Words:
@@ -65,5 +66,5 @@ def text_codec(dictionary, folder):
         several = any(len(word) > 1 and not word.startswith("madeupword") for word in words)
         if several:
             return Bytes()
-        return Characters("\u2581" if "\u2581" in words else "_")  # preprocess.text; Penn Treebank, text8
+        return Characters(SPACE if SPACE in words else "_")  # "_": Penn Treebank, text8
     return Words()

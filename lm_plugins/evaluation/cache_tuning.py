@@ -1,14 +1,13 @@
 """The best window, theta and lambda of a continuous cache, found in one pass."""
 
 import itertools
-import json
 import logging
-import os
 from pathlib import Path
 
 import torch
 
 from lm_plugins.evaluation.continuous_cache import mixed
+from lm_plugins.evaluation.write_json import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -80,16 +79,9 @@ class CacheTuning:
                 enumerate(self.windows), enumerate(self.thetas), enumerate(self.lambdas)
             )
         ]
-        _write(path, {**best, "without": without, "subset": subset, "grid": grid})
+        write_json(path, {**best, "without": without, "subset": subset, "grid": grid})
         _draw(Path(path).with_suffix(".png"), found[number].tolist(), self, best)
         logger.info(f"wrote {path} and {Path(path).with_suffix('.png')}: use --cache-from {path}")
-
-
-def _write(path, content):
-    unfinished = f"{path}.part"
-    with open(unfinished, "w") as file:
-        json.dump(content, file, indent=1)
-    os.replace(unfinished, path)
 
 
 def _draw(path, table, tuning, best):

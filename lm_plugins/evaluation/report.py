@@ -1,12 +1,13 @@
 """The line that ends an evaluation, and the same as JSON."""
 
 import hashlib
-import json
 import logging
 import math
 import os
 import shlex
 import sys
+
+from lm_plugins.evaluation.write_json import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +60,7 @@ def write(folder, subset, found, checkpoint):
         "command": shlex.join(["fairseq-eval-lm", *sys.argv[1:]]),
         "checkpoint": {"path": checkpoint, "sha256": _sha256(checkpoint)},
     }
-    with open(f"{path}.part", "w") as file:
-        json.dump(content, file, indent=1)
-    os.replace(f"{path}.part", path)
+    write_json(path, content)
     logger.info(f"wrote {path}")
 
 

@@ -4,6 +4,7 @@ import logging
 
 import torch
 
+from lm_plugins.data.stream_windows import own_targets
 from lm_plugins.errors import Refused
 
 logger = logging.getLogger(__name__)
@@ -35,9 +36,7 @@ class ScoredWindows:
     def __iter__(self):
         self.nats, self.targets = 0.0, 0
         for sample in self.windows:
-            counted = sample["target"].ne(self.pad)
-            if "start_indices" in sample:
-                counted &= torch.arange(counted.size(1)) >= sample["start_indices"].unsqueeze(1)
+            counted = own_targets(sample["target"], self.pad, sample.get("start_indices"))
             sample["net_input"] |= {"loss": self.scoring(counted), "learns": self.learns}
             yield sample
         if self.targets != self.expected:
