@@ -11,19 +11,21 @@ from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
 
-KERNELS = "lm_plugins/ops/fo_pooling/cpu.cpp"
-DIGEST = hashlib.sha256((Path(__file__).parent / KERNELS).read_bytes()).hexdigest()[:16]
+OPS = Path(__file__).parent / "lm_plugins/ops"
+SOURCES = sorted(path.relative_to(OPS).as_posix() for path in OPS.glob("**/cpu.[ch]*"))
+DIGEST = hashlib.sha256(b"".join((OPS / path).read_bytes() for path in SOURCES)).hexdigest()[:16]
 
 setup(
     name="lm-plugins",
     version="0.1.0",
     description="Recurrent language models for fairseq: AWD-LSTM, QRNN and their training regime",
     packages=find_packages(include=["lm_plugins*", "preprocess*", "recipes*"]),
-    package_data={"lm_plugins.ops.fo_pooling": ["cpu.cpp"]},
+    package_data={"lm_plugins.ops": SOURCES},
     ext_modules=[
         Extension(  # a plain library, for ctypes
-            "lm_plugins.ops.fo_pooling._cpu",
-            [KERNELS],
+            "lm_plugins.ops._cpu",
+            [f"lm_plugins/ops/{path}" for path in SOURCES if path.endswith(".cpp")],
+            depends=[f"lm_plugins/ops/{path}" for path in SOURCES],
             define_macros=[("SOURCE", f'"{DIGEST}"')],
             extra_compile_args=["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp"],
             extra_link_args=["-fopenmp"],

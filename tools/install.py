@@ -26,7 +26,7 @@ INPUTS = (
     "requirements-fairseq.txt",
     "setup.py",
     "tools/install.py",
-    "lm_plugins/ops/fo_pooling/cpu.cpp",
+    *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("lm_plugins/ops/**/cpu.[ch]*"))),
 )
 FAIRSEQ = ("fairseq-fixed", "0.12.3.1")
 OURS = "lm_plugins-environment"  # marks a folder that this script made and may make anew

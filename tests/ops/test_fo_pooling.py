@@ -5,11 +5,14 @@ import importlib.util
 import pytest
 import torch
 
-from lm_plugins.ops.fo_pooling import cpu, fo_pooling
+from lm_plugins.ops import cpu_kernels
+from lm_plugins.ops.fo_pooling import fo_pooling
 
 SHAPES = [(1, 1, 1), (1, 3, 33), (7, 1, 5), (13, 2, 33), (2, 2, 515), (3, 0, 4)]  # 515: more than a block
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-built = pytest.mark.skipif(cpu.library() is None, reason="the kernels are not built: pip install -e .")
+built = pytest.mark.skipif(
+    cpu_kernels.library() is None, reason="the kernels are not built: pip install -e ."
+)
 installed = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
 IMPLS = [
     "naive",
@@ -150,19 +153,32 @@ def test_threads_share_the_work_without_changing_it():
         torch.testing.assert_close(other, results[0], rtol=0, atol=0)
 
 
-def test_a_library_of_another_source_is_not_used(monkeypatch, caplog):
-    monkeypatch.setattr(cpu, "digest", lambda: "another")
-    cpu.library.cache_clear()
-    try:
-        tensors, options = inputs((3, 2, 4))
-        h, _ = fo_pooling(*tensors, *options)
-        fo_pooling(*tensors, *options)
-        assert [record.message for record in caplog.records] == [cpu.MISSING]  # said once
-        torch.testing.assert_close(h, fo_pooling(*tensors, impl="sequential")[0], rtol=0, atol=0)
-        with pytest.raises(RuntimeError, match="missing or out of date"):
-            fo_pooling(*tensors, impl="cpu")
-    finally:
-        cpu.library.cache_clear()
+def test_without_a_library_torch_takes_over(monkeypatch):
+    monkeypatch.setattr(cpu_kernels, "library", lambda: None)
+    tensors, options = inputs((3, 2, 4))
+    h, _ = fo_pooling(*tensors, *options)
+    torch.testing.assert_close(h, fo_pooling(*tensors, impl="sequential")[0], rtol=0, atol=0)
+    with pytest.raises(RuntimeError, match="missing or out of date"):
+        fo_pooling(*tensors, impl="cpu")
+
+
+@pytest.mark.parametrize("impl", IMPLS)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_gradients_where_the_gates_were(impl, dtype):
+    """`overwrite` changes no number; who needs the gates again is told, where they were overwritten."""
+    (gates, c0), options = inputs((6, 3, 17), "mask", resets=True)
+    weights = weights_like((6, 3, 17))[0]
+    found = []
+    for overwrite in (False, True):
+        leaf = gates.to(dtype).requires_grad_()
+        at = on(impl, [leaf * 1, c0, *options])
+        h, _ = fo_pooling(*at, impl=impl, overwrite=overwrite)
+        total = (h * weights.to(h)).sum()
+        found.append(torch.autograd.grad(total, leaf, retain_graph=True)[0].cpu())
+    torch.testing.assert_close(found[1], found[0], rtol=0, atol=0)
+    if impl in ("cpu", "triton"):
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            total.backward()
 
 
 def test_bad_arguments_are_refused():
@@ -201,10 +217,11 @@ def test_kernels_that_fail_or_are_wrong_are_found_out(caplog):
             return h, h[-1].clone(), h
 
         @staticmethod
-        def backward(gates, c0, *_):
-            return torch.zeros_like(gates), torch.zeros_like(c0)
+        def backward(gates, c0, *others):
+            others[-1].zero_()
+            return torch.zeros_like(c0)
 
-    assert package.agrees(package.cpu, "cpu") or cpu.library() is None
+    assert package.agrees(package.cpu, "cpu") or cpu_kernels.library() is None
     for kernels, part in ((Broken, "no compiler"), (Wrong, "not close")):
         assert not package.agrees(kernels, "cpu")
         assert part in caplog.text and "torch takes over" in caplog.text

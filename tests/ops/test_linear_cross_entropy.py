@@ -3,8 +3,13 @@
 import pytest
 import torch
 
+from lm_plugins.ops import cpu_kernels
 from lm_plugins.ops.linear_cross_entropy import linear_cross_entropy, linear_logsumexp
 
+built = pytest.mark.skipif(
+    cpu_kernels.library() is None, reason="the kernels are not built: pip install -e ."
+)
+each_impl = pytest.mark.parametrize("impl", ["chunked", pytest.param("cpu", marks=built)])
 ROWS, COMPONENTS, FEATURES, WORDS = 7, 3, 5, 11
 CHUNKS = [1, WORDS, 2 * WORDS + 1, 3 * WORDS, 7 * WORDS, 1 << 22]
 
@@ -26,33 +31,36 @@ def run(tensors, target, upstream, **options):
     return nll, torch.autograd.grad((nll * upstream).sum(), leaves)
 
 
+@each_impl
 @pytest.mark.parametrize("mixture", [False, True], ids=["softmax", "mixture"])
 @pytest.mark.parametrize("chunk", CHUNKS)
 @pytest.mark.parametrize("upstream", [1.0, -2.5, "of each row"])
-def test_equals_the_definition_with_gradients(mixture, chunk, upstream):
+def test_equals_the_definition_with_gradients(impl, mixture, chunk, upstream):
     tensors, target = inputs(mixture), torch.randint(WORDS, (ROWS,))
     weights = torch.randn(ROWS).double() if upstream == "of each row" else upstream
-    found = run(tensors, target, weights, chunk=chunk, ignore_index=int(target[2]))
+    found = run(tensors, target, weights, impl=impl, chunk=chunk, ignore_index=int(target[2]))
     expected = run(tensors, target, weights, impl="naive", ignore_index=int(target[2]))
     assert found[0][2] == 0
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
 
 
+@each_impl
 @pytest.mark.parametrize("chunk", CHUNKS)
-def test_the_sum_of_exponentials_equals_the_definition(chunk):
+def test_the_sum_of_exponentials_equals_the_definition(impl, chunk):
     (*tensors, _), upstream = inputs(False), torch.randn(ROWS).double()
-    found = linear_logsumexp(*tensors, chunk=chunk)
+    found = linear_logsumexp(*tensors, impl=impl, chunk=chunk)
     expected = linear_logsumexp(*tensors, impl="naive")
     torch.testing.assert_close(found, expected)
     gradients = torch.autograd.grad((found * upstream).sum(), tensors)
     torch.testing.assert_close(gradients, torch.autograd.grad((expected * upstream).sum(), tensors))
 
 
-def test_without_bias_and_without_rows():
+@each_impl
+def test_without_bias_and_without_rows(impl):
     for rows in (ROWS, 0):
         features, weight, _, _ = inputs(False, rows)
         target = torch.randint(WORDS, (rows,))
-        found = linear_cross_entropy(features, weight, None, target)
+        found = linear_cross_entropy(features, weight, None, target, impl=impl)
         expected = linear_cross_entropy(features, weight, None, target, impl="naive")
         torch.testing.assert_close(found, expected)
         gradients = torch.autograd.grad(found.sum(), (features, weight))
@@ -74,14 +82,15 @@ def test_only_the_gradients_that_are_asked_for():
     torch.testing.assert_close(torch.autograd.grad(loss, features), torch.autograd.grad(expected, features))
 
 
-def test_improbable_words_keep_an_exact_loss():
+@each_impl
+def test_improbable_words_keep_an_exact_loss(impl):
     """A probability far below the smallest float32: log(p + epsilon) would be cut off."""
     features, weight = torch.tensor([[1.0]]), torch.tensor([[300.0], [0.0]])
-    nll = linear_cross_entropy(features, weight, None, torch.tensor([1]))
+    nll = linear_cross_entropy(features, weight, None, torch.tensor([1]), impl=impl)
     assert nll.item() == 300
     both = torch.tensor([[[1.0], [1.0]]])
     prior = torch.log(torch.tensor([[0.25, 0.75]]))
-    mixed = linear_cross_entropy(both, weight, None, torch.tensor([1]), log_prior=prior)
+    mixed = linear_cross_entropy(both, weight, None, torch.tensor([1]), log_prior=prior, impl=impl)
     torch.testing.assert_close(mixed, torch.tensor([300.0]))
 
 
@@ -134,6 +143,48 @@ def test_no_more_than_a_chunk_is_held(mixture, monkeypatch):
     expected = max(6 * WORDS, *(tensor.numel() for tensor in tensors if tensor is not None))
     rows = 60 * COMPONENTS if mixture else 60
     assert largest <= expected < WORDS * rows
+
+
+@each_impl
+def test_single_precision_at_large_sizes(impl):
+    """More words than the kernels add up at a time, logits that float32 cannot tell apart from zero."""
+    features, weight, bias = torch.randn(5, 8), torch.randn(9001, 8) * 4, torch.randn(9001)
+    tensors, target = [x.requires_grad_() for x in (features, weight, bias)], torch.randint(9001, (5,))
+    exact = run([*(x.detach().double().requires_grad_() for x in tensors), None], target, 1.0, impl="naive")
+    found = run([*tensors, None], target, 1.0, impl=impl, chunk=2 * 9001)
+    for one, other in zip([found[0], *found[1]], [exact[0], *exact[1]], strict=True):
+        torch.testing.assert_close(one.double(), other, rtol=1e-5, atol=1e-6)
+
+
+@each_impl
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_nan_and_infinity_are_not_hidden(impl, bad):
+    features, weight, bias, _ = inputs(False)
+    with torch.no_grad():
+        features[1, 0] = bad
+    nll = linear_cross_entropy(features, weight, bias, torch.zeros(ROWS, dtype=torch.long), impl=impl)
+    assert nll.isnan().tolist() == [row == 1 for row in range(ROWS)]
+
+
+@built
+@pytest.mark.parametrize("mixture", [False, True], ids=["softmax", "mixture"])
+def test_threads_share_the_work_without_changing_it(mixture):
+    tensors, target, threads = inputs(mixture), torch.randint(WORDS, (ROWS,)), torch.get_num_threads()
+    results = []
+    for number in (1, 2, 5, 100):
+        torch.set_num_threads(number)
+        results.append(run(tensors, target, 1.0, impl="cpu", chunk=6 * WORDS))
+    torch.set_num_threads(threads)
+    for other in results[1:]:
+        torch.testing.assert_close(other, results[0], rtol=1e-13, atol=1e-13)
+
+
+@built
+def test_what_the_kernels_do_not_take_is_refused():
+    features, weight, bias, _ = inputs(False)
+    for wrong in (bias.half(), bias.float()):
+        with pytest.raises(RuntimeError, match="take float32 or float64, all alike, on a CPU"):
+            linear_cross_entropy(features, weight, wrong, torch.zeros(ROWS, dtype=torch.long), impl="cpu")
 
 
 def test_an_unknown_implementation_is_refused():

@@ -1,60 +1,10 @@
-// fo_pooling in one pass each way. Plain C functions on pointers, called through ctypes: built in seconds,
-// and for any version of Python and torch. Time runs outside and the units of a row inside, so that memory
-// is read and written in order; backward computes the activations again, which takes less time than
-// reading them would.
+// fo_pooling in one pass each way. Time runs outside and the units of a row inside, so that memory is read
+// and written in order; backward computes the activations again, which takes less time than reading them
+// would.
 
-#include <omp.h>
-
-#include <algorithm>
-#include <cstdint>
-#include <cstring>
-
-// One machine code for each kind of processor, chosen when the library is loaded: it may be moved.
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
-#if __GNUC__ >= 12
-#define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define FOR_EACH_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-#else
-#define FOR_EACH_PROCESSOR
-#endif
-#define INLINE static inline __attribute__((always_inline))
+#include "../cpu.h"
 
 namespace {
-
-template <typename Real> struct Format;
-template <> struct Format<float> {
-  using Bits = uint32_t;
-  static constexpr int mantissa = 23, bias = 127, terms = 7;
-  static constexpr float limit = 87, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
-};
-template <> struct Format<double> {
-  using Bits = uint64_t;
-  static constexpr int mantissa = 52, bias = 1023, terms = 13;
-  static constexpr double limit = 700, ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723e-6;
-};
-
-// e^x - 1 = 2^n (e^r - 1) + (2^n - 1) with x = n ln 2 + r, and Taylor's series for r: no branch and no
-// call, so that the compiler vectorises the loops around it.
-template <typename Real> INLINE Real expm1_of(Real x) {
-  using F = Format<Real>;
-  using Bits = typename F::Bits;
-  constexpr Real to_integer = Real(3) * (Bits(1) << (F::mantissa - 1));  // rounds what it is added to
-  x = x < -F::limit ? -F::limit : x;
-  x = x > F::limit ? F::limit : x;
-  const Real shifted = x * Real(1.4426950408889634) + to_integer, n = shifted - to_integer;
-  const Real r = (x - n * F::ln2_high) - n * F::ln2_low;
-  Real series = 1;
-#pragma GCC unroll 16
-  for (int k = F::terms; k > 1; --k) series = 1 + series * (r * (Real(1) / Real(k)));
-  Bits bits;
-  std::memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits + Bits(F::bias)) << F::mantissa;
-  Real power;  // 2^n
-  std::memcpy(&power, &bits, sizeof power);
-  return power * (series * r) + (power - 1);
-}
 
 template <typename Real> INLINE Real sigmoid(Real x) { return 1 / (2 + expm1_of(-x)); }
 template <typename Real> INLINE Real tanh_of(Real x) {
@@ -92,7 +42,7 @@ INLINE void step_forward(const Inputs<Real>& in, int64_t row, int64_t unit, int6
 template <typename Real, bool masked>
 INLINE void step_backward(const Inputs<Real>& in, int64_t row, int64_t unit, int64_t n,
                           const Real* __restrict c_before, const Real* __restrict c,
-                          const Real* __restrict grad_h, Real* __restrict carry, Real* __restrict grad) {
+                          const Real* __restrict grad_h, Real* __restrict carry, Real* grad) {
   const int64_t H = in.units;
   const Real* gates = in.gates + row * 3 * H + unit;
   const uint8_t* mask = masked ? in.mask + row * H + unit : nullptr;
@@ -112,6 +62,10 @@ INLINE void step_backward(const Inputs<Real>& in, int64_t row, int64_t unit, int
 
 // The threads share the pairs of a stream and a block of units; each goes through time with its own.
 constexpr int64_t BLOCK = 512;
+
+template <typename Real> int64_t pairs(const Inputs<Real>& in) {
+  return in.streams * ((in.units + BLOCK - 1) / BLOCK);
+}
 
 template <typename Real, bool masked>
 INLINE void forward(const Inputs<Real>& in, Real* c, Real* kept, Real* h, int64_t first, int64_t last) {
@@ -140,19 +94,10 @@ INLINE void backward(const Inputs<Real>& in, const Real* c0, const Real* kept, c
     }
 }
 
-template <typename Work> void share(int64_t streams, int64_t units, int threads, Work work) {
-  const int64_t pairs = streams * ((units + BLOCK - 1) / BLOCK);
-#pragma omp parallel num_threads(int(std::max<int64_t>(1, std::min<int64_t>(threads, pairs))))
-  {
-    const int64_t number = omp_get_thread_num(), all = omp_get_num_threads();
-    work(pairs * number / all, pairs * (number + 1) / all);
-  }
-}
-
 }  // namespace
 
 // kept: c of all steps, [T, B, H]; or null, then c is c0 on entry and c_T on return.
-// carry: the gradient of c_T on entry, of c0 on return.
+// carry: the gradient of c_T on entry, of c0 on return. grad may lie where the gates do.
 #define FUNCTIONS_FOR(Real)                                                                                    \
   FOR_EACH_PROCESSOR                                                                                           \
   static void forward_##Real(const Inputs<Real>& in, Real* c, Real* kept, Real* h, int64_t from, int64_t to) { \
@@ -164,19 +109,16 @@ template <typename Work> void share(int64_t streams, int64_t units, int threads,
     in.mask ? backward<Real, true>(in, c0, kept, grad_h, carry, grad, from, to)                                \
             : backward<Real, false>(in, c0, kept, grad_h, carry, grad, from, to);                              \
   }                                                                                                            \
-  extern "C" void fo_pooling_forward_##Real(const Inputs<Real>* in, int threads, Real* c, Real* kept, Real* h) { \
-    share(in->streams, in->units, threads,                                                                     \
-          [=](int64_t from, int64_t to) { forward_##Real(*in, c, kept, h, from, to); });                       \
+  extern "C" void fo_pooling_forward_##Real(int threads, const Inputs<Real>* in, Real* c, Real* kept,          \
+                                            Real* h) {                                                         \
+    share(pairs(*in), threads, [=](int64_t from, int64_t to) { forward_##Real(*in, c, kept, h, from, to); });  \
   }                                                                                                            \
-  extern "C" void fo_pooling_backward_##Real(const Inputs<Real>* in, int threads, const Real* c0,              \
+  extern "C" void fo_pooling_backward_##Real(int threads, const Inputs<Real>* in, const Real* c0,              \
                                              const Real* kept, const Real* grad_h, Real* carry, Real* grad) {  \
-    share(in->streams, in->units, threads, [=](int64_t from, int64_t to) {                                     \
+    share(pairs(*in), threads, [=](int64_t from, int64_t to) {                                                 \
       backward_##Real(*in, c0, kept, grad_h, carry, grad, from, to);                                           \
     });                                                                                                        \
   }
 
 FUNCTIONS_FOR(float)
 FUNCTIONS_FOR(double)
-
-// What this was built from: cpu.py takes no other.
-extern "C" const char* fo_pooling_source() { return SOURCE; }

@@ -11,27 +11,30 @@ import torch
 
 class FoPooling(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, kernels, gates, c0, mask, factor, reset):
+    def forward(ctx, kernels, gates, c0, mask, factor, reset, overwrite):
         keep = any(ctx.needs_input_grad)
         h, last, kept = kernels.forward(gates, c0, mask, factor, reset, keep)
         if keep:
             ctx.save_for_backward(gates, c0, mask, reset, kept)
-            ctx.kernels, ctx.factor = kernels, factor
+            ctx.kernels, ctx.factor, ctx.overwrite = kernels, factor, overwrite
         return h, last
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad_h, grad_last):
         gates, c0, mask, reset, kept = ctx.saved_tensors
-        grad_gates, grad_c0 = ctx.kernels.backward(
-            gates, c0, mask, ctx.factor, reset, kept, grad_h.contiguous(), grad_last.contiguous()
-        )
-        return None, grad_gates, grad_c0, None, None, None
+        given = (gates, c0, mask, ctx.factor, reset, kept, grad_h.contiguous(), grad_last.contiguous())
+        grad_gates = gates.detach() if ctx.overwrite else torch.empty_like(gates)
+        grad_c0 = ctx.kernels.backward(*given, grad_gates)
+        if ctx.overwrite:  # whoever needs the gates after all gets autograd's error, not wrong numbers
+            torch.autograd.graph.increment_version(gates)
+        return None, grad_gates, grad_c0, None, None, None, None
 
 
-def fo_pooling(kernels, gates, c0, f_factor, reset):
+def fo_pooling(kernels, gates, c0, f_factor, reset, overwrite=False):
     mask, factor = (f_factor.contiguous(), 1.0) if torch.is_tensor(f_factor) else (None, float(f_factor))
     reset = None if reset is None else reset.contiguous()
-    gates, state = (part.contiguous() for part in kernels.prepare(gates, c0))
-    h, last = FoPooling.apply(kernels, gates, state, mask, factor, reset)
+    taken, state = (part.contiguous() for part in kernels.prepare(gates, c0))
+    overwrite = overwrite or taken.data_ptr() != gates.data_ptr()  # a copy is ours
+    h, last = FoPooling.apply(kernels, taken, state, mask, factor, reset, overwrite)
     return h.to(c0.dtype), last.to(c0.dtype)

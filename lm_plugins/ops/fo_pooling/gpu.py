@@ -113,8 +113,8 @@ def forward(gates, c0, mask, factor, reset, keep):
     return h, last, c
 
 
-def backward(gates, c0, mask, factor, reset, c, grad_h, grad_last):
-    """The gradients of the gates and of c0."""
-    grad_gates, grad_c0 = torch.empty_like(gates), torch.empty_like(c0)
+def backward(gates, c0, mask, factor, reset, c, grad_h, grad_last, grad_gates):
+    """Writes the gradient of the gates, which may lie where they do, and returns that of c0."""
+    grad_c0 = torch.empty_like(c0)
     launch(backward_kernel, gates, c0, mask, factor, reset, c, grad_h, grad_last, grad_gates, grad_c0)
-    return grad_gates, grad_c0
+    return grad_c0

@@ -8,11 +8,13 @@ One component without a prior is the plain softmax; several are a mixture of sof
 
 import torch
 
+from lm_plugins.ops import cpu_kernels
+from lm_plugins.ops.linear_cross_entropy import cpu, rows
 from lm_plugins.ops.linear_cross_entropy.chunked import CHUNK
 from lm_plugins.ops.linear_cross_entropy.chunked import linear_cross_entropy as chunked
 from lm_plugins.ops.linear_cross_entropy.naive import linear_cross_entropy as naive
 
-IMPLEMENTATIONS = ("naive", "chunked")
+IMPLEMENTATIONS = ("naive", "chunked", "cpu")
 
 
 def linear_cross_entropy(
@@ -23,7 +25,7 @@ def linear_cross_entropy(
     *,
     log_prior=None,
     ignore_index=None,
-    impl="chunked",
+    impl=None,
     chunk=CHUNK,
     summed=True,
 ):
@@ -35,7 +37,7 @@ def linear_cross_entropy(
         target: [N] ids; None: for :func:`linear_logsumexp`
         log_prior: ln pi, [N, K], or None for one component
         ignore_index: rows with this target have a loss and gradients of zero
-        impl: one of IMPLEMENTATIONS
+        impl: one of IMPLEMENTATIONS; None: cpu where its kernels serve, else chunked, in torch alone
         chunk: logits that the chunked form holds at a time
         summed: the losses will be added up, so that the gradients can be had in the forward pass; False
             saves that work where they will be weighted
@@ -43,14 +45,23 @@ def linear_cross_entropy(
     Returns:
         [N], in float32, or float64 if the features are
     """
+    served = features.is_cpu and cpu_kernels.serves(weight, *(() if bias is None else (bias,)))
+    impl = impl or ("cpu" if served else "chunked")
     if impl not in IMPLEMENTATIONS:
         raise ValueError(f"linear_cross_entropy has no impl '{impl}': choose from {IMPLEMENTATIONS}")
+    if impl == "cpu" and not served:
+        raise RuntimeError("linear_cross_entropy: " + cpu_kernels.not_served())
     if impl == "naive":
         return naive(features, weight, bias, target, log_prior, ignore_index)
     device = features.device.type
-    computed = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+    how = {
+        "rows": cpu if impl == "cpu" else rows,
+        "chunk": chunk,
+        "computed": torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype,
+        "summed": summed,
+    }
     with torch.autocast(device, enabled=False):
-        return chunked(features, weight, bias, target, log_prior, ignore_index, chunk, computed, summed)
+        return chunked(features, weight, bias, target, log_prior, ignore_index, **how)
 
 
 def linear_logsumexp(features, weight, bias, **how):

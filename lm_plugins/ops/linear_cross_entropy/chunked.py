@@ -17,43 +17,49 @@ add up in float32; on a CPU they stay in float32, for it rounds every logit to b
 
 import torch
 
-from lm_plugins.ops.logits import logits
-
 CHUNK = 1 << 22  # logits held at a time
 
 
 class LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, features, weight, bias, log_prior, target, kept, chunk, computed, summed):
-        ctx.chunking = (chunk, computed)
+    def forward(ctx, features, weight, bias, log_prior, target, kept, how):
+        ctx.how = how
         ctx.save_for_backward(features, weight, bias, log_prior, target, kept)
-        eager = summed and any(ctx.needs_input_grad) and computed != torch.float16
-        nll, ctx.gradients = _run(
-            features,
-            weight,
-            bias,
-            log_prior,
-            target,
-            kept if eager else None,
-            ctx.needs_input_grad,
-            *ctx.chunking,
-        )
+        eager = how["summed"] and any(ctx.needs_input_grad) and how["computed"] != torch.float16
+        inputs = (features, weight, bias, log_prior, target)
+        nll, ctx.gradients = _run(*inputs, kept if eager else None, ctx.needs_input_grad, **how)
         return nll.mul_(kept)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, upstream):
         *inputs, kept = ctx.saved_tensors
-        upstream = upstream * kept
-        gradients, scales = ctx.gradients, upstream[kept > 0]
-        if gradients is None or not (scales == scales[:1]).all():
-            _, gradients = _run(*inputs, upstream, ctx.needs_input_grad, *ctx.chunking)
-        elif len(scales) and scales[0] != 1:
-            gradients = [None if g is None else g * scales[0].to(g.dtype) for g in gradients]
-        return *gradients, None, None, None, None, None
+        upstream, gradients = upstream * kept, ctx.gradients
+        if gradients is None or not len(kept):
+            scale, known = None, gradients is not None
+        else:
+            scale, known = _common_scale(upstream, kept)
+        if not known:
+            _, gradients = _run(*inputs, upstream, ctx.needs_input_grad, **ctx.how)
+        elif scale is not None:
+            gradients = [None if g is None else g * scale.to(g.dtype) for g in gradients]
+        return *gradients, None, None, None
 
 
-def _run(features, weight, bias, log_prior, target, upstream, needed, chunk, computed):
+def _common_scale(upstream, kept):
+    """(the number that `upstream` is in all kept rows, None for 1; whether there is such a number).
+
+    On a GPU, where the host must not wait for the answer, it is asserted on the device.
+    """
+    scale = torch.where(upstream.amax() > 0, upstream.amax(), upstream.amin())  # other rows have 0
+    common = ((upstream == scale * kept) | upstream.isnan()).all()
+    if upstream.is_cuda:
+        torch._assert_async(common, "losses are weighted: call linear_cross_entropy with summed=False")
+        return scale, True
+    return (None if scale == 1 else scale), bool(common)
+
+
+def _run(features, weight, bias, log_prior, target, upstream, needed, *, rows, chunk, computed, summed):
     """Loss of each row; its gradients times `upstream`, or None where that is None.
 
     Without a target the "loss" is ln of the sum of the row's exponentials.
@@ -68,50 +74,41 @@ def _run(features, weight, bias, log_prior, target, upstream, needed, chunk, com
     d_features, d_weight, d_bias, d_prior = gradients
     w = weight.to(computed)
     in_logits = weight.dtype if features.is_cpu else computed
-    rows = max(1, chunk // (k * len(weight)))
-    for start in range(0, count, rows):
-        part = slice(start, start + rows)
+    at_once = max(1, chunk // (k * len(weight)))
+    buffer = rows.buffer(weight, min(count, at_once) * k)
+    for start in range(0, count, at_once):
+        part = slice(start, start + at_once)
         h = features[part].flatten(0, 1)  # [nK, C]
-        scores = logits(h, weight, bias, in_logits)
-        log_p = torch.log_softmax(scores, dim=-1)  # [nK, V]
-        h = h.to(computed)
-        if target is None:
-            nll[part] = scores[:, 0] - log_p[:, 0]
-            joint = nll[part].unsqueeze(1)
-        else:
-            at = target[part].repeat_interleave(k).unsqueeze(1)
-            joint = log_p.gather(1, at).view(-1, k)
-            if log_prior is not None:
-                joint = joint + log_prior[part]
-            nll[part] = -torch.logsumexp(joint, dim=1)
+        at = None if target is None else target[part].repeat_interleave(k)
+        scores = rows.scores(h, weight, bias, in_logits, buffer)
+        log_p, log_z, left = rows.log_prob(scores, bias, at)
         del scores
+        if target is None:
+            nll[part], joint = log_z, log_z.unsqueeze(1)
+        else:
+            joint = log_p.view(-1, k) if log_prior is None else log_p.view(-1, k) + log_prior[part]
+            nll[part] = -torch.logsumexp(joint, dim=1)
         if upstream is None:
             continue
         share = torch.softmax(joint, dim=1) * upstream[part].unsqueeze(1)  # of each component in p(target)
         if d_prior is not None:
             d_prior[part] = -share
-        share = share.view(-1, 1)
-        d_logits = log_p.exp_().mul_(share)
-        if target is not None:
-            d_logits.scatter_add_(1, at, -share)
-        if d_bias is not None:
-            d_bias += d_logits.sum(0).to(d_bias.dtype)
-        d_logits = d_logits.to(computed)
+        d_logits = rows.gradient(left, at, share.flatten(), d_bias).to(computed)
         if d_features is not None:
             d_features[part] = (d_logits @ w).view_as(d_features[part])
         if d_weight is not None:
             if d_weight.dtype == computed:
-                d_weight.addmm_(d_logits.T, h)
+                d_weight.addmm_(d_logits.T, h.to(computed))
             else:
-                d_weight += d_logits.T @ h
+                d_weight += d_logits.T @ h.to(computed)
     return nll, None if upstream is None else gradients
 
 
-def linear_cross_entropy(features, weight, bias, target, log_prior, ignore_index, chunk, computed, summed):
+def linear_cross_entropy(features, weight, bias, target, log_prior, ignore_index, **how):
     if log_prior is None:
         features = features.unsqueeze(1)
     kept = torch.ones(len(features), device=features.device)
     if ignore_index is not None:
         kept = target.ne(ignore_index)
     kept = kept.to(torch.promote_types(features.dtype, torch.float32))
-    return LinearCrossEntropy.apply(features, weight, bias, log_prior, target, kept, chunk, computed, summed)
+    return LinearCrossEntropy.apply(features, weight, bias, log_prior, target, kept, how)

@@ -1,0 +1,81 @@
+// What the kernels for CPUs share. They are plain C functions on pointers, called through ctypes: built in
+// seconds, and for any version of Python and torch.
+#pragma once
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+// One machine code for each kind of processor, chosen when the library is loaded: it may be moved.
+#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
+#if __GNUC__ >= 12
+#define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define FOR_EACH_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+#else
+#define FOR_EACH_PROCESSOR
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+namespace {
+
+template <typename Real> struct Format;
+template <> struct Format<float> {
+  using Bits = uint32_t;
+  static constexpr int mantissa = 23, bias = 127, terms = 7;
+  static constexpr float limit = 87, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
+};
+template <> struct Format<double> {
+  using Bits = uint64_t;
+  static constexpr int mantissa = 52, bias = 1023, terms = 13;
+  static constexpr double limit = 700, ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723e-6;
+};
+
+// e^x = 2^n e^r with x = n ln 2 + r, and Taylor's series for e^r - 1: no branch and no call, so that the
+// compiler vectorises the loops around it.
+template <typename Real> struct Exponential {
+  Real power, rest;  // 2^n, e^r - 1
+
+  INLINE Exponential of(Real x) {
+    using F = Format<Real>;
+    using Bits = typename F::Bits;
+    constexpr Real to_integer = Real(3) * (Bits(1) << (F::mantissa - 1));  // rounds what it is added to
+    x = x < -F::limit ? -F::limit : x;
+    x = x > F::limit ? F::limit : x;
+    const Real shifted = x * Real(1.4426950408889634) + to_integer, n = shifted - to_integer;
+    const Real r = (x - n * F::ln2_high) - n * F::ln2_low;
+    Real series = 1;
+#pragma GCC unroll 16
+    for (int k = F::terms; k > 1; --k) series = 1 + series * (r * (Real(1) / Real(k)));
+    Bits bits;
+    std::memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits + Bits(F::bias)) << F::mantissa;
+    Real power;
+    std::memcpy(&power, &bits, sizeof power);
+    return {power, series * r};
+  }
+};
+
+template <typename Real> INLINE Real exp_of(Real x) {
+  const auto e = Exponential<Real>::of(x);
+  return e.power + e.power * e.rest;
+}
+template <typename Real> INLINE Real expm1_of(Real x) {
+  const auto e = Exponential<Real>::of(x);
+  return e.power * e.rest + (e.power - 1);
+}
+
+// work(from, to) on parts of 0 ... items, a thread each.
+template <typename Work> void share(int64_t items, int threads, Work work) {
+#pragma omp parallel num_threads(int(std::max<int64_t>(1, std::min<int64_t>(threads, items))))
+  {
+    const int64_t number = omp_get_thread_num(), all = omp_get_num_threads();
+    work(items * number / all, items * (number + 1) / all);
+  }
+}
+
+}  // namespace
