@@ -6,6 +6,7 @@ all ranks, and each rank takes the rows of its own. Then the ranks' random state
 2 processes of B/2 streams train like 1 process of B streams, dropout included.
 """
 
+from lm_plugins.ops.dropout import dropout
 from lm_plugins.ranks import rank_and_world
 
 
@@ -22,8 +23,8 @@ def stream_mask(x, p, steps):
     """
     rank, world = rank_and_world()
     streams = x.size(1)
-    mask = x.new_empty(steps, streams * world, x.size(2)).bernoulli_(1 - p)
-    return mask[:, rank * streams : (rank + 1) * streams].div_(1 - p)
+    mask = dropout(x.new_ones(steps, streams * world, x.size(2)), p)
+    return mask[:, rank * streams : (rank + 1) * streams]
 
 
 def check_probability(p, name):

@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lm_plugins.modules.dropout_mask import check_probability, stream_mask
+from lm_plugins.ops.dropout import dropout
 from lm_plugins.ops.fo_pooling import fo_pooling
 
 
@@ -62,9 +63,11 @@ class QRNNLayer(nn.Module):
             if reset is not None:
                 previous = previous.masked_fill(reset.unsqueeze(-1), 0)
             u = torch.cat([x, previous], dim=-1)
-        weight = F.dropout(self.linear.weight, self.weight_dropout, self.training)
+        weight = self.linear.weight
+        if self.training:
+            weight = dropout(weight, self.weight_dropout)
         gates = F.linear(u, weight, self.linear.bias)
-        h, last = fo_pooling(gates, c, self.f_factor(c, len(x)), reset)
+        h, last = fo_pooling(gates, c, self.f_factor(c, len(x)), reset, overwrite=True)
         return h, (last,) if self.window == 1 else (last, x[-1])
 
     def f_factor(self, c, steps):

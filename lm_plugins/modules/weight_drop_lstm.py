@@ -4,9 +4,9 @@ import math
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from lm_plugins.modules.dropout_mask import check_probability, stream_mask
+from lm_plugins.ops.dropout import dropout
 from lm_plugins.ops.lstm import lstm
 
 
@@ -60,12 +60,10 @@ class WeightDropLSTM(nn.Module):
         return zeros, zeros
 
     def forward(self, x, state=None, reset=None):
-        weights = (
-            F.dropout(self.weight_ih_l0, self.input_weight_dropout, self.training),
-            F.dropout(self.weight_hh_l0, self.weight_dropout, self.training),
-            self.bias_ih_l0,
-            self.bias_hh_l0,
-        )
+        w, u = self.weight_ih_l0, self.weight_hh_l0
+        if self.training:
+            w, u = dropout(w, self.input_weight_dropout), dropout(u, self.weight_dropout)
+        weights = (w, u, self.bias_ih_l0, self.bias_hh_l0)
         mask = None
         if self.training and self.candidate_dropout:
             cells = x.new_empty(()).expand(*x.shape[:2], self.hidden_size)
