@@ -1,0 +1,24 @@
+"""Dropout of a weight matrix, as each step of AWD-LSTM and QRNN does it, against torch's."""
+
+from functools import partial
+
+import torch
+from torch.nn import functional as F
+
+from benchmarks.measure import Group
+from benchmarks.passes import forward_backward
+from lm_plugins.ops.dropout import dropout
+
+
+def weight_drop(function, size):
+    weight = torch.randn(size, requires_grad=True)
+    return forward_backward(lambda weight: function(weight, 0.5), [], weight)
+
+
+def groups(quick):
+    for size in [(3, 5)] if quick else [(4600, 1150), (4650, 1550)]:
+        rivals = {"torch.nn.functional.dropout": F.dropout, "ours": dropout}
+        yield Group(
+            f"weight drop of {size}, forward and backward",
+            {name: partial(weight_drop, function, size) for name, function in rivals.items()},
+        )
