@@ -11,7 +11,7 @@ built = pytest.mark.skipif(
 )
 each_impl = pytest.mark.parametrize("impl", ["chunked", pytest.param("cpu", marks=built)])
 ROWS, COMPONENTS, FEATURES, WORDS = 7, 3, 5, 11
-CHUNKS = [1, WORDS, 2 * WORDS + 1, 3 * WORDS, 7 * WORDS, 1 << 22]
+CHUNKS = [1, WORDS, 2 * WORDS + 1, 3 * WORDS, 7 * WORDS, 1 << 22, None]
 
 
 def inputs(mixture, rows=ROWS):

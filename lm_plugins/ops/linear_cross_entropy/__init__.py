@@ -10,7 +10,6 @@ import torch
 
 from lm_plugins.ops import cpu_kernels
 from lm_plugins.ops.linear_cross_entropy import cpu, rows
-from lm_plugins.ops.linear_cross_entropy.chunked import CHUNK
 from lm_plugins.ops.linear_cross_entropy.chunked import linear_cross_entropy as chunked
 from lm_plugins.ops.linear_cross_entropy.naive import linear_cross_entropy as naive
 
@@ -26,7 +25,7 @@ def linear_cross_entropy(
     log_prior=None,
     ignore_index=None,
     impl=None,
-    chunk=CHUNK,
+    chunk=None,
     summed=True,
 ):
     """Negative log-likelihood of each target, in nats.
@@ -38,7 +37,7 @@ def linear_cross_entropy(
         log_prior: ln pi, [N, K], or None for one component
         ignore_index: rows with this target have a loss and gradients of zero
         impl: one of IMPLEMENTATIONS; None: cpu where its kernels serve, else chunked, in torch alone
-        chunk: logits that the chunked form holds at a time
+        chunk: logits that the chunked form holds at a time; None: 4 M, or those of 128 rows if that is more
         summed: the losses will be added up, so that the gradients can be had in the forward pass; False
             saves that work where they will be weighted
 

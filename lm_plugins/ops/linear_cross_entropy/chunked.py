@@ -17,7 +17,7 @@ add up in float32; on a CPU they stay in float32, for it rounds every logit to b
 
 import torch
 
-CHUNK = 1 << 22  # logits held at a time
+CHUNK, ROWS = 1 << 22, 128  # logits held at a time, or of so many rows: each chunk reads all of W
 
 
 class LinearCrossEntropy(torch.autograd.Function):
@@ -74,7 +74,7 @@ def _run(features, weight, bias, log_prior, target, upstream, needed, *, rows, c
     d_features, d_weight, d_bias, d_prior = gradients
     w = weight.to(computed)
     in_logits = weight.dtype if features.is_cpu else computed
-    at_once = max(1, chunk // (k * len(weight)))
+    at_once = max(1, (chunk or max(CHUNK, ROWS * len(weight))) // (k * len(weight)))
     buffer = rows.buffer(weight, min(count, at_once) * k)
     for start in range(0, count, at_once):
         part = slice(start, start + at_once)
