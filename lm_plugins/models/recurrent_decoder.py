@@ -21,6 +21,7 @@ from lm_plugins.models.output_layers import OutputLayerConfig, build_output_laye
 from lm_plugins.modules.embedding_dropout import Embedding
 from lm_plugins.modules.locked_dropout import LockedDropout, StepDropout
 from lm_plugins.modules.split_vocabulary import SplitVocabulary
+from lm_plugins.ops.resets import Resets
 
 
 @dataclass
@@ -79,7 +80,7 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
     Args:
         cfg (RecurrentDecoderConfig): sizes and dropouts
         dictionary: fairseq dictionary of V symbols
-        layers: L modules, ``layer(x, state) -> (y, state)``, time-major
+        layers: L modules, ``layer(x, state, reset) -> (y, state)``, time-major
         layer_input_dropout: further dropout on the input of layers 2..L, a probability each
     """
 
@@ -177,7 +178,7 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
         state = state if state is not None else [None] * len(self.layers)
         left = []
         # </s> is the input before a sentence's first word.
-        reset = source == self.dictionary.eos() if self.independent_sentences else None
+        reset = Resets(source == self.dictionary.eos()) if self.independent_sentences else None
         for layer, entered, dropout in zip(self.layers, state, self.output_dropouts, strict=True):
             raw, out = layer(x, entered, reset)
             left.append(out)

@@ -24,7 +24,7 @@ class QRNNLayer(nn.Module):
 
     Shape:
         x [T, B, D], state (c [B, H],), for window 2 (c [B, H], x_0 [B, D]), or None for zeros
-        -> (h [T, B, H], state); where reset [T, B] is True, c_{t-1} and x_{t-1} are taken for zero
+        -> (h [T, B, H], state); where reset.mask [T, B] is True, c_{t-1} and x_{t-1} are taken for zero
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class QRNNLayer(nn.Module):
         return c, weight.new_zeros(batch_size, weight.size(1) // 2)
 
     def forward(self, x, state=None, reset=None):
+        reset = None if reset is None else reset.mask
         c, *before = state or self.initial_state(x.size(1))
         u = x
         if self.window == 2:

@@ -26,7 +26,7 @@ class WeightDropLSTM(nn.Module):
 
     Shape:
         x [T, B, D], state (h [B, H], c [B, H]) or None for zeros -> (y [T, B, H], state); where
-        reset [T, B] is True, the state is forgotten before the step
+        reset.mask [T, B] is True, the state is forgotten before the step
     """
 
     def __init__(

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lm_plugins.errors import Refused
+from lm_plugins.ops.resets import Resets
 from tests.models.test_archs import Task, config
 
 SIZE = 11
@@ -74,6 +75,13 @@ def test_validation_between_two_training_windows_changes_nothing(arch, text):
     (out, gradients), (again, gradients_again) = trained(True), trained(False)
     assert torch.equal(out, again)
     assert all(map(torch.equal, gradients, gradients_again))
+
+
+def test_the_layers_of_a_window_share_the_layout_of_its_sentences(text, monkeypatch):
+    work_out, made = Resets.layout.func, []
+    monkeypatch.setattr(Resets.layout, "func", lambda reset: made.append(reset) or work_out(reset))
+    windows(build("awd_lstm_ptb", "--sample-break-mode", "eos"), text, [8, 9])
+    assert len(made) == 2
 
 
 def test_dropout_acts_in_training_alone(text):

@@ -5,6 +5,7 @@ import torch
 
 from lm_plugins.modules.qrnn import QRNNLayer
 from lm_plugins.ops.dropout import dropout
+from lm_plugins.ops.resets import Resets
 
 
 def reference(layer, x, c, before, f_mask=1.0, reset=None):
@@ -57,7 +58,7 @@ def test_resets_with_gradients(window, share):
     layer = QRNNLayer(5, 7, window=window, zoneout=0.2).double().eval()
     x, c, before = draw(layer)
     reset = torch.rand(x.shape[:2]) < share
-    y, state = layer(x, state_of(layer, c, before), reset)
+    y, state = layer(x, state_of(layer, c, before), Resets(reset))
     expected, last = reference(layer, x, c, before, 0.8, reset)
     torch.testing.assert_close(y, expected, rtol=0, atol=1e-13)
     leaves = [x, c, *layer.parameters(), *([before] if window == 2 else [])]

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lm_plugins.ops.lstm import lstm
+from lm_plugins.ops.resets import Resets
 
 SHAPES = [(1, 1, 1, 1), (1, 3, 5, 7), (6, 1, 33, 3), (9, 2, 4, 33)]
 
@@ -60,7 +61,7 @@ def test_the_candidate_mask_with_gradients(shape):
 @pytest.mark.parametrize("impl", ["fused", "masked"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_resets_with_gradients(impl, shape, share):
-    tensors, reset = inputs(*shape), torch.rand(shape[:2]) < share
+    tensors, reset = inputs(*shape), Resets(torch.rand(shape[:2]) < share)
     outputs, gradients = run(impl, tensors, reset=reset)
     expected, expected_gradients = run("naive", tensors, reset=reset)
     torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-12)
@@ -71,7 +72,7 @@ def test_after_a_reset_nothing_is_left_of_what_was_before():
     x, h, c, *weights = inputs(6, 2, 3, 4)
     reset = torch.zeros(6, 2, dtype=torch.bool)
     reset[3, 1] = True
-    y, state = lstm(x, (h, c), tuple(weights), reset=reset)
+    y, state = lstm(x, (h, c), tuple(weights), reset=Resets(reset))
     zeros = torch.zeros(1, 4).double()
     alone, (last, _) = lstm(x[3:, 1:], (zeros, zeros), tuple(weights))
     torch.testing.assert_close((y[3:, 1:], state[0][1:]), (alone, last))

@@ -24,7 +24,7 @@ def lstm(x, state, weights, candidate_mask=None, reset=None, *, impl=None):
         state: (h, c) before the first step, [B, H] each
         weights: (W [4H, D], U [4H, H], b_ih [4H], b_hh [4H]), gates in torch's order i, f, g, o
         candidate_mask: m, [T, B, H]; None: ones
-        reset: [T, B] bool, True where the state is forgotten before the step; None: nowhere
+        reset: Resets, where the state is forgotten before the step; None: nowhere
         impl: one of IMPLEMENTATIONS; None: fused, or masked if there is a mask
 
     Returns:
@@ -39,5 +39,6 @@ def lstm(x, state, weights, candidate_mask=None, reset=None, *, impl=None):
     if impl == "fused":
         if candidate_mask is not None:
             raise ValueError("the fused lstm has no candidate mask: use impl='masked'")
-        return fused(x, state, weights) if reset is None else packed(x, state, weights, reset)
+        return fused(x, state, weights) if reset is None else packed(x, state, weights, reset.layout)
+    reset = None if reset is None else reset.mask
     return (naive if impl == "naive" else masked)(x, state, weights, candidate_mask, reset)
