@@ -19,10 +19,11 @@ class TokenStream(FairseqDataset):
         split: name of the split ("train", "valid", "test", ...)
         tokens: [N] integer array, usually a memory map: nothing is read before it is used
         line_sizes: tokens of each line, with its ``</s>``
+        folder: where it was read
     """
 
-    def __init__(self, split, tokens, line_sizes):
-        self.split, self.tokens, self.line_sizes = split, tokens, line_sizes
+    def __init__(self, split, tokens, line_sizes, folder=None):
+        self.split, self.tokens, self.line_sizes, self.folder = split, tokens, line_sizes, folder
 
     def __len__(self):
         return len(self.tokens)
@@ -62,7 +63,7 @@ def load_token_stream(folder, split, dictionary, dataset_impl=None, combine=Fals
             f"no data for the subset '{split}' in {folder}: give the folder that "
             "fairseq-preprocess --destdir wrote, with this subset"
         )
-    return TokenStream(split, _joined(parts), _joined(sizes))
+    return TokenStream(split, _joined(parts), _joined(sizes), folder)
 
 
 def _joined(parts):

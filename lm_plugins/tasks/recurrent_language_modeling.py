@@ -188,8 +188,12 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
 
     def training_counts(self):
         """Occurrences of each symbol in the training data, [V]; dict.txt has none of </s> and <unk>."""
-        parts = [self.read(folder, self.cfg.train_subset, combine=True) for folder in self.folders]
-        return sum(part.counts(len(self.dictionary)) for part in parts)
+        split, size = self.cfg.train_subset, len(self.dictionary)
+        loaded = self.dataset(split)  # of several folders one
+        return sum(
+            (loaded if loaded.folder == folder else self.read(folder, split, combine=True)).counts(size)
+            for folder in self.folders
+        )
 
     def load_dataset(self, split, epoch=1, combine=False, **kwargs):
         """Of several data folders, an epoch of training takes the next one.

@@ -3,12 +3,17 @@
 import os
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from fairseq.data import Dictionary
 
 from lm_plugins.data.token_stream import load_token_stream
 from lm_plugins.models.carried_state import stream_name
+from lm_plugins.tasks.recurrent_language_modeling import (
+    RecurrentLanguageModelingConfig,
+    RecurrentLanguageModelingTask,
+)
 from tests.conftest import binarize, write_corpus
 from tests.runner import (
     TINY,
@@ -132,20 +137,24 @@ def test_epochs_take_turns_through_the_folders_and_resume(parts, tmp_path):
     assert not same_weights(tmp_path / "whole" / last, tmp_path / "one" / last)
 
 
-def test_noise_is_counted_over_all_folders(parts, tmp_path):
-    run = train(
-        os.pathsep.join(parts),
-        tmp_path,
-        "--criterion",
-        "nce",
-        "--nce-k",
-        "5",
-        "--max-update",
-        "1",
-        *SENTENCES,
-    )
+def test_noise_is_counted_over_all_folders_which_are_read_once(parts, tmp_path):
+    flags = ("--criterion", "nce", "--nce-k", "5", "--max-update", "1", *SENTENCES)
+    run = train(os.pathsep.join(parts), tmp_path, *flags)
     for part in parts:
-        assert f"{part}/train" in run.output
+        assert run.output.count(f"{part}/train") == 1
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_counts_do_not_depend_on_the_folder_that_is_loaded(parts, epoch):
+    task = RecurrentLanguageModelingTask(
+        RecurrentLanguageModelingConfig(data=os.pathsep.join(parts), train_subset="train", dataset_impl=None),
+        Dictionary.load(f"{parts[0]}/dict.txt"),
+    )
+    task.load_dataset("train", epoch, combine=True)
+    assert task.dataset("train").folder == parts[epoch - 1]
+    tokens = [task.read(part, "train", combine=True).tokens for part in parts]
+    expected = np.bincount(np.concatenate(tokens), minlength=len(task.dictionary))
+    assert task.training_counts().tolist() == expected.tolist()
 
 
 def test_folders_with_different_dictionaries_are_refused(parts, tmp_path):
