@@ -1,5 +1,6 @@
 """A corpus split as fairseq-preprocess wrote it, seen as one flat array of token ids."""
 
+import mmap
 import os
 
 import numpy as np
@@ -9,7 +10,7 @@ from fairseq.data.indexed_dataset import MMapIndexedDataset, data_file_path
 
 from lm_plugins.errors import Refused
 
-SCAN = 1 << 22  # tokens looked at in one go, so that a scan never holds the corpus
+SCAN = 1 << 20  # tokens or lines looked at in one go
 
 
 class TokenStream(FairseqDataset):
@@ -31,12 +32,28 @@ class TokenStream(FairseqDataset):
     def __getitem__(self, index):
         return self.tokens[index]
 
+    def let_go(self):
+        """Of what was read of a memory map, which counts as resident until then; it can be read again."""
+        let_go(self.tokens)
+
     def counts(self, vocabulary):
         """Occurrences of each of the ids below `vocabulary`, [V]."""
         total = torch.zeros(vocabulary, dtype=torch.long)
-        for at in range(0, len(self.tokens), SCAN):
-            total += torch.from_numpy(np.bincount(self.tokens[at : at + SCAN], minlength=vocabulary))
+        for block in blocks(self.tokens):
+            total += torch.from_numpy(np.bincount(block, minlength=vocabulary))
         return total
+
+
+def blocks(array):
+    """`array` in pieces of SCAN, so that nothing holds all of it."""
+    for at in range(0, len(array), SCAN):
+        yield array[at : at + SCAN]
+        let_go(array)
+
+
+def let_go(array):
+    if isinstance(array.base, mmap.mmap):
+        array.base.madvise(mmap.MADV_DONTNEED)
 
 
 def load_token_stream(folder, split, dictionary, dataset_impl=None, combine=False):
@@ -77,10 +94,13 @@ def _flat(dataset, path):
 
 
 def _check(tokens, line_sizes, path, dictionary):
-    ends = np.cumsum(line_sizes) - 1
-    unexpected = -int(np.count_nonzero(tokens[ends] == dictionary.eos()))
-    for at in range(0, len(tokens), SCAN):
-        block = tokens[at : at + SCAN]
+    unexpected = end = 0
+    for sizes in blocks(line_sizes):
+        ends = end + np.cumsum(sizes, dtype=np.int64)
+        unexpected -= int(np.count_nonzero(tokens[ends - 1] == dictionary.eos()))
+        end = ends[-1]
+        let_go(tokens)
+    for block in blocks(tokens):
         if int(block.max()) >= len(dictionary):
             raise Refused(
                 f"{path} has token ids beyond the {len(dictionary)} symbols of its dict.txt: "

@@ -1,10 +1,17 @@
 """A split is read as one flat array, and refused where fairseq would score it wrongly."""
 
+import os
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from fairseq.data import Dictionary
 
-from lm_plugins.data.token_stream import load_token_stream
+from lm_plugins.data.stream_windows import StreamWindows
+from lm_plugins.data.streams import contiguous
+from lm_plugins.data.token_stream import TokenStream, load_token_stream
+from lm_plugins.data.windows import cut, fixed
 from lm_plugins.errors import Refused
 from tests.conftest import binarize, write_corpus
 
@@ -34,6 +41,24 @@ def test_combine_appends_further_parts(corpus, data_bin, tmp_path):
         *ids(corpus / "test.txt", dictionary),
     ]
     assert len(load_token_stream(str(tmp_path), "train", dictionary)) < len(stream)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's figures")
+def test_nothing_of_a_memory_map_stays_resident(tmp_path):
+    (tmp_path / "tokens").touch()
+    os.truncate(tmp_path / "tokens", 64 << 20)
+    stream = TokenStream("train", np.memmap(tmp_path / "tokens", mode="r", dtype=np.uint16), None)
+    windows = StreamWindows(stream, contiguous(stream, 16), range(16), pad=1, eos=2)
+    before = resident()
+    assert stream.counts(5).tolist() == [len(stream), 0, 0, 0, 0]
+    for window in cut(len(windows), fixed(windows.streams(1).length // 400)):
+        windows[window]
+    assert resident() - before < 32 << 20  # of 64
+
+
+def resident():
+    """Of files, in bytes."""
+    return int(re.search(r"RssFile:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) << 10
 
 
 def test_a_missing_subset_is_refused(data_bin):
