@@ -75,6 +75,7 @@ class NCE(LMCrossEntropy):
                 "one is not: use --nce-noise unigram, or fairseq-preprocess without --srcdict"
             )
         self.cfg, self.task, self.noise = cfg, task, None
+        self.estimated = False
         self.takes_normaliser = str(cfg.nce_loss) == "nce"
 
     @classmethod
@@ -120,8 +121,11 @@ class NCE(LMCrossEntropy):
     @torch.no_grad()
     def estimate_normaliser(self, output_layer, log_ratio):
         """Z is the expectation of exp(s) / q; here the mean over the first updates and all ranks."""
-        seen = int(output_layer.estimates)
-        if seen >= ESTIMATES:
+        if self.estimated:
+            return
+        seen = int(output_layer.estimates)  # waits for the GPU
+        self.estimated = seen >= ESTIMATES
+        if self.estimated:
             return
         z = (torch.logsumexp(log_ratio.flatten(), 0) - math.log(log_ratio.numel())).exp()
         world = rank_and_world()[1]

@@ -39,6 +39,7 @@ class AdaptiveSoftmax(OutputLayer):
                 f"from above 0 to below its {vocabulary} words"
             )
         self.bounds, self.weight, tails = bounds, weight, len(cutoffs)
+        self.register_buffer("cutoffs", torch.tensor(cutoffs), persistent=False)
         self.sizes = [high - low for low, high in zip(bounds, bounds[1:], strict=False)]
         if weight is not None:
             check_shared_weight(weight, vocabulary, features)
@@ -77,13 +78,14 @@ class AdaptiveSoftmax(OutputLayer):
 
     def nll(self, features, target):
         rows, words = features.flatten(0, -2), target.flatten()
-        bounds = torch.tensor(self.bounds[1:-1], device=words.device)
-        tail = torch.bucketize(words, bounds, right=True)  # 0: the head, i: the i-th tail
+        tail = torch.bucketize(words, self.cutoffs, right=True)  # 0: the head, i: the i-th tail
         entry = torch.where(tail == 0, words, self.sizes[0] - 1 + tail)
         (_, weight, bias), *tails = self.parts()
         nll = linear_cross_entropy(rows, weight, bias, entry, ignore_index=self.padding_idx)
-        # One wait for the GPU. A tail without targets gets a gradient of zero, which DDP relies on.
-        of_tail = tail.argsort().split(tail.bincount(minlength=len(self.sizes)).tolist())
+        counts = tail.new_zeros(len(self.sizes)).scatter_add_(0, tail, torch.ones_like(tail))
+        # One wait for the GPU; bincount has two of its own. A tail without targets gets a gradient of zero,
+        # which DDP relies on.
+        of_tail = tail.argsort().split(counts.tolist())
         for (p, w, b), index, low in zip(tails, of_tail[1:], self.bounds[1:-1], strict=True):
             inner = linear_cross_entropy(_projected(rows[index], p), w, b, words[index] - low)
             nll = nll.index_add(0, index, inner)

@@ -1,0 +1,112 @@
+"""A training step does not make the host wait for a GPU, but where it is said to: watched on a CPU."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from fairseq import optim, options, tasks
+from fairseq.dataclass.utils import convert_namespace_to_omegaconf
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from lm_plugins.command_line import complete
+from tests.runner import PLUGIN
+
+TINY = (
+    "--cpu", "--decoder-embed-dim", "12", "--decoder-hidden-size", "16", "--decoder-layers", "3",
+    "--batch-size", "4", "--tokens-per-sample", "10", "--bptt-variation", "0",
+)  # fmt: skip
+NCE = (
+    "--criterion", "nce", "--nce-k", "5", "--no-share-decoder-input-output-embed", "--weight-decay", "0",
+)  # fmt: skip
+ADAPTIVE = ("--criterion", "adaptive_softmax", "--adaptive-softmax-cutoff", "20,50")
+UNTIED = ("--no-share-decoder-input-output-embed", "--adaptive-softmax-factor", "2")
+WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "bincount", "repeat_interleave.Tensor")
+COPIES = ("lift_fresh",)  # torch.tensor(numbers, device=...) waits too, until they are copied
+
+
+class Waits(TorchDispatchMode):
+    """Records where in lm_plugins the values of tensors are asked for, as file.function."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name, masked = str(function).removeprefix("aten."), False
+        if name.startswith(("index.", "index_put", "_index_put")):
+            masked = any(index is not None and index.dtype == torch.bool for index in args[1])
+        if masked or name.startswith((*WAITS, *COPIES)):
+            self.record()
+        return function(*args, **(kwargs or {}))
+
+    def record(self):
+        frame = sys._getframe()
+        while not frame.f_code.co_filename.startswith(PLUGIN):
+            frame = frame.f_back
+        path = Path(frame.f_code.co_filename)
+        place = f"{path.stem}.{frame.f_code.co_name}"
+        if place != "chunked.backward":  # of linear_cross_entropy: on a CPU it looks at the losses' gradients
+            self.found.append(place)
+
+
+@pytest.fixture
+def waits(data_bin, monkeypatch):
+    """The function that trains on two windows and returns where the second one waited."""
+
+    def train(arch, *flags):
+        line = complete(["fairseq-train", str(data_bin), "--arch", arch, *TINY, *flags])[1:]
+        args = options.parse_args_and_arch(options.get_training_parser(), line)
+        cfg = convert_namespace_to_omegaconf(args)
+        task = tasks.setup_task(cfg.task)
+        model, mode = task.build_model(cfg.model).train(), Waits()
+        criterion = task.build_criterion(cfg.criterion).train()
+        optimizer = optim.build_optimizer(cfg.optimizer, list(model.parameters()))
+        task.load_dataset("train", combine=True)
+        windows = task.get_batch_iterator(task.dataset("train"), max_sentences=4).next_epoch_itr()
+        task.train_step(next(windows), model, criterion, optimizer, 0)  # makes the noise's tables
+        task.optimizer_step(optimizer, model, 0)
+        window = next(windows)
+        with monkeypatch.context() as patch, mode:
+            for name in ("tolist", "cpu"):  # which are no operations of their own
+                asked = getattr(torch.Tensor, name)
+                patch.setattr(torch.Tensor, name, lambda x, asked=asked: mode.record() or asked(x))
+            task.train_step(window, model, criterion, optimizer, 1)
+            task.optimizer_step(optimizer, model, 1)
+        return mode.found
+
+    return train
+
+
+@pytest.mark.parametrize(
+    "arch, flags",
+    [
+        ("awd_lstm_ptb", ()),
+        ("awd_lstm_ptb", ("--candidate-dropout", "0.2", "--sample-break-mode", "eos")),
+        ("qrnn_ptb", ("--sample-break-mode", "eos")),
+        ("qrnn_ptb", ("--optimizer", "nt_asgd", "--averaging", "always")),
+        ("lstm_mos_bm", ("--decoder-last-size", "9")),
+        ("awd_lstm_ptb", NCE),
+        ("awd_lstm_ptb", (*NCE, "--nce-z", "learned", "--nce-row-noise", "--sparse-embedding-grad")),
+        ("awd_lstm_ptb", (*NCE, "--nce-loss", "sampled_softmax", "--nce-noise", "log_uniform")),
+    ],
+)
+def test_nothing_waits(waits, arch, flags):
+    assert waits(arch, *flags) == []
+
+
+@pytest.mark.parametrize("flags", [(), UNTIED], ids=["tied", "untied"])
+def test_the_adaptive_softmax_waits_once(waits, flags):
+    assert waits("awd_lstm_ptb", *ADAPTIVE, *flags) == ["adaptive_softmax.nll"]
+
+
+def test_an_lstm_waits_for_the_layout_of_sentences(waits):
+    """Worked out on the CPU, and once: tests/models/test_recurrent_decoder.py."""
+    assert set(waits("awd_lstm_ptb", "--sample-break-mode", "eos")) == {"resets.layout"}
+
+
+def test_the_normaliser_is_looked_at_until_it_is_estimated(waits, monkeypatch):
+    flags = (*NCE, "--nce-z", "estimated")
+    assert waits("awd_lstm_ptb", *flags) == ["nce.estimate_normaliser"]
+    monkeypatch.setattr("lm_plugins.criterions.nce.ESTIMATES", 0)  # so that the first window sees the last
+    assert waits("awd_lstm_ptb", *flags) == []
