@@ -73,16 +73,21 @@ def detached(state):
     return tuple(detached(part) for part in state) if isinstance(state, tuple) else state.detach()
 
 
+def peer_loss(decoder, dropped, target):
+    """SplitCrossEntropyLoss, which has no splits at these sizes; the scores are gone when it returns."""
+    scores = F.linear(dropped.flatten(0, 1), decoder.weight, decoder.bias)
+    return -F.log_softmax(scores, dim=-1).gather(1, target.reshape(-1, 1)).mean()
+
+
 def peer_step(model, source, target, clip):
-    """One step of main.py's train(): loss by SplitCrossEntropyLoss, which has no splits at these sizes."""
+    """One step of main.py's train()."""
     optimizer = torch.optim.SGD(model.parameters(), lr=LR, weight_decay=WEIGHT_DECAY)
     state = [model.initial_state(source.size(1))]
 
     def step():
         entered = [detached(part) for part in state[0]]
         dropped, raw, state[0] = model(source, entered)
-        scores = F.linear(dropped.flatten(0, 1), model.decoder.weight, model.decoder.bias)
-        loss = -F.log_softmax(scores, dim=-1).gather(1, target.reshape(-1, 1)).mean()
+        loss = peer_loss(model.decoder, dropped, target)
         loss = loss + ALPHA * dropped.pow(2).mean() + BETA * (raw[1:] - raw[:-1]).pow(2).mean()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
