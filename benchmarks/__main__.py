@@ -5,6 +5,10 @@
 Times are medians of interleaved rounds. `faster`, `of CPU` and `memory` are ratios to the group's first line;
 `of CPU` is `faster` in processor time, which on a machine with other work to do is the steadier one. Memory
 is what the process holds at its peak above what it held before, gradients included.
+
+The others' ways are written after their code. Where that code itself is on the machine, it runs beside them:
+
+    python -m benchmarks --only 'QRNN|training step' --peer PATH/awd-lstm-lm --peer PATH/pytorch-qrnn
 """
 
 import argparse
@@ -21,6 +25,7 @@ from pathlib import Path
 import torch
 
 import benchmarks
+from benchmarks import peer_code
 from benchmarks.measure import compare
 
 
@@ -91,7 +96,16 @@ def main(arguments=None):
     parser.add_argument("--repeat", type=int, default=7, help="rounds that are timed (default: 7)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that all of it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes the figures and their origin")
+    parser.add_argument(
+        "--peer",
+        type=peer_code.folder,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a clone of awd-lstm-lm or of pytorch-qrnn, whose own code runs too (repeatable)",
+    )
     options = parser.parse_args(arguments)
+    peer_code.use(options.peer)
     about, rows = environment(), []
     print(", ".join(f"{name} {value}" for name, value in about.items()))
     print(f"\n{'':38}{'ms':>11}{'faster':>8}{'of CPU':>8} {'words/s':>9}{'peak MiB':>10}{'memory':>8}")

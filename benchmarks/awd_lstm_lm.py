@@ -1,29 +1,16 @@
 """The rival of the training step: awd-lstm-lm's model and the inside of its main.py's loop."""
 
+import contextlib
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.lstm import PeerWeightDrop
-from benchmarks.qrnn import peer_pooling
+from benchmarks.peer_code import imported
+from benchmarks.qrnn import PeerQRNN
 
 OUTPUT_DROPOUT, EMBEDDING_DROPOUT, ALPHA, BETA, LR, WEIGHT_DECAY = 0.4, 0.1, 2, 1, 30, 1.2e-6
-
-
-class PeerQRNN(nn.Module):
-    """torchqrnn's layer, window 1 or 2, with the input before the window kept on the module."""
-
-    def __init__(self, n_in, n_out, window):
-        super().__init__()
-        self.linear, self.window, self.previous = nn.Linear(window * n_in, 3 * n_out), window, None
-
-    def forward(self, x, c):
-        source = x
-        if self.window == 2:
-            first = torch.zeros_like(x[:1]) if self.previous is None else self.previous
-            source = torch.cat([x, torch.cat([first, x[:-1]])], dim=2)
-            self.previous = x[-1:].detach()
-        return peer_pooling(self.linear(source), c)
 
 
 class PeerModel(nn.Module):
@@ -94,5 +81,37 @@ def peer_step(model, source, target, clip):
         optimizer.step()
         state[0] = [detached(part) for part in state[0]]
         optimizer.zero_grad()
+
+    return step
+
+
+def model_itself(kind, vocabulary, embedding, hidden, layers, dropout_i, dropout_h, weight_dropout):
+    dropouts = OUTPUT_DROPOUT, dropout_h, dropout_i, EMBEDDING_DROPOUT, weight_dropout
+    with contextlib.redirect_stdout(None):  # it prints its layers, which would be inside our table
+        model = imported("model").RNNModel(kind, vocabulary, embedding, hidden, layers, *dropouts, True)
+    for layer in model.rnns:
+        layer.use_cuda = False  # a QRNN takes a GPU wherever there is one
+    return model
+
+
+def step_itself(model, source, target, clip):
+    """As `peer_step`: main.py, a script that reads a corpus first, is all that cannot be imported."""
+    repackage_hidden = imported("utils").repackage_hidden
+    criterion = imported("splitcross").SplitCrossEntropyLoss(model.ninp, splits=[])
+    parameters = [*model.parameters(), *criterion.parameters()]
+    optimizer = torch.optim.SGD(parameters, lr=LR, weight_decay=WEIGHT_DECAY)
+    state = [model.init_hidden(source.size(1))]
+
+    def step():
+        model.train()
+        entered = repackage_hidden(state[0])
+        output, state[0], raw, dropped = model(source, entered, return_h=True)
+        loss = criterion(model.decoder.weight, model.decoder.bias, output, target.flatten())
+        loss = loss + ALPHA * dropped[-1].pow(2).mean() + BETA * (raw[-1][1:] - raw[-1][:-1]).pow(2).mean()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, clip)
+        optimizer.step()
+        state[0] = repackage_hidden(state[0])
+        optimizer.zero_grad()  # main.py does it before the next step, and would leave gradients behind
 
     return step

@@ -3,8 +3,9 @@
 from functools import partial
 
 import torch
-from torch.nn import functional as F
+from torch import nn
 
+from benchmarks import peer_code
 from benchmarks.measure import Group
 from benchmarks.passes import forward, forward_backward
 from lm_plugins.modules.qrnn import QRNNLayer
@@ -23,6 +24,27 @@ def peer_pooling(gates, c0):
         previous = (new + (1 - forgets[t]) * previous).view(c0.shape)
         states.append(previous)
     return o * torch.stack(states), previous
+
+
+class PeerQRNN(nn.Module):
+    """torchqrnn's layer, window 1 or 2, with the input before the window kept on the module."""
+
+    def __init__(self, n_in, n_out, window=1):
+        super().__init__()
+        self.linear, self.window, self.previous = nn.Linear(window * n_in, 3 * n_out), window, None
+
+    def forward(self, x, c):
+        source = x
+        if self.window == 2:
+            first = torch.zeros_like(x[:1]) if self.previous is None else self.previous
+            source = torch.cat([x, torch.cat([first, x[:-1]])], dim=2)
+            self.previous = x[-1:].detach()
+        return peer_pooling(self.linear(source), c)
+
+
+def layer_itself(n_in, n_out):
+    """torchqrnn's own, which by itself takes a GPU wherever there is one."""
+    return peer_code.imported("torchqrnn.qrnn").QRNNLayer(n_in, n_out, use_cuda=False)
 
 
 class Product(torch.autograd.Function):
@@ -49,17 +71,23 @@ def pooling(shape, function, training):
     return forward_backward(output, [], leaf) if training else forward(output, leaf)
 
 
-def layer(shape, ours, training):
+def pooling_itself(shape, training):
+    """torchqrnn's own: what its layer does once the gates are there."""
+    qrnn = layer_itself(shape[-1], shape[-1])
+    qrnn.linear = nn.Identity()
+    return pooling(shape, qrnn, training)
+
+
+def layer(shape, make, training):
     """Window 1, as many inputs as units."""
     steps, streams, units = shape
-    qrnn = QRNNLayer(units, units)
+    qrnn = make(units, units)
     x = torch.randn(steps, streams, units, requires_grad=training)
     c0 = torch.zeros(streams, units)
+    state = (c0,) if make is QRNNLayer else c0
 
     def output(x):
-        if ours:
-            return qrnn(x, (c0,))[0]
-        return peer_pooling(F.linear(x, qrnn.linear.weight, qrnn.linear.bias), c0)[0]
+        return qrnn(x, state)[0]
 
     return forward_backward(output, qrnn.parameters(), x) if training else forward(output, x)
 
@@ -68,16 +96,16 @@ def groups(quick):
     for shape in [(3, 2, 5)] if quick else SHAPES:
         for training in (False, True):
             passes = f"T, B, H {shape}, {'forward and backward' if training else 'forward'}"
-            ways = {"torchqrnn's way": peer_pooling, "torch alone": partial(fo_pooling, impl="sequential")}
-            cases = {name: partial(pooling, shape, way, training) for name, way in ways.items()}
-            yield Group(
-                f"QRNN pooling, {passes}",
-                {**cases, "ours": partial(pooling, shape, partial(fo_pooling, overwrite=True), training)},
-            )
-            yield Group(
-                f"QRNN layer, {passes}",
-                {
-                    "torchqrnn's way": partial(layer, shape, False, training),
-                    "ours": partial(layer, shape, True, training),
-                },
-            )
+            ways = {
+                "torchqrnn's way": partial(pooling, shape, peer_pooling, training),
+                **peer_code.itself(partial(pooling_itself, shape, training), "torchqrnn"),
+                "torch alone": partial(pooling, shape, partial(fo_pooling, impl="sequential"), training),
+                "ours": partial(pooling, shape, partial(fo_pooling, overwrite=True), training),
+            }
+            layers = {
+                "torchqrnn's way": partial(layer, shape, PeerQRNN, training),
+                **peer_code.itself(partial(layer, shape, layer_itself, training), "torchqrnn"),
+                "ours": partial(layer, shape, QRNNLayer, training),
+            }
+            yield Group(f"QRNN pooling, {passes}", ways)
+            yield Group(f"QRNN layer, {passes}", layers)

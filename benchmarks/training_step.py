@@ -8,7 +8,8 @@ from fairseq import options, tasks
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.trainer import Trainer
 
-from benchmarks.awd_lstm_lm import PeerModel, peer_step
+from benchmarks import peer_code
+from benchmarks.awd_lstm_lm import PeerModel, model_itself, peer_step, step_itself
 from benchmarks.measure import Group
 from benchmarks.passes import words
 from lm_plugins.command_line import complete
@@ -21,11 +22,11 @@ PEERS = {
 BATCH, WINDOW = 20, 70
 
 
-def peer(arch, vocabulary, sizes):
+def peer(make_model, make_step, arch, vocabulary, sizes):
     kind, hidden, layers, *dropouts, clip = PEERS[arch]
     embedding, hidden = sizes or (400, hidden)
-    model = PeerModel(kind, vocabulary, embedding, hidden, layers, *dropouts)
-    return peer_step(model, words(vocabulary, (WINDOW, BATCH)), words(vocabulary, (WINDOW, BATCH)), clip)
+    model = make_model(kind, vocabulary, embedding, hidden, layers, *dropouts)
+    return make_step(model, words(vocabulary, (WINDOW, BATCH)), words(vocabulary, (WINDOW, BATCH)), clip)
 
 
 def ours(arch, vocabulary, sizes):
@@ -54,11 +55,14 @@ def ours(arch, vocabulary, sizes):
 
 def groups(quick):
     vocabulary, sizes = (60, (8, 12)) if quick else (10_000, None)
-    for arch in PEERS:
+    for arch, (kind, *_) in PEERS.items():
+        needed = ("awd-lstm-lm", "torchqrnn") if kind == "QRNN" else ("awd-lstm-lm",)
+        itself = partial(peer, model_itself, step_itself, arch, vocabulary, sizes)
         yield Group(
             f"training step of {arch}, {BATCH} x {WINDOW} words, V {vocabulary:,}",
             {
-                "awd-lstm-lm's way": partial(peer, arch, vocabulary, sizes),
+                "awd-lstm-lm's way": partial(peer, PeerModel, peer_step, arch, vocabulary, sizes),
+                **peer_code.itself(itself, *needed),
                 "ours": partial(ours, arch, vocabulary, sizes),
             },
             words=BATCH * WINDOW,

@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks import peer_code
 from benchmarks.__main__ import all_groups, main
 from benchmarks.awd_lstm_lm import PeerModel
 from benchmarks.output_layers import adaptive, adaptive_of_torch, peer_mixture
@@ -69,6 +71,94 @@ def test_the_command_compares_and_writes_json(tmp_path):
     assert [row["case"] for row in rows] == ["torchqrnn's way", "torch alone", "ours"]
     assert all(row["case"] in printed and row["seconds"] > 0 for row in rows)
     assert rows[0]["faster"] == rows[0]["memory"] == 1
+
+
+PEER_FILES = {
+    "model.py": """
+        import torch
+        from torch import nn
+        from torchqrnn import QRNNLayer
+
+        class RNNModel(nn.Module):
+            def __init__(self, kind, vocabulary, size, *rest):
+                super().__init__()
+                print("from the peer")
+                self.ninp, self.rnns = size, nn.ModuleList([QRNNLayer(size, size)])
+                self.encoder, self.decoder = nn.Embedding(vocabulary, size), nn.Linear(size, vocabulary)
+
+            def init_hidden(self, streams):
+                return [torch.zeros(1, streams, self.ninp)]
+
+            def forward(self, source, state, return_h):
+                x, left = self.rnns[0](self.encoder(source), state[0])
+                return x.flatten(0, 1), [left], [x], [x]
+        """,
+    "splitcross.py": """
+        from torch import nn
+
+        class SplitCrossEntropyLoss(nn.Module):
+            def __init__(self, size, splits):
+                super().__init__()
+
+            def forward(self, weight, bias, x, target):
+                return nn.functional.cross_entropy(nn.functional.linear(x, weight, bias), target)
+        """,
+    "utils.py": """
+        def repackage_hidden(state):
+            return [part.detach() for part in state]
+        """,
+    "torchqrnn/__init__.py": "from .qrnn import QRNNLayer",
+    "torchqrnn/forget_mult.py": """
+        from cupy.cuda import function
+        from pynvrtc.compiler import Program
+        """,
+    "torchqrnn/qrnn.py": """
+        from torch import nn
+        from . import forget_mult
+
+        class QRNNLayer(nn.Module):
+            def __init__(self, n_in, n_out, use_cuda=True):
+                super().__init__()
+                self.linear, self.use_cuda = nn.Linear(n_in, 3 * n_out), use_cuda
+
+            def forward(self, x, state):
+                assert not self.use_cuda
+                output = self.linear(x).chunk(3, dim=2)[0] + state
+                return output, output[-1:]
+        """,
+}
+
+
+def test_the_code_of_peers_runs_where_it_is(tmp_path):
+    for name, text in PEER_FILES.items():
+        path = tmp_path / ("qrnn" if "/" in name else "lstm") / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--repeat", "1"]
+    command += ["--only", "step of qrnn|QRNN.*forward$", "--json", str(tmp_path / "figures.json")]
+    command += ["--peer", str(tmp_path / "lstm"), "--peer", str(tmp_path / "qrnn")]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    found = [row["case"] for row in json.loads((tmp_path / "figures.json").read_text())["results"]]
+    assert found == [
+        *("torchqrnn's way", "torchqrnn itself", "torch alone", "ours"),
+        *("torchqrnn's way", "torchqrnn itself", "ours"),
+        *("awd-lstm-lm's way", "awd-lstm-lm itself", "ours"),
+    ]
+    assert "from the peer" not in printed
+
+
+def test_a_case_needs_the_code_of_all_its_peers(tmp_path, monkeypatch):
+    for name in ("model.py", "splitcross.py", "utils.py"):
+        (tmp_path / name).touch()
+    monkeypatch.setenv(peer_code.VARIABLE, peer_code.folder(tmp_path))
+    with_it = [group.name for _, group in all_groups(True, "") if "awd-lstm-lm itself" in group.cases]
+    assert len(with_it) == 1 and with_it[0].startswith("training step of awd_lstm_ptb")
+
+
+def test_a_folder_without_the_code_of_a_peer_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--quick", "--peer", str(tmp_path)])
+    assert f"{tmp_path} holds neither awd-lstm-lm's (model.py, " in capsys.readouterr().err
 
 
 def test_a_pattern_without_a_group_is_an_error(capsys):
