@@ -14,16 +14,21 @@ from lm_plugins.ops.fo_pooling import fo_pooling
 SHAPES = [(70, 20, 1550), (200, 40, 1150), (140, 60, 2500)]  # T, B, H: PTB, characters, WikiText-103
 
 
-def peer_pooling(gates, c0):
-    """As torchqrnn on a CPU: CPUForgetMult, a loop over T on autograd's tape, between activations."""
-    z, f, o = gates.chunk(3, dim=2)
-    z, f, o = torch.tanh(z), torch.sigmoid(f), torch.sigmoid(o)
-    states, previous = [], c0
-    forgets = f.split(1, dim=0)
+def peer_forget_mult(f, z, c0):
+    """As torchqrnn on a CPU, CPUForgetMult: a loop over T on autograd's tape."""
+    states, previous, forgets = [], c0, f.split(1, dim=0)
     for t, new in enumerate((f * z).split(1, dim=0)):
         previous = (new + (1 - forgets[t]) * previous).view(c0.shape)
         states.append(previous)
-    return o * torch.stack(states), previous
+    return torch.stack(states)
+
+
+def peer_pooling(gates, c0):
+    """Between activations, each in torchqrnn's order: o's comes last, when the loop's states are gone."""
+    z, f, o = gates.chunk(3, dim=2)
+    z, f = torch.tanh(z), torch.sigmoid(f)
+    c = peer_forget_mult(f, z, c0)
+    return torch.sigmoid(o) * c, c[-1]
 
 
 class PeerQRNN(nn.Module):
