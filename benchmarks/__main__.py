@@ -71,7 +71,7 @@ def show(rows):
         print(f"  {row['case']:36}{times}{row['peak_mib']:10.1f}{row['memory']:8.2f}", flush=True)
 
 
-def environment():
+def environment(device):
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"],
         cwd=Path(__file__).parent,
@@ -84,6 +84,7 @@ def environment():
         "python": platform.python_version(),
         "torch": torch.__version__,
         "cpu": f"{model[1] if model else platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
+        **({"gpu": torch.cuda.get_device_name()} if device == "cuda" else {}),
         "threads": torch.get_num_threads(),
         "load": os.getloadavg()[0],  # of other work, before ours begins
         "environ": {k: v for k, v in os.environ.items() if k.startswith(("MALLOC_", "OMP_", "THP_"))},
@@ -95,6 +96,9 @@ def main(arguments=None):
     parser.add_argument("--only", default="", metavar="PATTERN", help="groups whose name has this regex")
     parser.add_argument("--repeat", type=int, default=7, help="rounds that are timed (default: 7)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that all of it runs")
+    parser.add_argument(
+        "--device", choices=["cpu", "cuda"], default="cpu", help="where tensors are (default: cpu)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes the figures and their origin")
     parser.add_argument(
         "--peer",
@@ -106,11 +110,11 @@ def main(arguments=None):
     )
     options = parser.parse_args(arguments)
     peer_code.use(options.peer)
-    about, rows = environment(), []
+    about, rows = environment(options.device), []
     print(", ".join(f"{name} {value}" for name, value in about.items()))
     print(f"\n{'':38}{'ms':>11}{'faster':>8}{'of CPU':>8} {'words/s':>9}{'peak MiB':>10}{'memory':>8}")
     for module, group in all_groups(options.quick, options.only):
-        rows += summary(group, compare(module, group, options.quick, options.repeat))
+        rows += summary(group, compare(module, group, options.quick, options.repeat, options.device))
         show([row for row in rows if row["group"] == group.name])
     if not rows:
         parser.error(f"no group has '{options.only}' in its name")

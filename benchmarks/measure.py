@@ -32,14 +32,14 @@ class Group:
     words: int | None = None
 
 
-def compare(module, group, quick, repeat):
+def compare(module, group, quick, repeat, device):
     """{case: (peak MiB, [(seconds, processor seconds)])}, of `repeat` rounds with every case once in each."""
     context.set_forkserver_preload([module])  # counts the first time
     running = {}
     try:
         for case in group.cases:
             ours, theirs = context.Pipe()
-            process = context.Process(target=serve, args=(module, group.name, case, quick, theirs))
+            process = context.Process(target=serve, args=(module, group.name, case, quick, device, theirs))
             process.start()
             theirs.close()  # so that reading ends if the process does
             running[case] = (process, ours)
@@ -56,17 +56,31 @@ def compare(module, group, quick, repeat):
             process.join()
 
 
-def serve(module, name, case, quick, connection):
+def serve(module, name, case, quick, device, connection):
     """Sends the peak, and then the times of the case whenever it is asked to run it."""
+    if device != "cpu":  # which it is, and being told so slows every call down
+        torch.set_default_device(device)
     torch.manual_seed(SEED)
     groups = importlib.import_module(module).groups(quick)
-    work = next(group for group in groups if group.name == name).cases[case]()
+    work = done(next(group for group in groups if group.name == name).cases[case](), device)
     work()  # loads code and starts threads, which are not counted
-    connection.send(peak_of(work))
+    connection.send(peak_of_gpu(work) if device == "cuda" else peak_of(work))
     while connection.recv():
         start, of_processor = time.perf_counter(), time.process_time()
         work()
         connection.send((time.perf_counter() - start, time.process_time() - of_processor))
+
+
+def done(work, device):
+    """`work`, which has ended when it returns: a GPU goes on by itself."""
+    if device != "cuda":
+        return work
+
+    def work_and_wait():
+        work()
+        torch.cuda.synchronize()
+
+    return work_and_wait
 
 
 def peak_of(work):
@@ -76,6 +90,14 @@ def peak_of(work):
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts from here
     work()
     return memory("VmHWM") - before
+
+
+def peak_of_gpu(work):
+    """What tensors hold on it at their peak above what they held before, in MiB."""
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    work()
+    return (torch.cuda.max_memory_allocated() - before) / 2**20
 
 
 def memory(field):

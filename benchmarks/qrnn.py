@@ -83,18 +83,25 @@ def pooling_itself(shape, training):
     return pooling(shape, qrnn, training)
 
 
+def copying(shape, training):
+    """What limits a pooling: z, f, o read and h, c written; backward, five read and three written."""
+    source = torch.randn(13 if training else 5, *shape).flatten()
+    source, target = source.tensor_split(2)
+    return lambda: target.copy_(source[: len(target)])
+
+
 def layer(shape, make, training):
     """Window 1, as many inputs as units."""
     steps, streams, units = shape
-    qrnn = make(units, units)
+    recurrent = make(units, units)
     x = torch.randn(steps, streams, units, requires_grad=training)
     c0 = torch.zeros(streams, units)
-    state = (c0,) if make is QRNNLayer else c0
+    state = {QRNNLayer: (c0,), nn.LSTM: None}.get(make, c0)
 
     def output(x):
-        return qrnn(x, state)[0]
+        return recurrent(x, state)[0]
 
-    return forward_backward(output, qrnn.parameters(), x) if training else forward(output, x)
+    return forward_backward(output, recurrent.parameters(), x) if training else forward(output, x)
 
 
 def groups(quick):
@@ -106,10 +113,12 @@ def groups(quick):
                 **peer_code.itself(partial(pooling_itself, shape, training), "torchqrnn"),
                 "torch alone": partial(pooling, shape, partial(fo_pooling, impl="sequential"), training),
                 "ours": partial(pooling, shape, partial(fo_pooling, overwrite=True), training),
+                "copying as many bytes": partial(copying, shape, training),
             }
             layers = {
                 "torchqrnn's way": partial(layer, shape, PeerQRNN, training),
                 **peer_code.itself(partial(layer, shape, layer_itself, training), "torchqrnn"),
+                "torch.nn.LSTM": partial(layer, shape, nn.LSTM, training),
                 "ours": partial(layer, shape, QRNNLayer, training),
             }
             yield Group(f"QRNN pooling, {passes}", ways)

@@ -4,6 +4,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
+import torch
 from fairseq import options, tasks
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.trainer import Trainer
@@ -29,12 +30,14 @@ def peer(make_model, make_step, arch, vocabulary, sizes):
     return make_step(model, words(vocabulary, (WINDOW, BATCH)), words(vocabulary, (WINDOW, BATCH)), clip)
 
 
-def ours(arch, vocabulary, sizes):
+def ours(arch, vocabulary, sizes, *flags):
     """What fairseq-train does with one window."""
     with tempfile.TemporaryDirectory() as folder:
         lines = (f"w{number} {vocabulary - number}" for number in range(vocabulary - 4))  # 4: special symbols
         Path(folder, "dict.txt").write_text("\n".join(lines) + "\n")
-        flags = ["fairseq-train", folder, "--arch", arch, "--cpu"]
+        flags = ["fairseq-train", folder, "--arch", arch, *flags]
+        if torch.get_default_device().type == "cpu":
+            flags += ["--cpu"]
         if sizes:
             flags += ["--decoder-embed-dim", str(sizes[0]), "--decoder-hidden-size", str(sizes[1])]
         parser = options.get_training_parser()
@@ -64,6 +67,7 @@ def groups(quick):
                 "awd-lstm-lm's way": partial(peer, PeerModel, peer_step, arch, vocabulary, sizes),
                 **peer_code.itself(itself, *needed),
                 "ours": partial(ours, arch, vocabulary, sizes),
+                "ours, --autocast bf16": partial(ours, arch, vocabulary, sizes, "--autocast", "bf16"),
             },
             words=BATCH * WINDOW,
         )

@@ -68,7 +68,8 @@ def test_the_command_compares_and_writes_json(tmp_path):
     found = json.loads(path.read_text())
     assert found["environment"]["torch"] == torch.__version__
     rows = found["results"]
-    assert [row["case"] for row in rows] == ["torchqrnn's way", "torch alone", "ours"]
+    cases = ["torchqrnn's way", "torch alone", "ours", "copying as many bytes"]
+    assert [row["case"] for row in rows] == cases
     assert all(row["case"] in printed and row["seconds"] > 0 for row in rows)
     assert rows[0]["faster"] == rows[0]["memory"] == 1
 
@@ -140,9 +141,9 @@ def test_the_code_of_peers_runs_where_it_is(tmp_path):
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     found = [row["case"] for row in json.loads((tmp_path / "figures.json").read_text())["results"]]
     assert found == [
-        *("torchqrnn's way", "torchqrnn itself", "torch alone", "ours"),
-        *("torchqrnn's way", "torchqrnn itself", "ours"),
-        *("awd-lstm-lm's way", "awd-lstm-lm itself", "ours"),
+        *("torchqrnn's way", "torchqrnn itself", "torch alone", "ours", "copying as many bytes"),
+        *("torchqrnn's way", "torchqrnn itself", "torch.nn.LSTM", "ours"),
+        *("awd-lstm-lm's way", "awd-lstm-lm itself", "ours", "ours, --autocast bf16"),
     ]
     assert "from the peer" not in printed
 

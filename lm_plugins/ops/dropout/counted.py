@@ -29,5 +29,5 @@ def run(x, p, seed, impl):
 
 
 def dropout(x, p, impl):
-    seed = int(torch.randint(2**63 - 1, ()))  # with the random state that checkpoints keep
+    seed = int(torch.randint(2**63 - 1, (), device="cpu"))  # with the random state that checkpoints keep
     return CountedDropout.apply(x, p, seed, impl)
