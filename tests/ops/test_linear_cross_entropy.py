@@ -187,6 +187,28 @@ def test_what_the_kernels_do_not_take_is_refused():
             linear_cross_entropy(features, weight, wrong, torch.zeros(ROWS, dtype=torch.long), impl="cpu")
 
 
+@each_impl
+@pytest.mark.parametrize("upstream", [1.0, 3.0])
+def test_a_second_backward_pass_gives_the_same(impl, upstream):
+    features, weight, bias, _ = inputs(False)
+    nll = linear_cross_entropy(features, weight, bias, torch.randint(WORDS, (ROWS,)), impl=impl)
+    for _ in range(2):
+        (nll.sum() * upstream).backward(retain_graph=True)
+    twice = [leaf.grad for leaf in (features, weight, bias)]
+    once = torch.autograd.grad(nll.sum() * upstream, (features, weight, bias))
+    torch.testing.assert_close(twice, [2 * part for part in once], rtol=1e-12, atol=1e-12)
+
+
+@each_impl
+def test_the_gradient_of_the_weight_is_not_copied(impl):
+    """It is as large as the weight: autograd takes it over if nobody else holds it."""
+    features, weight, bias, _ = inputs(False)
+    nll = linear_cross_entropy(features, weight, bias, torch.randint(WORDS, (ROWS,)), impl=impl)
+    made = nll.grad_fn.gradients[1].data_ptr()
+    nll.sum().backward()
+    assert weight.grad.data_ptr() == made
+
+
 def test_an_unknown_implementation_is_refused():
     features, weight, bias, _ = inputs(False)
     with pytest.raises(ValueError, match="choose from"):

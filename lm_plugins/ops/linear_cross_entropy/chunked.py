@@ -5,10 +5,10 @@ the features and the weight are kept: what is held is one chunk, not [N, V]. The
 Liger Kernel (Hsu et al. 2024, arXiv:2410.10989) and Cut Cross-Entropy (Wijmans et al. 2024,
 arXiv:2411.09009).
 
-The forward pass assumes that the gradient with respect to every loss will be the same number, as it
-is for their sum; the backward pass multiplies by that number. Where it is not so (`summed` says when not to
-try), or in float16, whose small
-gradients need the loss scale inside the products, the backward pass goes over the chunks again.
+The forward pass assumes that the gradient with respect to every loss will be the same number, as it is for
+their sum; the backward pass multiplies by that number. Where it is not so (`summed` says when not to try), in
+a second backward pass, or in float16, whose small gradients need the loss scale inside the products, the
+backward pass goes over the chunks again.
 
 Autocast, the products for the gradients are in half precision. Those for the logits are on GPUs, which
 add up in float32; on a CPU they stay in float32, for it rounds every logit to bfloat16 (an error of
@@ -35,19 +35,16 @@ class LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx, upstream):
         *inputs, kept = ctx.saved_tensors
         upstream, gradients = upstream * kept, ctx.gradients
-        if gradients is None or not len(kept):
-            scale, known = None, gradients is not None
-        else:
-            scale, known = _common_scale(upstream, kept)
-        if not known:
+        ctx.gradients = None  # autograd copies what somebody else holds, too
+        if gradients is not None and len(kept):
+            gradients = _scaled(gradients, upstream, kept)
+        if gradients is None:
             _, gradients = _run(*inputs, upstream, ctx.needs_input_grad, **ctx.how)
-        elif scale is not None:
-            gradients = [None if g is None else g * scale.to(g.dtype) for g in gradients]
         return *gradients, None, None, None
 
 
-def _common_scale(upstream, kept):
-    """(the number that `upstream` is in all kept rows, None for 1; whether there is such a number).
+def _scaled(gradients, upstream, kept):
+    """`gradients` times the number that `upstream` is in all kept rows; None if there is no such number.
 
     On a GPU, where the host must not wait for the answer, it is asserted on the device.
     """
@@ -55,8 +52,11 @@ def _common_scale(upstream, kept):
     common = ((upstream == scale * kept) | upstream.isnan()).all()
     if upstream.is_cuda:
         torch._assert_async(common, "losses are weighted: call linear_cross_entropy with summed=False")
-        return scale, True
-    return (None if scale == 1 else scale), bool(common)
+    elif not common:
+        return None
+    elif scale == 1:
+        return gradients
+    return [None if g is None else g.mul_(scale.to(g.dtype)) for g in gradients]
 
 
 def _run(features, weight, bias, log_prior, target, upstream, needed, *, rows, chunk, computed, summed):
