@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.measure import Group
-from benchmarks.passes import forward_backward, words
+from benchmarks.passes import AS_TRAINED, as_trained, forward_backward, words
 from lm_plugins.modules.adaptive_softmax import AdaptiveSoftmax
 from lm_plugins.modules.mixture_of_softmaxes import MixtureOfSoftmaxes
 from lm_plugins.modules.softmax import Softmax
@@ -86,9 +86,10 @@ def groups(quick):
     targets, width = (6, 16) if quick else (1400, 400)
     for vocabulary in (50,) if quick else (10_000, 33_278, 267_735):
         rivals = {"linear and cross entropy": linear_softmax, "ours, by chunks": softmax}
+        cases = {name: partial(loss, make, targets, vocabulary, width) for name, make in rivals.items()}
         yield Group(
             f"softmax, V {vocabulary:,}, C {width}, {targets:,} targets",
-            {name: partial(loss, make, targets, vocabulary, width) for name, make in rivals.items()},
+            {**cases, AS_TRAINED: partial(as_trained, cases["ours, by chunks"])},
         )
         cutoffs = {50: [10, 20], 10_000: [2000, 5000]}.get(vocabulary, [2800, 20000])
         cutoffs += [76_000] if vocabulary > 76_000 else []
@@ -104,10 +105,12 @@ def groups(quick):
             {name: partial(loss, make, targets, vocabulary, width, cutoffs) for name, make in rivals.items()},
         )
     sizes = (50, 16, 3, 8) if quick else (10_000, 620, 15, 280)
+    ours = partial(loss, mixture, targets, *sizes)
     yield Group(
         f"mixture of softmaxes, V, C, K, E {sizes}, {targets:,} targets",
         {
             "mos's way": partial(loss, peer_mixture, targets, *sizes),
-            "ours, by chunks": partial(loss, mixture, targets, *sizes),
+            "ours, by chunks": ours,
+            AS_TRAINED: partial(as_trained, ours),
         },
     )

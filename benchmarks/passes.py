@@ -2,7 +2,10 @@
 
 import torch
 
+from lm_plugins.matmul_precision import set_matmul_precision
 from lm_plugins.modules.noise import Unigram
+
+AS_TRAINED = "ours, --float32-matmul auto"  # of training
 
 
 def forward(function, *inputs):
@@ -27,6 +30,12 @@ def forward_backward(function, parameters, *inputs):
             leaf.grad = None
 
     return work
+
+
+def as_trained(make, *arguments):
+    """A case with the matrix products of fairseq-train's default; the others have torch's."""
+    set_matmul_precision("auto", on_cpu=torch.get_default_device().type == "cpu")
+    return make(*arguments)
 
 
 def words(vocabulary, shape):

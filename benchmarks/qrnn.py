@@ -7,7 +7,7 @@ from torch import nn
 
 from benchmarks import peer_code
 from benchmarks.measure import Group
-from benchmarks.passes import forward, forward_backward
+from benchmarks.passes import AS_TRAINED, as_trained, forward, forward_backward
 from lm_plugins.modules.qrnn import QRNNLayer
 from lm_plugins.ops.fo_pooling import fo_pooling
 
@@ -120,6 +120,7 @@ def groups(quick):
                 **peer_code.itself(partial(layer, shape, layer_itself, training), "torchqrnn"),
                 "torch.nn.LSTM": partial(layer, shape, nn.LSTM, training),
                 "ours": partial(layer, shape, QRNNLayer, training),
+                AS_TRAINED: partial(as_trained, layer, shape, QRNNLayer, training),
             }
             yield Group(f"QRNN pooling, {passes}", ways)
             yield Group(f"QRNN layer, {passes}", layers)

@@ -13,6 +13,7 @@ from benchmarks import peer_code
 from benchmarks.__main__ import all_groups, main
 from benchmarks.awd_lstm_lm import PeerModel
 from benchmarks.output_layers import adaptive, adaptive_of_torch, peer_mixture
+from benchmarks.passes import AS_TRAINED
 from benchmarks.qrnn import peer_pooling
 from benchmarks.training_step import PEERS
 from lm_plugins.ops.fo_pooling import fo_pooling
@@ -142,7 +143,7 @@ def test_the_code_of_peers_runs_where_it_is(tmp_path):
     found = [row["case"] for row in json.loads((tmp_path / "figures.json").read_text())["results"]]
     assert found == [
         *("torchqrnn's way", "torchqrnn itself", "torch alone", "ours", "copying as many bytes"),
-        *("torchqrnn's way", "torchqrnn itself", "torch.nn.LSTM", "ours"),
+        *("torchqrnn's way", "torchqrnn itself", "torch.nn.LSTM", "ours", AS_TRAINED),
         *("awd-lstm-lm's way", "awd-lstm-lm itself", "ours", "ours, --autocast bf16"),
     ]
     assert "from the peer" not in printed
