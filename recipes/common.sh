@@ -7,8 +7,6 @@
 #   dynamic   flags of dynamic evaluation; empty: none
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# torch takes huge pages for large tensors on a CPU: half of the time of element-wise work is page faults.
-export THP_MEM_ALLOC_ENABLE=${THP_MEM_ALLOC_ENABLE:-1}
 [ -x .venv/bin/python ] && PATH="$PWD/.venv/bin:$PATH"
 
 usage() {
