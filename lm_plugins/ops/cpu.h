@@ -35,8 +35,13 @@ template <> struct Format<double> {
   static constexpr double limit = 700, ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723e-6;
 };
 
-// e^x = 2^n e^r with x = n ln 2 + r, and Taylor's series for e^r - 1: no branch and no call, so that the
-// compiler vectorises the loops around it.
+template <typename Real> INLINE Real clamp(Real x, Real limit) {
+  x = x < -limit ? -limit : x;
+  return x > limit ? limit : x;
+}
+
+// e^x = 2^n e^r with x = n ln 2 + r, |x| at most the format's limit, and Taylor's series for e^r - 1: no
+// branch and no call, so that the compiler vectorises the loops around it.
 template <typename Real> struct Exponential {
   Real power, rest;  // 2^n, e^r - 1
 
@@ -44,13 +49,13 @@ template <typename Real> struct Exponential {
     using F = Format<Real>;
     using Bits = typename F::Bits;
     constexpr Real to_integer = Real(3) * (Bits(1) << (F::mantissa - 1));  // rounds what it is added to
-    x = x < -F::limit ? -F::limit : x;
-    x = x > F::limit ? F::limit : x;
     const Real shifted = x * Real(1.4426950408889634) + to_integer, n = shifted - to_integer;
     const Real r = (x - n * F::ln2_high) - n * F::ln2_low;
-    Real series = 1;
+    Real coefficient = 1, series = 0;  // 1 / k!
 #pragma GCC unroll 16
-    for (int k = F::terms; k > 1; --k) series = 1 + series * (r * (Real(1) / Real(k)));
+    for (int k = 2; k <= F::terms; ++k) coefficient /= k;
+#pragma GCC unroll 16
+    for (int k = F::terms; k > 0; --k) series = series * r + coefficient, coefficient *= k;
     Bits bits;
     std::memcpy(&bits, &shifted, sizeof bits);
     bits = (bits + Bits(F::bias)) << F::mantissa;
@@ -58,16 +63,9 @@ template <typename Real> struct Exponential {
     std::memcpy(&power, &bits, sizeof power);
     return {power, series * r};
   }
+  Real exp() const { return power + power * rest; }
+  Real expm1() const { return power * rest + (power - 1); }
 };
-
-template <typename Real> INLINE Real exp_of(Real x) {
-  const auto e = Exponential<Real>::of(x);
-  return e.power + e.power * e.rest;
-}
-template <typename Real> INLINE Real expm1_of(Real x) {
-  const auto e = Exponential<Real>::of(x);
-  return e.power * e.rest + (e.power - 1);
-}
 
 // work(from, to) on parts of 0 ... items, a thread each.
 template <typename Work> void share(int64_t items, int threads, Work work) {

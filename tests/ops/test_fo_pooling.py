@@ -207,12 +207,12 @@ def test_kernels_that_fail_or_are_wrong_are_found_out(caplog):
             return gates, c0
 
         @staticmethod
-        def forward(gates, c0, mask, factor, reset, keep):
+        def forward(gates, c0, mask, factor, reset, keep, overwrite):
             raise OSError("no compiler")
 
     class Wrong(Broken):
         @staticmethod
-        def forward(gates, c0, mask, factor, reset, keep):
+        def forward(gates, c0, mask, factor, reset, keep, overwrite):
             h = gates[..., : c0.size(1)].clone()
             return h, h[-1].clone(), h
 

@@ -33,8 +33,8 @@ def fo_pooling(gates, c0, f_factor=1.0, reset=None, *, impl=None, overwrite=Fals
         reset: [T, B] bool; None: nowhere
         impl: one of IMPLEMENTATIONS; None: triton on a GPU, cpu on a CPU, sequential where these are
             missing
-        overwrite: nobody needs the gates after this: the kernels' backward may write their gradient into
-            their memory, which saves as much of it and a third of the time on a CPU
+        overwrite: nobody needs the gates after this: the kernels may write c and then the gates' gradient
+            into their memory, which on a CPU saves as much of it and half of the time
 
     Returns:
         (h [T, B, H], c_T [B, H]), with the dtype of c0

@@ -1,4 +1,4 @@
-"""fo_pooling as one autograd node around a pair of kernels; it keeps the gates as they came, and c.
+"""fo_pooling as one autograd node around a pair of kernels; it keeps the gates and c.
 
 Backward, with s the sigmoid, f = m s, and g_t = o_t dL/dh_t + (1 - f_{t+1}) g_{t+1}:
 
@@ -13,8 +13,10 @@ class FoPooling(torch.autograd.Function):
     @staticmethod
     def forward(ctx, kernels, gates, c0, mask, factor, reset, overwrite):
         keep = any(ctx.needs_input_grad)
-        h, last, kept = kernels.forward(gates, c0, mask, factor, reset, keep)
+        h, last, kept = kernels.forward(gates, c0, mask, factor, reset, keep, overwrite)
         if keep:
+            if overwrite:  # whoever needs the gates after all gets autograd's error, not wrong numbers
+                torch.autograd.graph.increment_version(gates)
             ctx.save_for_backward(gates, c0, mask, reset, kept)
             ctx.kernels, ctx.factor, ctx.overwrite = kernels, factor, overwrite
         return h, last
@@ -26,7 +28,7 @@ class FoPooling(torch.autograd.Function):
         given = (gates, c0, mask, ctx.factor, reset, kept, grad_h.contiguous(), grad_last.contiguous())
         grad_gates = gates.detach() if ctx.overwrite else torch.empty_like(gates)
         grad_c0 = ctx.kernels.backward(*given, grad_gates)
-        if ctx.overwrite:  # whoever needs the gates after all gets autograd's error, not wrong numbers
+        if ctx.overwrite:
             torch.autograd.graph.increment_version(gates)
         return None, grad_gates, grad_c0, None, None, None, None
 

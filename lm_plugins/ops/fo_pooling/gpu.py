@@ -105,8 +105,8 @@ def prepare(gates, c0):
     return gates, c0
 
 
-def forward(gates, c0, mask, factor, reset, keep):
-    """h, c_T, and c of all steps or None."""
+def forward(gates, c0, mask, factor, reset, keep, overwrite):
+    """h, c_T, and c of all steps or None; the gates stay as they are."""
     h = c0.new_empty(*gates.shape[:2], c0.size(1))
     c, last = torch.empty_like(h) if keep else None, torch.empty_like(c0)
     launch(forward_kernel, gates, c0, mask, factor, reset, h, last, c, KEEP=keep)

@@ -32,7 +32,8 @@ INLINE void exponentials(Real* scores, const Real* bias, const int64_t* target, 
       Real part = 0;
 #pragma omp simd reduction(+ : part)
       for (int64_t v = start; v < end; ++v) {
-        x[v] = exp_of(x[v] - top);
+        const Real below = x[v] - top;
+        x[v] = Exponential<Real>::of(below < -Format<Real>::limit ? -Format<Real>::limit : below).exp();
         part += x[v];
       }
       sum += part;
