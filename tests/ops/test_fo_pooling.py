@@ -163,15 +163,18 @@ def test_without_a_library_torch_takes_over(monkeypatch):
 
 
 @pytest.mark.parametrize("impl", IMPLS)
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-def test_gradients_where_the_gates_were(impl, dtype):
+@pytest.mark.parametrize("dtype, of_state", [
+    (torch.float64, torch.float64),
+    (torch.bfloat16, torch.float32),
+])  # fmt: skip
+def test_gradients_where_the_gates_were(impl, dtype, of_state):
     """`overwrite` changes no number; who needs the gates again is told, where they were overwritten."""
     (gates, c0), options = inputs((6, 3, 17), "mask", resets=True)
     weights = weights_like((6, 3, 17))[0]
     found = []
     for overwrite in (False, True):
         leaf = gates.to(dtype).requires_grad_()
-        at = on(impl, [leaf * 1, c0, *options])
+        at = on(impl, [leaf * 1, c0.to(of_state), *options])
         h, _ = fo_pooling(*at, impl=impl, overwrite=overwrite)
         total = (h * weights.to(h)).sum()
         found.append(torch.autograd.grad(total, leaf, retain_graph=True)[0].cpu())
