@@ -57,10 +57,9 @@ def linear_cross_entropy(
         "rows": cpu if impl == "cpu" else rows,
         "chunk": chunk,
         "computed": torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype,
-        "summed": summed,
     }
     with torch.autocast(device, enabled=False):
-        return chunked(features, weight, bias, target, log_prior, ignore_index, **how)
+        return chunked(features, weight, bias, target, log_prior, ignore_index, summed, **how)
 
 
 def linear_logsumexp(features, weight, bias, **how):

@@ -22,10 +22,10 @@ CHUNK, ROWS = 1 << 22, 128  # logits held at a time, or of so many rows: each ch
 
 class LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, features, weight, bias, log_prior, target, kept, how):
+    def forward(ctx, features, weight, bias, log_prior, target, kept, summed, how):
         ctx.how = how
         ctx.save_for_backward(features, weight, bias, log_prior, target, kept)
-        eager = how["summed"] and any(ctx.needs_input_grad) and how["computed"] != torch.float16
+        eager = summed and any(ctx.needs_input_grad) and how["computed"] != torch.float16
         inputs = (features, weight, bias, log_prior, target)
         nll, ctx.gradients = _run(*inputs, kept if eager else None, ctx.needs_input_grad, **how)
         return nll.mul_(kept)
@@ -40,7 +40,7 @@ class LinearCrossEntropy(torch.autograd.Function):
             gradients = _scaled(gradients, upstream, kept)
         if gradients is None:
             _, gradients = _run(*inputs, upstream, ctx.needs_input_grad, **ctx.how)
-        return *gradients, None, None, None
+        return *gradients, None, None, None, None
 
 
 def _scaled(gradients, upstream, kept):
@@ -59,7 +59,7 @@ def _scaled(gradients, upstream, kept):
     return [None if g is None else g.mul_(scale.to(g.dtype)) for g in gradients]
 
 
-def _run(features, weight, bias, log_prior, target, upstream, needed, *, rows, chunk, computed, summed):
+def _run(features, weight, bias, log_prior, target, upstream, needed, *, rows, chunk, computed):
     """Loss of each row; its gradients times `upstream`, or None where that is None.
 
     Without a target the "loss" is ln of the sum of the row's exponentials.
@@ -73,14 +73,15 @@ def _run(features, weight, bias, log_prior, target, upstream, needed, *, rows, c
         gradients = [torch.zeros_like(x) if need else None for x, need in zip(inputs, needed, strict=False)]
     d_features, d_weight, d_bias, d_prior = gradients
     w = weight.to(computed)
-    in_logits = weight.dtype if features.is_cpu else computed
+    in_logits = weight if features.is_cpu else w
     at_once = max(1, (chunk or max(CHUNK, ROWS * len(weight))) // (k * len(weight)))
     buffer = rows.buffer(weight, min(count, at_once) * k)
     for start in range(0, count, at_once):
         part = slice(start, start + at_once)
         h = features[part].flatten(0, 1)  # [nK, C]
         at = None if target is None else target[part].repeat_interleave(k)
-        scores = rows.scores(h, weight, bias, in_logits, buffer)
+        scores = rows.scores(h, in_logits, bias, buffer)
+        h = h.to(computed)
         log_p, log_z, left = rows.log_prob(scores, bias, at)
         del scores
         if target is None:
@@ -98,17 +99,17 @@ def _run(features, weight, bias, log_prior, target, upstream, needed, *, rows, c
             d_features[part] = (d_logits @ w).view_as(d_features[part])
         if d_weight is not None:
             if d_weight.dtype == computed:
-                d_weight.addmm_(d_logits.T, h.to(computed))
+                d_weight.addmm_(d_logits.T, h)
             else:
-                d_weight += d_logits.T @ h.to(computed)
+                d_weight += d_logits.T @ h
     return nll, None if upstream is None else gradients
 
 
-def linear_cross_entropy(features, weight, bias, target, log_prior, ignore_index, **how):
+def linear_cross_entropy(features, weight, bias, target, log_prior, ignore_index, summed, **how):
     if log_prior is None:
         features = features.unsqueeze(1)
     kept = torch.ones(len(features), device=features.device)
     if ignore_index is not None:
         kept = target.ne(ignore_index)
     kept = kept.to(torch.promote_types(features.dtype, torch.float32))
-    return LinearCrossEntropy.apply(features, weight, bias, log_prior, target, kept, how)
+    return LinearCrossEntropy.apply(features, weight, bias, log_prior, target, kept, summed, how)

@@ -10,9 +10,9 @@ def buffer(weight, rows):
     return weight.new_empty(rows, len(weight))
 
 
-def scores(h, weight, bias, dtype, buffer):
+def scores(h, weight, bias, buffer):
     """W h [n, V], in `buffer`; the bias is added later."""
-    return torch.mm(h.to(dtype), weight.to(dtype).t(), out=buffer[: len(h)])
+    return torch.mm(h.to(weight.dtype), weight.t(), out=buffer[: len(h)])
 
 
 def log_prob(scores, bias, target):

@@ -9,9 +9,9 @@ def buffer(weight, rows):
     """None: torch gives each chunk its memory."""
 
 
-def scores(h, weight, bias, dtype, buffer):
+def scores(h, weight, bias, buffer):
     """W h + b, [n, V]."""
-    return logits(h, weight, bias, dtype)
+    return logits(h, weight, bias)
 
 
 def log_prob(scores, bias, target):
