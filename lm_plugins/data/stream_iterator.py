@@ -12,6 +12,7 @@ FLAGS = {
     "window": "--tokens-per-sample",
     "random start": "--random-start",
     "window variation": "--bptt-variation and --bptt-max-delta",
+    "rotation of streams": "--seed and --rotate-streams",
     "order of sentences": "--seed and --sample-break-mode",
     "seed": "--seed",
 }

@@ -45,17 +45,14 @@ class StreamWindows(FairseqDataset):
         """The batch of `window`: source and target ids, [B, T] each."""
         if window.step % LET_GO == 0:
             self.corpus.let_go()
-        streams, rows = self.streams(window.epoch), slice(self.rows.start, self.rows.stop)
-        tokens, first, end = streams.tokens, streams.first[rows], streams.end[rows]
-        position = first[:, None] + np.arange(window.start - 1, window.start + window.length)  # [B, T + 1]
-        batch = tokens[np.clip(position, 0, len(self.corpus) - 1)].astype(np.int64)
-        batch[position < 0] = self.eos
-        batch[position >= end[:, None]] = self.pad
-        return {"window": window, "tokens": torch.from_numpy(batch)}
+        streams = self.streams(window.epoch).rows(slice(self.rows.start, self.rows.stop))
+        steps = np.arange(window.start, window.start + window.length)
+        source, target = streams.windows(steps, self.pad, self.eos)
+        return {"window": window, "source": torch.from_numpy(source), "target": torch.from_numpy(target)}
 
     def collater(self, items):
         (item,) = items
-        source, target = item["tokens"][:, :-1], item["tokens"][:, 1:]
+        source, target = item["source"], item["target"]
         begin = self.start_indices(item["window"])
         return {
             **({} if begin is None else {"start_indices": begin}),
@@ -63,12 +60,12 @@ class StreamWindows(FairseqDataset):
             "nsentences": len(self.rows),
             "ntokens": int(own_targets(target, self.pad, begin).sum()),
             "net_input": {
-                "src_tokens": source.contiguous(),
-                "target": target.contiguous(),
+                "src_tokens": source,
+                "target": target,
                 "stream": self.corpus.split,
                 "step": item["window"].step,
             },
-            "target": target.contiguous(),
+            "target": target,
         }
 
     def start_indices(self, window):

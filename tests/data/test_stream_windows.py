@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lm_plugins.data.stream_windows import StreamWindows
-from lm_plugins.data.streams import contiguous
+from lm_plugins.data.streams import contiguous, rotated
 from lm_plugins.data.token_stream import TokenStream
 from lm_plugins.data.windows import cut, fixed
 from lm_plugins.errors import Refused
@@ -48,6 +48,47 @@ def test_sources_are_the_targets_shifted_over_the_whole_corpus():
     target, source = rows(samples, "target"), rows(samples, "src_tokens")
     for t, s in zip(target.flatten().tolist(), source.flatten().tolist(), strict=True):
         assert t == PAD or s == before[t]
+
+
+def rotated_windows(tokens, streams, rows=None, seed=3):
+    corpus = TokenStream("train", tokens, [len(tokens)])
+    return StreamWindows(corpus, rotated(corpus, streams, seed), rows or range(streams), PAD, EOS)
+
+
+def of_epoch(windows, epoch, size=6):
+    return [windows.collater([windows[window]]) for window in cut(len(windows), fixed(size), epoch)]
+
+
+@pytest.mark.parametrize("count", [7, 50, 53])
+@pytest.mark.parametrize("streams", [1, 4, 7])
+def test_rotated_streams_have_every_token_once_behind_its_own_predecessor(count, streams):
+    tokens = np.arange(count) + 10
+    before = {token: token - 1 for token in tokens[1:].tolist()} | {10: EOS}
+    orders = []
+    for epoch in (1, 2):
+        samples = of_epoch(rotated_windows(tokens, streams), epoch)
+        target, source = rows(samples, "target"), rows(samples, "src_tokens")
+        assert sorted(target[target != PAD].tolist()) == tokens.tolist()
+        for t, s in zip(target.flatten().tolist(), source.flatten().tolist(), strict=True):
+            assert t == PAD or s == before[t]
+        orders.append(target.tolist())
+        plain = rows(batches(stream_windows(tokens, streams), 6), "target")
+        for row, expected in zip(target.tolist(), plain.tolist(), strict=True):
+            row, expected = [t for t in row if t != PAD], [t for t in expected if t != PAD]
+            begin = row.index(expected[0])
+            assert row[begin:] + row[:begin] == expected, "a stream has the same tokens, begun elsewhere"
+    assert count == streams or orders[0] != orders[1]
+
+
+def test_rotation_is_the_same_on_every_rank_and_after_a_resume():
+    tokens = np.arange(53) + 10
+    whole = of_epoch(rotated_windows(tokens, 4), 5)
+    again = rotated_windows(tokens, 4, range(2, 4))
+    for one, part in zip(whole, of_epoch(again, 5), strict=True):
+        assert torch.equal(one["target"][2:], part["target"])
+        assert torch.equal(one["net_input"]["src_tokens"][2:], part["net_input"]["src_tokens"])
+    other = of_epoch(rotated_windows(tokens, 4, seed=4), 5)
+    assert not torch.equal(rows(whole, "target"), rows(other, "target"))
 
 
 def test_pads_stand_only_at_the_end_of_a_stream_and_only_one_each():
