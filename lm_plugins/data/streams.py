@@ -6,7 +6,6 @@ import numpy as np
 
 from lm_plugins.errors import Refused
 
-
 # Tells the random draws of an epoch apart, which have the seed and the epoch in common.
 ROTATION = 1
 
