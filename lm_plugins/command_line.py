@@ -19,13 +19,16 @@ from fairseq.optim import OPTIMIZER_REGISTRY
 from fairseq.registry import REGISTRIES
 
 from lm_plugins.errors import Refused
+from lm_plugins.one_cycle import training_tokens
 from lm_plugins.optim.large_tables import LargeTables
-from lm_plugins.presets import COMMON, FINETUNING, PRESETS
+from lm_plugins.presets import COMMON, FINETUNING, PRESETS, PUBLISHED, SIZED
 
 logger = logging.getLogger(__name__)
 
+ADDED_OPTIONS = "LM_PLUGINS_ADDOPTS"  # flags for every fairseq-train, as PYTEST_ADDOPTS for every pytest
 PROGRAMS = ("train", "eval-lm", "validate", "generate", "interactive")
 TASK = COMMON["--task"]
+KEEPS_EPOCHS = {"--keep-last-epochs", "--save-interval"}  # typed, checkpoints of epochs are wanted
 LAYER_OF = {"adaptive_softmax": "adaptive_softmax", "mos": "mos", "nce": "softmax"}  # by criterion
 CRITERION_OF = {"softmax": "lm_cross_entropy", "adaptive_softmax": "adaptive_softmax", "mos": "mos"}
 ALIASES = {"-a": "--arch"} | {
@@ -42,7 +45,10 @@ def complete(argv, environ=os.environ):
     Raises:
         Refused: an unknown architecture, or flags that would train something else than meant.
     """
-    program, typed = program_name(argv[0]), typed_flags(argv[1:])
+    program = program_name(argv[0])
+    if program == "train":
+        argv = with_added_options(argv, environ.get(ADDED_OPTIONS, ""))
+    typed = typed_flags(argv[1:])
     if program not in PROGRAMS or typed.get("--task", TASK) != TASK:
         return argv
     missing = {}
@@ -52,9 +58,10 @@ def complete(argv, environ=os.environ):
         check_arch(typed["--arch"])
         if not ARCH_MODEL_REGISTRY[typed["--arch"]].__module__.startswith("lm_plugins."):
             return argv
-        missing = {**training_flags(typed), **process_flags(typed, environ)}
+        world = processes(typed, environ)
+        missing = {**training_flags(typed, argv[1:], world), **process_flags(typed, environ)}
         if "--batch-size" in missing and "--batch-size" not in typed:
-            missing["--batch-size"] = divided(missing["--batch-size"], processes(typed, environ))
+            missing["--batch-size"] = divided(missing["--batch-size"], world)
     else:
         missing = {"--task": TASK} | ({"--batch-size": "1"} if program == "validate" else {})
     added = [
@@ -67,6 +74,14 @@ def complete(argv, environ=os.environ):
     if added and environ.get("RANK", "0") == "0":
         logger.info("completed command: %s", shlex.join([f"fairseq-{program}", *argv[1:], *added]))
     return [*argv, *added]
+
+
+def with_added_options(argv, options):
+    """Return `argv` with the flags in the text `options` that are not in it: what is typed wins."""
+    typed = typed_flags(argv[1:])
+    added = typed_flags(shlex.split(options))
+    parts = [part for flag, value in added.items() if flag not in typed for part in (flag, value)]
+    return [*argv, *(part for part in parts if part is not None)]
 
 
 def program_name(path):
@@ -101,14 +116,30 @@ def check_arch(name):
         )
 
 
-def training_flags(typed):
+def flags_of_arch(typed, arguments, world):
+    """Return the training flags of the architecture for the typed --regime.
+
+    Raises:
+        Refused: the architecture has no such regime, or one that is sized by a corpus that is not there.
+    """
+    name, regime = typed["--arch"], typed.get("--regime", PUBLISHED)
+    if (name, regime) in SIZED:
+        tokens = training_tokens(arguments, typed.get("--train-subset", "train"))
+        return SIZED[name, regime](typed, tokens, world)
+    if regime != PUBLISHED:
+        having = sorted(other for other, its in SIZED if its == regime)
+        raise Refused(f"--arch {name} has no --regime {regime}: the architectures that have are {having}")
+    return PRESETS.get(name, {})
+
+
+def training_flags(typed, arguments=(), world=1):
     """The flags of the arch's preset, less those that what the user chose instead does not have."""
-    flags = {**COMMON, **PRESETS.get(typed["--arch"], {})}
+    flags = {**COMMON, **flags_of_arch(typed, arguments, world)}
     if typed.get("--criterion") in LAYER_OF:
         flags["--output-layer"] = LAYER_OF[typed["--criterion"]]
     if typed.get("--output-layer") in CRITERION_OF:
         flags["--criterion"] = CRITERION_OF[typed["--output-layer"]]
-    if "--finetune-from-model" in typed:
+    if "--finetune-from-model" in typed and "--nonmono" in flags:
         flags |= FINETUNING.get(typed["--arch"], {})
     for kind in ("optimizer", "lr_scheduler", "criterion"):
         flag = "--" + kind.replace("_", "-")
@@ -129,6 +160,8 @@ def training_flags(typed):
     if not takes_large_tables or chosen.get("--output-layer") not in (None, "softmax"):
         flags.pop("--sparse-embedding-grad", None)
         flags.pop("--split-vocabulary", None)
+    if KEEPS_EPOCHS & typed.keys():
+        flags.pop("--no-epoch-checkpoints")
     if "--batch-size" not in {*flags, *typed}:
         raise Refused(
             f"--arch {typed['--arch']} has no preset: give --batch-size, the number of parallel "

@@ -9,9 +9,14 @@ and clipping norm are converted by the window length (lr x T, clip / T).
 What the user types wins over a preset; :mod:`lm_plugins.command_line` adds the rest.
 """
 
+from lm_plugins.one_cycle import one_cycle
+
+PUBLISHED = "published"  # the default --regime
+
 COMMON = {
     "--task": "recurrent_language_modeling",
     "--criterion": "lm_cross_entropy",
+    "--no-epoch-checkpoints": None,  # 500 epochs of awd_lstm_ptb would take 49 to 97 GB
     "--num-workers": "0",  # cutting a window out of memory costs less than handing it over
 }
 
@@ -205,9 +210,36 @@ PRESETS = {
         "--force-anneal": "13",  # half of it in each of the last four epochs
         "--lr-shrink": "0.5",
         "--clip-norm": "0.25",
-        "--no-epoch-checkpoints": None,
     },
 }
+
+
+def streams_of(typed, world, default):
+    """Return the number of streams of all processes together."""
+    return int(typed["--batch-size"]) * world if typed.get("--batch-size") else default
+
+
+def short(typed, tokens, world, epochs=60, window=70):
+    """The published model and dropouts in a ninth of the epochs: Adam, one cycle, rotated streams."""
+    streams = 20
+    mean = window - 2.25  # see windows.varied
+    return {
+        "--optimizer": "adam",
+        "--adam-betas": "(0.8, 0.99)",
+        "--weight-decay": "0.03",
+        **VARIED,
+        **AR_TAR,
+        **one_cycle(typed, tokens, epochs, 3e-3, streams_of(typed, world, streams), mean),
+        "--tokens-per-sample": str(window),
+        "--batch-size": str(streams),
+        "--clip-norm": "0.12",
+        "--rotate-streams": None,
+        "--seed": "9001",
+    }
+
+
+# Sized by the corpus: functions of the typed flags, the number of training tokens and of processes.
+SIZED = {("qrnn_ptb", "short"): short}
 
 # What differs when a trained model is fine-tuned (--finetune-from-model): awd-lstm-lm's finetune.py,
 # averaging from the first update and ending by the non-monotone rule.

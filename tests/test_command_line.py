@@ -1,11 +1,15 @@
 """The command line is completed with what the user did not type, and only where it is ours."""
 
 import logging
+import math
 
 import pytest
 
 from lm_plugins.command_line import complete, typed_flags
 from lm_plugins.errors import Refused
+from lm_plugins.one_cycle import training_tokens
+from lm_plugins.presets import PRESETS
+from preprocess.binarize import tokens_of as read_tokens
 
 TRAIN = ["/usr/bin/fairseq-train", "data", "--user-dir", "lm_plugins"]
 
@@ -113,6 +117,53 @@ def test_the_published_streams_are_shared_out(world, streams):
     assert completed(*TRAIN, "--arch", "qrnn_ptb", **environ)["--batch-size"] == streams
     typed = completed(*TRAIN, "--arch", "qrnn_ptb", "--batch-size", "7", **environ)
     assert typed["--batch-size"] == "7"
+
+
+def test_added_options_are_typed_by_the_environment_and_lose_against_the_command_line():
+    environ = {"LM_PLUGINS_ADDOPTS": "--decoder-layers 3 --lr 2 --rotate-streams"}
+    flags = completed(*TRAIN, "--arch", "qrnn_ptb", "--lr", "7", **environ)
+    assert (flags["--decoder-layers"], flags["--lr"], flags["--rotate-streams"]) == ("3", "7", None)
+    argv = complete([*TRAIN, "--arch", "qrnn_ptb"], environ)
+    assert complete(argv, environ) == argv
+    assert complete(["fairseq-eval-lm", "data"], environ)[2:] == ["--task", "recurrent_language_modeling"]
+
+
+def test_no_preset_fills_the_disk_with_a_checkpoint_an_epoch():
+    for arch in PRESETS:
+        assert "--no-epoch-checkpoints" in completed(*TRAIN, "--arch", arch)
+    assert "--no-epoch-checkpoints" not in completed(*TRAIN, "--arch", "qrnn_ptb", "--keep-last-epochs", "3")
+
+
+def test_one_cycle_is_as_long_as_its_epochs(data_bin):
+    tokens = training_tokens([str(data_bin)])
+    assert tokens == len(read_tokens(data_bin, "train")[0])
+    argv = ["fairseq-train", str(data_bin), "--arch", "qrnn_ptb", "--regime", "short"]
+
+    def updates(*typed, **environ):
+        return int(completed(*argv, *typed, **environ)["--max-update"])
+
+    windows = math.ceil(math.ceil(tokens / 20) / 67.75)
+    assert updates() == 60 * windows
+    assert updates("--max-epoch", "7") == 7 * windows
+    assert updates("--max-epoch", "7", "--update-freq", "2") == 7 * math.ceil(windows / 2)
+    assert updates("--batch-size", "4") == 60 * math.ceil(math.ceil(tokens / 4) / 67.75)
+    assert updates("--batch-size", "4", WORLD_SIZE="2", RANK="0", LOCAL_RANK="0") == 60 * math.ceil(
+        math.ceil(tokens / 8) / 67.75
+    )
+    assert updates("--max-update", "100") == 100
+    flags = completed(*argv, "--max-update", "100", "--lr", "0.01")
+    assert (flags["--warmup-updates"], flags["--min-lr"], flags["--lr-scheduler"]) == (
+        "10",
+        "1e-05",
+        "cosine",
+    )
+    assert {"--nonmono", "--averaging"}.isdisjoint(flags)
+    once = complete(argv, {})
+    assert complete(once, {}) == once
+    with pytest.raises(Refused, match="no data folder with the subset 'train'"):
+        completed(*TRAIN, "--arch", "qrnn_ptb", "--regime", "short")
+    with pytest.raises(Refused, match="awd_lstm_wt2 has no --regime short.*qrnn_ptb"):
+        completed(*TRAIN, "--arch", "awd_lstm_wt2", "--regime", "short")
 
 
 LARGE = {"--sparse-embedding-grad", "--split-vocabulary"}

@@ -57,6 +57,13 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
         default=False,
         metadata={"help": "draw the length of each epoch's first window, so that cuts move"},
     )
+    regime: ChoiceEnum(["published", "short"]) = field(
+        default="published",
+        metadata={
+            "help": "which flags of training the architecture brings: the published ones, or for qrnn_ptb "
+            "those of a short training of 60 epochs (published: 550)"
+        },
+    )
     rotate_streams: bool = field(
         default=False,
         metadata={

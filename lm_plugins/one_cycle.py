@@ -1,0 +1,63 @@
+"""Trainings of one cycle of the learning rate, whose length follows from the corpus.
+
+The learning rate rises linearly over the first tenth of the updates and then falls along a cosine to a
+thousandth of its peak: one cycle (Smith and Topin 2017, arXiv:1708.07120) in the shape of fairseq's
+`cosine`, which counts in updates. So the number of updates is worked out from the number of tokens here,
+before fairseq parses the command line, and stands in the completed command.
+"""
+
+import math
+from pathlib import Path
+
+from fairseq.data import data_utils
+from fairseq.utils import split_paths
+
+from lm_plugins.errors import Refused
+
+WARM_UP = 0.1  # share of the updates
+LAST = 1e-3  # learning rate at the end, as a share of the peak
+
+
+def training_tokens(arguments: list[str], subset: str = "train") -> int:
+    """Return the number of tokens of `subset` in the data folder among the command-line `arguments`.
+
+    Of several folders, separated by colons, each epoch trains on one: the result is their mean.
+    """
+    for argument in arguments:
+        folders = split_paths(argument)
+        if folders and all(Path(folder, f"{subset}.idx").exists() for folder in folders):
+            loaded = (data_utils.load_indexed_dataset(str(Path(folder, subset))) for folder in folders)
+            return sum(int(dataset.sizes.sum()) for dataset in loaded) // len(folders)
+    raise Refused(
+        f"this training is sized by its corpus, and no data folder with the subset '{subset}' was given: "
+        "give one that preprocess.text or fairseq-preprocess wrote"
+    )
+
+
+def one_cycle(typed: dict, tokens: int, epochs: int, peak: float, streams: int, window: float) -> dict:
+    """Return the flags of one cycle over `epochs` passes through `tokens`.
+
+    Args:
+        typed: flags that the user typed, which win: --max-epoch, --max-update, --lr, --update-freq and
+            --tokens-per-sample change the length of the cycle, or its height
+        peak: highest learning rate
+        streams: parallel streams of all processes together
+        window: length of a window in tokens; the mean one, where lengths vary
+    """
+    try:
+        epochs = int(typed.get("--max-epoch") or epochs)
+        peak = float(typed.get("--lr") or peak)
+        window = float(typed.get("--tokens-per-sample") or window)
+        windows = math.ceil(math.ceil(tokens / streams) / window)
+        updates = epochs * math.ceil(windows / int(typed.get("--update-freq") or 1))
+        updates = int(typed.get("--max-update") or updates)
+    except ValueError as error:
+        raise Refused(f"one cycle needs one number for each of its flags: {error}") from error
+    return {
+        "--lr": f"{peak:g}",
+        "--lr-scheduler": "cosine",
+        "--warmup-updates": str(max(1, round(WARM_UP * updates))),
+        "--min-lr": f"{LAST * peak:g}",
+        "--max-update": str(updates),
+        "--max-epoch": str(epochs),
+    }
