@@ -44,13 +44,6 @@ def test_missing_headers(monkeypatch, tmp_path):
     assert "python3-dev" in refused(install.check_compiler, (3, 11, 0), "x86_64", which=lambda name: name)
 
 
-def test_another_fairseq_in_a_borrowed_environment():
-    assert "fairseq 0.12.2" in refused(install.check_fairseq, {"fairseq": "0.12.2"})
-    assert "fairseq-fixed 0.12.3" in refused(install.check_fairseq, {"fairseq-fixed": "0.12.3"})
-    install.check_fairseq({})
-    install.check_fairseq({"fairseq-fixed": "0.12.3.1"})
-
-
 def test_the_stamp_changes_with_each_input_and_with_nothing_else(tmp_path):
     for name in install.INPUTS:
         path = tmp_path / name

@@ -11,24 +11,24 @@ import importlib.util
 import os
 import platform
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
 import sysconfig
 import time
-from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+KERNELS = runpy.run_path(str(ROOT / "lm_plugins/ops/cpu_sources.py"))["sources"]()
 INPUTS = (
     "requirements.txt",
     "requirements-fairseq.txt",
     "setup.py",
     "tools/install.py",
-    *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("lm_plugins/ops/**/cpu.[ch]*"))),
+    *(f"lm_plugins/ops/{path}" for path in KERNELS),
 )
-FAIRSEQ = ("fairseq-fixed", "0.12.3.1")
 OURS = "lm_plugins-environment"  # marks a folder that this script made and may make anew
 NO_NETWORK = re.compile(
     r"NewConnectionError|NameResolutionError|ConnectTimeout|ProxyError|Connection refused|"
@@ -56,27 +56,6 @@ def check_compiler(version, machine, which=shutil.which):
     header = Path(sysconfig.get_paths()["include"], "Python.h")
     if not header.exists():
         raise SystemExit(f"error: {header} is missing: install the headers (Debian: python3-dev)")
-
-
-def check_fairseq(versions):
-    """`versions`: {distribution: version} of what a borrowed environment has under the name fairseq."""
-    for name, version in versions.items():
-        if (name, version) != FAIRSEQ:
-            raise SystemExit(
-                f"error: {sys.executable} already has {name} {version}, which lies in the same folder "
-                f"as the {FAIRSEQ[0]} {FAIRSEQ[1]} that is needed: uninstall it there, or give an "
-                "interpreter without it, make PYTHON=..."
-            )
-
-
-def fairseq_versions():
-    found = {}
-    for name in ("fairseq", "fairseq-fixed"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            pass
-    return found
 
 
 def stamp(torch, root=ROOT):
@@ -148,7 +127,9 @@ def install(environment, torch, borrowed):
     environment.pip("requirements.txt", "-r", "requirements.txt")
     environment.pip(
         "fairseq-fixed, compiled where there is no wheel (some minutes)",
-        "--no-deps", "--no-build-isolation", "-r", "requirements-fairseq.txt",
+        "--no-deps", "--no-build-isolation",
+        "--ignore-installed",  # a borrowed fairseq: `--user-dir lm_plugins` is looked for beside fairseq
+        "-r", "requirements-fairseq.txt",
         CFLAGS="-O1 -g0",
         CUDA_HOME=None,  # set, fairseq would compile CUDA parts that no language model uses
     )  # fmt: skip
@@ -168,8 +149,6 @@ def main():
     venv = options.venv.absolute()
     if (venv / done).exists():
         return
-    if borrowed:
-        check_fairseq(fairseq_versions())
     check_compiler(sys.version_info, platform.machine())
 
     venv.parent.mkdir(parents=True, exist_ok=True)
