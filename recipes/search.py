@@ -171,7 +171,10 @@ def main():
     )  # fmt: skip
     parser.add_argument("--search-seed", type=int, help="of the sampler")
     options, flags = parser.parse_known_args()
-    import optuna
+    try:
+        import optuna
+    except ModuleNotFoundError:
+        sys.exit("error: recipes.search needs optuna, which is not installed: pip install optuna")
 
     draw = described(json.loads(options.space.read_text())) if options.space else thesis
     options.study.parent.mkdir(parents=True, exist_ok=True)

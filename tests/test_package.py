@@ -11,6 +11,7 @@ from zipfile import ZipFile
 
 import fairseq
 import pytest
+import yaml
 
 from lm_plugins.ops import cpu_sources
 from tests.kernels import needs_compiler
@@ -111,6 +112,8 @@ def test_the_wheel_names_its_licence_and_requirements(wheel):
     assert {"matplotlib", "numpy", "omegaconf", "sentencepiece", "tensorboard", "tqdm"} <= set(required)
     assert 'optuna; extra == "search"' in required
     assert not any(requirement.startswith(("torch", "fairseq")) for requirement in required)
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert (citation["version"], citation["license"]) == (fields["Version"], fields["License-Expression"])
 
 
 def test_the_wheel_has_the_sources_of_the_kernels_and_no_others(wheel):
