@@ -28,7 +28,8 @@ class BuildPy(build_py):
             folder.mkdir()
             (folder / "README.txt").write_text(BESIDE_FAIRSEQ)
         else:  # a source that an earlier build left would be part of the wheel, and the kernels out of date
-            shutil.rmtree(self.build_lib, ignore_errors=True)
+            for package in {name.split(".")[0] for name in self.packages}:
+                shutil.rmtree(Path(self.build_lib, package), ignore_errors=True)
         super().run()
 
 
@@ -36,7 +37,7 @@ setup(
     name="lm-plugins",
     version="0.1.0",
     description="Recurrent language models for fairseq: AWD-LSTM, QRNN and their training regime",
-    long_description=Path(__file__).with_name("README.md").read_text(),
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="the lm_plugins authors",
     license_expression="MIT",
