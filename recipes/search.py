@@ -171,10 +171,7 @@ def main():
     )  # fmt: skip
     parser.add_argument("--search-seed", type=int, help="of the sampler")
     options, flags = parser.parse_known_args()
-    try:
-        import optuna
-    except ModuleNotFoundError:
-        sys.exit("error: recipes.search needs optuna, which is not installed: pip install optuna")
+    import optuna
 
     draw = described(json.loads(options.space.read_text())) if options.space else thesis
     options.study.parent.mkdir(parents=True, exist_ok=True)

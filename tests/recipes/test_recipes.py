@@ -135,13 +135,6 @@ def test_published_numbers_are_in_the_headers():
             sys.argv[1:] = kept
 
 
-def test_a_search_without_optuna_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "optuna", None)
-    monkeypatch.setattr(sys, "argv", ["search", "data", "--arch", "qrnn_ptb", "--study", "study.db"])
-    with pytest.raises(SystemExit, match="error: recipes.search needs optuna, .* pip install optuna"):
-        search.main()
-
-
 def test_a_search_goes_on_and_finds_the_best(tmp_path, monkeypatch, capsys):
     """The training is a stand-in: the loss is a function of the drawn flags."""
 
