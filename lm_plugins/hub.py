@@ -1,4 +1,4 @@
-"""Load a trained model in Python, to score and to sample text.
+r"""Load a trained model in Python, to score and to sample text.
 
 from lm_plugins.hub import load
 
