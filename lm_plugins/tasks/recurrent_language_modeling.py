@@ -106,6 +106,7 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     seed: int = II("common.seed")
     amp: bool = II("common.amp")
     tpu: bool = II("common.tpu")
+    max_valid_steps: Optional[int] = II("dataset.max_valid_steps")
 
 
 # fairseq's options that would train or count wrongly here, and why.
@@ -138,6 +139,11 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
         for name, why in REFUSED.items():
             if getattr(cfg, name):
                 raise Refused(why)
+        if cfg.max_valid_steps is not None:
+            raise Refused(
+                "--max-valid-steps would print the perplexity of a part of the validation data as if it were "
+                "that of all, and choose checkpoint_best.pt by it: leave it out"
+            )
         if cfg.tokens_per_sample < 1:
             raise Refused(f"--tokens-per-sample is {cfg.tokens_per_sample}: give at least 1")
         if cfg.bptt_variation and cfg.random_start:
@@ -236,6 +242,11 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
         """The windows of `dataset` in `max_sentences` streams a rank (in evaluation 1 by default)."""
         refuse_flags(self.cfg)
         if isinstance(dataset, Prompts):
+            if kwargs.get("num_shards", 1) > 1:
+                raise Refused(
+                    f"fairseq-generate in {kwargs['num_shards']} processes would read one part of the lines "
+                    "alone: leave out --distributed-world-size"
+                )
             kwargs["required_batch_size_multiple"] = (
                 1  # with 8 and 7 prompts a batch fairseq drops the last ones
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from fairseq import options
 
-from recipes import report, search
+from recipes import report
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted(ROOT.glob("recipes/*/*.sh"))
@@ -133,56 +133,3 @@ def test_published_numbers_are_in_the_headers():
             report.main()
         finally:
             sys.argv[1:] = kept
-
-
-def test_a_search_goes_on_and_finds_the_best(tmp_path, monkeypatch, capsys):
-    """The training is a stand-in: the loss is a function of the drawn flags."""
-
-    def stand_in(command, log, tell):
-        flags = dict(zip(command[::1], command[1:], strict=False))
-        bits = 5 + (float(flags["--dropout"]) - 0.4) ** 2
-        assert (
-            flags["--arch"] == "qrnn_ptb"
-            and flags["--max-epoch"] == "2"
-            and int(flags["--decoder-layers"]) < 4
-        )
-        return None if tell(1, bits) else bits
-
-    space = {
-        "--dropout": [0.1, 0.9],
-        "--decoder-layers": [1, 3],
-        "--lr": [0.1, 10.0, "log"],
-        "--wdrop": {"choices": [1, 2]},
-    }
-    (tmp_path / "space.json").write_text(json.dumps(space))
-    monkeypatch.setattr(search, "train", stand_in)
-    line = [
-        "search", "data", "--arch", "qrnn_ptb", "--study", str(tmp_path / "study.db"), "--trials", "6",
-        "--space", str(tmp_path / "space.json"), "--search-seed", "1", "--max-epoch", "2",
-    ]  # fmt: skip
-    for _ in range(2):
-        monkeypatch.setattr(sys, "argv", line)
-        search.main()
-    printed = capsys.readouterr().out
-    rows = [text for text in printed.splitlines() if text.startswith("| ") and not text.startswith("| trial")]
-    assert 6 < len(rows) <= 18 and "--max-epoch 2" in printed.split("best: ")[-1]
-    perplexities = [float(text.split("|")[2]) for text in rows[-6:]]
-    assert perplexities == sorted(perplexities) and (tmp_path / "study.png").exists()
-
-
-def test_the_thesis_s_space_is_that_of_its_table():
-    import optuna
-
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
-    drawn = []
-
-    def run(trial):
-        drawn.append(search.thesis(trial))
-        return 0.0
-
-    study.optimize(run, n_trials=40)
-    assert 5 < len(drawn) < 40, "some are too large"
-    for flags in drawn:
-        assert flags["--batch-size"] * flags["--tokens-per-sample"] * flags["--decoder-hidden-size"] <= 1.2e6
-        assert 5 <= flags["--clip-norm"] * flags["--tokens-per-sample"] <= 10
-        assert flags["--lr"] == flags["--tokens-per-sample"] and 2 <= flags["--n-experts"] <= 20
