@@ -1,6 +1,5 @@
 """fairseq-preprocess into a folder that is complete or not there."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -8,29 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-MARK = ".complete"
 OPTIONS = ("--only-source", "--padding-factor", "1")
-
-
-def is_complete(folder):
-    """Whether all was made; the mark is written last."""
-    return (Path(folder) / MARK).exists()
-
-
-def check_own(folder):
-    """Refuses to write into a data-bin that was made by other means."""
-    if (Path(folder) / "dict.txt").exists() and not (Path(folder) / "text").exists():
-        raise SystemExit(
-            f"error: {folder} holds a data-bin that was not made here, and is left alone: give another "
-            "folder, or begin a recipe with --stage 2"
-        )
-
-
-def complete(folder, facts):
-    """Marks `folder` as complete, and keeps `facts` there as JSON."""
-    unfinished = Path(folder) / f"{MARK}.part"
-    unfinished.write_text(json.dumps(facts, indent=1) + "\n")
-    unfinished.replace(Path(folder) / MARK)
 
 
 def binarize(texts, dest, options=()):
@@ -47,10 +24,15 @@ def binarize(texts, dest, options=()):
     unfinished.mkdir(parents=True)
     prefixes = [part for split, path in texts.items() for part in (f"--{split}pref", str(path))]
     command = [sys.executable, "-m", "fairseq_cli.preprocess", *OPTIONS, *prefixes, *options]
-    done = subprocess.run([*command, "--destdir", str(unfinished)], capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, "--destdir", str(unfinished)],
+        capture_output=True,
+        text=True,
+        close_fds=False,  # it holds the lock of `dest` too
+    )
     if done.returncode:
         print((done.stdout + done.stderr)[-2000:], file=sys.stderr)
-        raise SystemExit("error: fairseq-preprocess failed, its last words are above")
+        raise SystemExit("error: fairseq-preprocess failed, see the output above")
     for path in unfinished.iterdir():
         path.replace(dest / path.name)
     unfinished.rmdir()
