@@ -93,17 +93,21 @@ def check_same(dest: Path, inputs: dict[str, Any]) -> None:
     made = mark.get("inputs", {"corpus": mark.get("corpus")})
     if made.get("corpus") != inputs["corpus"]:
         raise SystemExit(f"error: {dest} holds the corpus {made.get('corpus')}: give another folder")
-    unknown = inputs.keys() - made.keys()
-    if unknown:
-        raise SystemExit(
-            f"error: {dest} was made by an earlier version, which did not record "
-            f"{', '.join(sorted(unknown))}: remove it and run the same line again, or give another folder"
-        )
-    different = [describe(name, made[name], asked) for name, asked in inputs.items() if made[name] != asked]
+    different = [
+        describe(name, made[name], asked)
+        for name, asked in inputs.items()
+        if name in made and made[name] != asked
+    ]
     if different:
         raise SystemExit(
             f"error: {dest} was made {' and '.join(different)}: give another folder, or remove this one to "
             "have it made anew"
+        )
+    unknown = sorted(inputs.keys() - made.keys())
+    if unknown:
+        raise SystemExit(
+            f"error: {dest} was made by an earlier version, which did not record {', '.join(unknown)}: remove "
+            "it and run the same line again, or give another folder"
         )
 
 

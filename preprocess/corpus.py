@@ -8,13 +8,13 @@ resumed.
 """
 
 import argparse
+import logging
 import os
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocess.binarize import binarize, drop_ends, tokens_of
+from preprocess.binarize import binarize, drop_ends, tokens_of, write_symbols
 from preprocess.completion import complete, making
 from preprocess.counts import Counts, as_dict, check
 from preprocess.download import download, sha256
@@ -96,7 +96,7 @@ def make(corpus, dest, source):
         texts[name], hashes[name] = write_text(corpus, name, split, dest, source)
         facts[name] = as_dict(check_text(texts[name], split.counts))
         print(f"{name}: " + ", ".join(f"{value:,} {key}" for key, value in facts[name].items()), flush=True)
-    binarize(texts, dest, ["--srcdict", str(write_symbols(texts, dest))] if corpus.closed else [])
+    binarize(texts, dest, ["--srcdict", str(write_symbols(texts.values(), dest))] if corpus.closed else [])
     for name, split in corpus.splits.items():
         if corpus.surplus == "all" or (corpus.surplus == "last" and not ends_in_line_break(texts[name])):
             drop_ends(dest, name, corpus.surplus == "all")
@@ -112,20 +112,6 @@ def make(corpus, dest, source):
         )
     complete(dest, {"corpus": corpus.name, **hashes}, {"symbols": symbols, **facts})
     print(f"{dest} is complete: {symbols:,} symbols")
-
-
-def write_symbols(texts, dest):
-    """A dictionary of all symbols of `texts`, sorted by falling count: `dest`/text/symbols.txt."""
-    counts = Counter()
-    for path in texts.values():
-        with open(path, encoding="utf-8") as file:
-            for line in file:
-                counts.update(line.split())
-    path = dest / "text" / "symbols.txt"
-    path.write_text(
-        "".join(f"{symbol} {number}\n" for symbol, number in counts.most_common()), encoding="utf-8"
-    )
-    return path
 
 
 def write_text(corpus, name, split, dest, source):
@@ -188,6 +174,7 @@ def obtain(corpus, name, split, dest, source):
 
 
 def main(corpus):
+    logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     parser = argparse.ArgumentParser(prog=f"python -m preprocess.{corpus.name}")
     parser.add_argument("dest", metavar="DEST", help="data-bin folder to make")
     parser.add_argument("--source", help="file, archive or folder at hand: nothing is downloaded")

@@ -9,9 +9,11 @@ three marks <S>, </S> and <UNK>.
 """
 
 import argparse
+import logging
 import re
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from tqdm import tqdm
@@ -148,21 +150,26 @@ def make(dest, files, hashes, workers, words, tokens, test):
     if not dictionary.exists():
         build_dictionary(train, dictionary, workers, words, tokens)
 
-    def shard(number):
-        folder = dest / f"{number:02d}"
-        if not is_complete(folder):
-            parts = {"train": train[number - 1], **(held_out if number == 1 else {})}
-            binarize(parts, folder, ["--srcdict", str(dictionary)])
-            complete(folder, {"corpus": "gbw", train[number - 1].name: hashes[train[number - 1].name]}, {})
-
-    numbers = range(1, len(train) + 1)
-    with ThreadPoolExecutor(workers) as pool:  # the work is done by processes of fairseq
-        list(tqdm(pool.map(shard, numbers), desc="binarize", total=len(train), unit=" shards"))
+    tasks = {}
+    for number, path in enumerate(train, 1):
+        parts = {"train": path, **(held_out if number == 1 else {})}
+        tasks[dest / f"{number:02d}"] = parts, dictionary, {"corpus": "gbw", path.name: hashes[path.name]}
+    with ProcessPoolExecutor(workers, get_context("fork")) as pool:
+        made = pool.map(make_shard, tasks, *zip(*tasks.values(), strict=True))
+        list(tqdm(made, desc="binarize", total=len(train), unit=" shards"))
     complete(dest, {"corpus": "gbw", **hashes}, {"shards": len(train), "test": as_dict(counts)})
     print(f"{dest} is complete: {len(train)} shards")
 
 
+def make_shard(folder, parts, dictionary, inputs):
+    """Make the data-bin of one shard, unless it is complete."""
+    if not is_complete(folder):
+        binarize(parts, folder, ["--srcdict", str(dictionary)])
+        complete(folder, inputs, {})
+
+
 def main():
+    logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     parser = argparse.ArgumentParser(prog="python -m preprocess.gbw")
     parser.add_argument("dest", metavar="DEST", help="folder that gets a data-bin for each shard")
     parser.add_argument(

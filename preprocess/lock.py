@@ -15,8 +15,8 @@ NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 def locked(folder: Path) -> Iterator[None]:
     """Make `folder` and hold its lock; wait while another process holds it.
 
-    The programs that this process starts with ``close_fds=False`` hold the lock too: if this process is
-    killed and they are not, the next one waits for them.
+    Processes that are forked meanwhile hold it too: if this process is killed and they are not, the next
+    one waits for them.
 
     Raises:
         SystemExit: the folder cannot be written.
@@ -28,7 +28,6 @@ def locked(folder: Path) -> Iterator[None]:
         raise SystemExit(
             f"error: {folder} cannot be written ({error.strerror}): give another folder"
         ) from error
-    os.set_inheritable(descriptor, True)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

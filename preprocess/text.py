@@ -10,10 +10,11 @@ perplexity per word, whatever a token is. Words are those between white space, a
 
 import argparse
 import hashlib
+import logging
 from pathlib import Path
 from typing import Any, Optional
 
-from preprocess.binarize import binarize, tokens_of
+from preprocess.binarize import binarize, tokens_of, write_symbols
 from preprocess.completion import complete, making
 from preprocess.reading import read
 from preprocess.splits import Lines, hold_out
@@ -100,7 +101,7 @@ def make(dest: Path, splits: dict[str, Lines], level: str, options: dict[str, An
         print(
             f"words that occur less than {options['threshold']} times in training become <unk> (--threshold)"
         )
-    binarize(texts, dest, ["--thresholdsrc", str(options["threshold"])] if level == "word" else [])
+    binarize(texts, dest, dictionary_options(texts["train"], level, codec, dest, options))
     if not (dest / "dict.txt").read_text(encoding="utf-8"):
         raise SystemExit(
             "error: every word of the training text is too rare: give --threshold 1, or --level character"
@@ -117,6 +118,18 @@ def make(dest: Path, splits: dict[str, Lines], level: str, options: dict[str, An
         )
     warn_of_unknown(sizes, level)
     write_text_json(str(dest), level, sizes)
+
+
+def dictionary_options(train: Path, level: str, codec: Any, dest: Path, options: dict[str, Any]) -> list[str]:
+    """Return the options of fairseq-preprocess that make the dictionary.
+
+    All pieces of SentencePiece are in it: one that the `train` text happens not to have may be in the others.
+    """
+    if level == "word":
+        return ["--thresholdsrc", str(options["threshold"])]
+    if level == "character":
+        return []
+    return ["--srcdict", str(write_symbols([train], dest, codec.pieces()))]
 
 
 def warn_of_unknown(sizes: dict[str, dict[str, int]], level: str) -> None:
@@ -138,6 +151,7 @@ def positive(text: str) -> int:
 
 
 def main():
+    logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     parser = argparse.ArgumentParser(prog="python -m preprocess.text", description=__doc__.splitlines()[0])
     parser.add_argument("dest", metavar="DEST", help="data-bin folder to make")
     parser.add_argument("--source", required=True, help="text in UTF-8: file, folder or archive of *.txt")

@@ -68,6 +68,15 @@ class Pieces:
     def decode(self, symbols):
         return self.model.decode(symbols.split()).translate(UNESCAPES)
 
+    def pieces(self) -> list[str]:
+        """Return all pieces that text can be encoded as."""
+        numbers = range(self.model.get_piece_size())
+        return [
+            self.model.id_to_piece(n)
+            for n in numbers
+            if not (self.model.is_control(n) or self.model.is_unknown(n))
+        ]
+
 
 def text_codec(dictionary, folder):
     """Return the codec of the data-bin `folder` with this `dictionary`.

@@ -71,6 +71,7 @@ def test_pieces_fit_the_text_and_learn_from_long_lines(tmp_path, capsys):
     assert "pieces, all that this text makes of 8,000" in capsys.readouterr().out
     pieces = {line.split()[0] for line in (tmp_path / "bin/dict.txt").read_text().splitlines()}
     assert pieces >= {"▁alpha", "▁two"}, "a line of 34 kB is learned from"
+    assert pieces == set(text_codec(None, tmp_path / "bin").pieces()), "none of them is unknown"
     for size, part in (
         (5000, r"5,000 pieces: this text makes \d+ at most"),
         (3, "this text has characters for"),
