@@ -100,14 +100,14 @@ def check_same(dest: Path, inputs: dict[str, Any]) -> None:
     ]
     if different:
         raise SystemExit(
-            f"error: {dest} was made {' and '.join(different)}: give another folder, or remove this one to "
-            "have it made anew"
+            f"error: {dest} was made {'; '.join(different)}: give another folder, or remove this one to have "
+            "it made anew"
         )
     unknown = sorted(inputs.keys() - made.keys())
     if unknown:
         raise SystemExit(
-            f"error: {dest} was made by an earlier version, which did not record {', '.join(unknown)}: remove "
-            "it and run the same line again, or give another folder"
+            f"error: {dest} was made by an earlier version, which did not record {', '.join(unknown)}: give "
+            "another folder, or remove this one to have it made anew"
         )
 
 

@@ -6,6 +6,7 @@ python -m recipes.check_flags RECIPE OPTIONS --arch ARCH FLAGS...
 import contextlib
 import difflib
 import io
+import logging
 import sys
 
 
@@ -38,11 +39,12 @@ def check(recipe: str, own: list[str], flags: list[str]) -> None:
 def hint(words: str, known: list[str]) -> str:
     """Return which of the `known` options was probably meant by the first unknown one."""
     unknown = next((word for word in words.split() if word.startswith("--")), "")
-    near = difflib.get_close_matches(unknown.split("=")[0], known, n=1)
+    near = difflib.get_close_matches(unknown.split("=")[0], known, n=1, cutoff=0.75)
     return f" (did you mean {near[0]}?)" if near and "unrecognized" in words else ""
 
 
 def main():
+    logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     recipe, own, *flags = sys.argv[1:]
     check(recipe, own.split(), flags)
 

@@ -31,7 +31,7 @@ def test_the_same_inputs_are_made_once(tmp_path, capsys):
         ({"threshold": 3}, "was made with --threshold 2, not 3: give another folder, or remove this one"),
         ({"source": "b" * 64}, r"from another source text \(SHA-256 aaaaaaaaaaaa..., now bbbbbbbbbbbb...\)"),
         ({"valid": "b" * 64}, "was made without --valid: give another"),
-        ({"level": "character", "source": "b" * 64}, "not character and from another source text"),
+        ({"level": "character", "source": "b" * 64}, "not character; from another source text"),
         ({"corpus": "penn"}, "holds the corpus text"),
     ],
 )
