@@ -70,12 +70,13 @@ def check_paths(paths: dict[str, Optional[str]], dest: Path) -> None:
     if (paths["valid"] is None) != (paths["test"] is None):
         raise SystemExit("error: --valid and --test belong together: give both, or none")
     for name, path in paths.items():
-        if path is not None and not str(path):
+        if path is None:
+            continue
+        if not str(path):
             raise SystemExit(f"error: --{name} is empty: give the path of a text")
-        if path is not None and Path(path).resolve().is_relative_to(dest.resolve()):
-            raise SystemExit(
-                f"error: {path} lies in {dest}, which is to be made from it: give another folder"
-            )
+        here, there = Path(path).resolve(), dest.resolve()
+        if here.is_relative_to(there) or there.is_relative_to(here):
+            raise SystemExit(f"error: {path} and {dest} lie in one another: give another folder to be made")
 
 
 def digest(lines: Lines) -> str:
