@@ -4,4 +4,4 @@
 corpus=text name=awd_lstm arch=awd_lstm_wt2
 finetune=yes cache=yes
 dynamic=""
-source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

@@ -4,4 +4,4 @@
 corpus=text name=qrnn arch=qrnn_wt2
 finetune=yes cache=yes
 dynamic=""
-source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

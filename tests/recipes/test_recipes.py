@@ -107,6 +107,8 @@ def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path)
     begun = recipe(path, *where, "--stop-stage", "2", "--gpus", "2", *TINY)
     assert begun.returncode == 0, begun.stdout[-3000:] + begun.stderr[-3000:]
     assert (exp / "checkpoints/checkpoint_best.pt").exists() and not (exp / "results").exists()
+    other = recipe(path, *where[:4], "--source", corpus / "test.txt", "--stop-stage", "1")
+    assert other.returncode == 1 and "was made from another source text" in other.stdout + other.stderr
     line = (path, *where, "--stop-stage", "4", "--stage", "4", "--gpus", "2", *TINY)
     again = recipe(*line)
     assert again.returncode == 0, again.stdout[-3000:] + again.stderr[-3000:]
@@ -115,7 +117,8 @@ def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path)
     assert "done before: fairseq-eval-lm" not in recipe(*line).stdout
     saved = json.loads((exp / "results/plain/results-test.json").read_text())
     assert saved["word_perplexity"] == pytest.approx(saved["perplexity"]) and saved["bpc"] > 0
-    assert json.loads((exp / "environment.json").read_text())["hardware"]
+    environment = json.loads((exp / "environment.json").read_text())
+    assert environment["hardware"] and environment["command"] == shlex.join(map(str, line))
     row = report.row(exp)
     assert (
         row["recipe"] == "text/qrnn" and row["test"] == f"{saved['perplexity']:.2f}" and row["+ cache"] == "-"
