@@ -97,6 +97,7 @@ if [ "$corpus" = text ]; then
     refuse "give the text as --source PATH, or a data-bin made from it as --data FOLDER --stage 2"
   fi
   level=${level:-word}
+  if [ "$level" = character ]; then cache=no; fi  # the next character seldom depends on which were seen lately
   data=${data:-data-bin/text/$(text_name "$source")-$level}
   exp=${exp:-exp/text/$(basename "$data")-$name}
 fi
