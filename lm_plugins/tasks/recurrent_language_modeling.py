@@ -139,11 +139,6 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
         for name, why in REFUSED.items():
             if getattr(cfg, name):
                 raise Refused(why)
-        if cfg.max_valid_steps is not None:
-            raise Refused(
-                "--max-valid-steps would print the perplexity of a part of the validation data as if it were "
-                "that of all, and choose checkpoint_best.pt by it: leave it out"
-            )
         if cfg.tokens_per_sample < 1:
             raise Refused(f"--tokens-per-sample is {cfg.tokens_per_sample}: give at least 1")
         if cfg.bptt_variation and cfg.random_start:
@@ -169,6 +164,11 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
         return self.dictionary
 
     def build_model(self, cfg, from_checkpoint=False):
+        if not from_checkpoint and self.cfg.max_valid_steps is not None:
+            raise Refused(
+                "--max-valid-steps would print the perplexity of a part of the validation data as if it were "
+                "that of all, and choose checkpoint_best.pt by it: leave it out"
+            )
         model = super().build_model(cfg, from_checkpoint)
         self.decoder = getattr(model, "decoder", None)
         if not isinstance(self.decoder, RecurrentDecoder):
@@ -250,6 +250,8 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
             kwargs["required_batch_size_multiple"] = (
                 1  # with 8 and 7 prompts a batch fairseq drops the last ones
             )
+            if kwargs.get("max_tokens"):  # a longer line is a batch of its own
+                kwargs["max_tokens"] = max(kwargs["max_tokens"], int(dataset.sizes.max(initial=0)))
             return super().get_batch_iterator(dataset, max_sentences=max_sentences, **kwargs)
         if skip_remainder_batch:
             raise Refused("--skip-remainder-batch drops the last windows of the corpus: leave it out")

@@ -58,7 +58,7 @@ def test_beams_have_the_scores_of_a_full_forward_pass(checkpoint, data_bin):
 
 def test_reference_scores_are_those_of_a_full_forward_pass(checkpoint, data_bin, corpus):
     """By fairseq-generate, with the </s> of each line, and by fairseq's own from_pretrained, without."""
-    run = generate(data_bin, checkpoint, "--score-reference", "--gen-subset", "valid")
+    run = generate(data_bin, checkpoint, "--score-reference", "--gen-subset", "valid", "--max-tokens", "10")
     lm, lines = load(checkpoint, data_bin), (corpus / "valid.txt").read_text().splitlines()
     scored = {
         int(line.split("\t")[0][2:]): [float(bits) for bits in line.split("\t")[1].split()]
