@@ -14,10 +14,11 @@ import optuna
 from fairseq.models import ARCH_MODEL_REGISTRY
 
 from lm_plugins.command_line import check_arch
-from lm_plugins.presets import PRESETS
+from lm_plugins.presets import PRESETS, PUBLISHED, SIZED
 
 THESIS = ("lstm_mos_bm", "lstm_mos_bmlg")
-SMALL = ("qrnn_demo",)  # for a text of one's own: nothing is published, so the size is drawn as well
+# For a text of your own: nothing is published, so the size is drawn as well.
+SMALL = tuple(name for name, regime in SIZED if regime == PUBLISHED)
 SPREAD = 0.2  # of a dropout around the published one
 
 Space = dict[str, list | dict]
@@ -29,9 +30,11 @@ def of_arch(arch: str, typed: dict[str, str | None]) -> Draw:
     check_arch(arch)
     if arch in THESIS:
         return without(thesis, typed)
+    if arch in SMALL:
+        return without(described(small()), typed)
     if arch not in PRESETS:
         raise SystemExit(f"error: --arch {arch} has no preset to search around: give --space FILE")
-    return without(described(small() if arch in SMALL else published(arch, typed)), typed)
+    return without(described(published(arch, typed)), typed)
 
 
 def small() -> Space:
@@ -48,7 +51,8 @@ def small() -> Space:
 
 def published(arch: str, typed: dict[str, str | None]) -> Space:
     """Return the learning rates of the optimizer, and the dropouts around those of the architecture."""
-    preset = PRESETS[arch]
+    sized = SIZED.get((arch, typed.get("--regime", PUBLISHED)))
+    preset = sized(typed, tokens=1, world=1) if sized else PRESETS[arch]  # its rate is that of any corpus
     optimizer = typed.get("--optimizer") or preset["--optimizer"]
     if optimizer == "nt_asgd" and preset.get("--averaging") != "never":
         rates = [10.0, 40.0]  # AWD-LSTM, QRNN and MoS: 15 to 30

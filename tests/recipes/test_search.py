@@ -142,7 +142,7 @@ def test_the_space_of_a_family_holds_the_published_values(arch):
     assert ("--decoder-hidden-size" in space) == (arch in search_spaces.SMALL)
 
 
-@pytest.mark.parametrize("arch", ["awd_lstm_mos_ptb", "lstm_wt103", "qrnn_demo", "lstm_mos_bmlg"])
+@pytest.mark.parametrize("arch", ["awd_lstm_mos_ptb", "lstm_wt103", "qrnn_small", "lstm_mos_bmlg"])
 def test_a_drawn_command_can_be_typed(arch, tmp_path):
     typed = {"--dropout": "0.3"}
     draw = search_spaces.of_arch(arch, typed)
