@@ -114,4 +114,4 @@ if [ "${#evaluations[@]}" -gt 0 ]; then
   if [ "$finetune" = yes ]; then evaluations+=(--finetune); fi
   python -m recipes.evaluate "$exp" "$folders" "${evaluations[@]}" "${cpu[@]}" ${dry:+--dry-run}
 fi
-if [ -z "$dry" ]; then python -m recipes.report "$exp"; fi
+if [ -z "$dry" ] && [ 2 -le "$stop" ]; then python -m recipes.report "$exp"; fi

@@ -70,8 +70,10 @@ def draw(named: dict[str, list[Curve]], path: Path, level: tuple[str, float] | N
             if level and quantity == PERPLEXITY:
                 for axes in (by_epoch, by_time):
                     axes.axhline(level[1], color="grey", linestyle=":", label=level[0])
-            log_scale(by_epoch)
-            log_scale(by_time)
+            for axes in (by_epoch, by_time):
+                if quantity == PERPLEXITY:
+                    log_scale(axes)
+                axes.grid(axis="y", alpha=0.3)
             whole_numbers(by_epoch)
             by_epoch.set(xlabel="epoch", ylabel=quantity)
             by_time.set(xlabel=f"{unit} of training and validation", xlim=(0, None))

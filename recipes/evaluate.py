@@ -65,10 +65,11 @@ def import_fairseq() -> None:
     logging.basicConfig(
         format="%(asctime)s | %(levelname)s | %(name)s | %(message)s",
         datefmt="%Y-%m-%d %H:%M:%S",
-        level=logging.INFO,
         stream=sys.stdout,
     )
     import fairseq_cli.eval_lm  # noqa: F401
+
+    logging.getLogger().setLevel(logging.INFO)  # from here on: what is said of the import is of no use
 
 
 def work(command: list[str]) -> None:

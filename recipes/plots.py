@@ -35,7 +35,6 @@ def log_scale(axes: "Axes") -> None:
     )
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
-    axes.grid(axis="y", alpha=0.3)
 
 
 def whole_numbers(axes: "Axes") -> None:

@@ -136,7 +136,8 @@ class Progress:
 def _score(values: dict, prefix: str) -> str:
     """Return the perplexity, or the loss where the training criterion has none."""
     if f"{prefix}ppl" in values:
-        return f"perplexity {float(values[f'{prefix}ppl']):8.2f}"
+        perplexity = float(values[f"{prefix}ppl"])
+        return f"perplexity {perplexity:8.{3 if perplexity < 10 else 2}f}"  # of characters it is small
     return f"loss {float(values[f'{prefix}loss']):8.3f}"
 
 

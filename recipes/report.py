@@ -1,9 +1,9 @@
-"""Report experiments: their results, their learning curves, and what to do next.
+"""Report experiments: their results, their learning curves, and the next commands.
 
     python -m recipes.report EXPERIMENT... [--markdown] [--picture FILE]
 
 EXPERIMENT is a folder such as exp/penn/qrnn. Published numbers are those in the header of the recipe. A dash
-stands for what was not run. The curves are drawn in EXPERIMENT/curves.png, or those of all in one FILE.
+stands for what was not run. The curves are drawn in EXPERIMENT/curves.png, or all in one FILE.
 """
 
 import argparse
@@ -24,6 +24,7 @@ COLUMNS = (
     "hardware", "epochs", "hours", "words/s", "peak GiB", "commit",
 )  # fmt: skip
 BRIEF = (*COLUMNS[:8], "epochs", "hours")  # what fits in a terminal
+PICTURE = "curves.png"
 MEASURES = {  # of one evaluation: title, and how a number is written
     "word_perplexity": ("perplexity of words", "{:.2f}"),
     "bpc": ("bits per character", "{:.3f}"),
@@ -97,6 +98,8 @@ def evaluations(experiment: Path) -> str:
 def summary(experiment: Path) -> str:
     """Return what a terminal shows of one experiment."""
     facts = row(experiment)
+    if facts["arch"] == DASH:
+        return f"{facts['recipe']}: nothing was trained yet"
     lines = [f"{facts['recipe']}: {facts['arch']}, {facts['parameters']} parameters", ""]
     lines += [evaluations(experiment), ""]
     if facts["published"] != DASH:
@@ -109,6 +112,8 @@ def summary(experiment: Path) -> str:
             epochs = "1 epoch" if done["epochs"] == 1 else f"{done['epochs']} epochs"
             lines.append(f"{name:12s}{epochs} in {time}, {done['speed']:,.0f} tokens/s{peak}")
     lines.append(f"{'hardware':12s}{facts['hardware']}")
+    if (experiment / PICTURE).exists():
+        lines.append(f"{'curves':12s}{experiment / PICTURE}")
     return "\n".join(lines)
 
 
@@ -161,6 +166,14 @@ def main(arguments: list[str] | None = None) -> None:
     for path in experiments:
         if not path.is_dir():
             sys.exit(f"error: {path} is no folder of an experiment: give one such as exp/penn/qrnn")
+    drawn = {path: found for path in experiments if (found := curves(path))}
+    if options.picture and not drawn:
+        sys.exit("error: no experiment has logged an epoch yet: there is nothing to draw")
+    if options.picture:
+        draw({read.name_of(path): found for path, found in drawn.items()}, options.picture)
+    else:
+        for path, found in drawn.items():
+            draw({read.name_of(path): found}, path / PICTURE)
     if options.markdown:
         print(markdown([row(path) for path in experiments]))
     elif len(experiments) > 1:
@@ -168,15 +181,8 @@ def main(arguments: list[str] | None = None) -> None:
     else:
         parts = summary(experiments[0]), sample(experiments[0]), next_commands(experiments[0])
         print("\n" + "\n\n".join(part for part in parts if part))
-    drawn = {path: curves(path) for path in experiments}
-    drawn = {path: ones for path, ones in drawn.items() if ones}
-    if options.picture and drawn:
-        draw({read.name_of(path): ones for path, ones in drawn.items()}, options.picture)
+    if options.picture:
         print(f"\ncurves: {options.picture}")
-    elif not options.picture:
-        for path, ones in drawn.items():
-            draw({read.name_of(path): ones}, path / "curves.png")
-            print(f"\ncurves: {path / 'curves.png'}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Prints the beginning and what the model writes after it.
 """
 
 import argparse
+import logging
 import sys
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--cpu", action="store_true", help="leave the GPU alone")
     options = parser.parse_args()
 
+    logging.basicConfig(level=logging.WARNING)  # before the imports, which log much of no use
     import torch
 
     from lm_plugins import errors
@@ -53,6 +55,9 @@ def main() -> None:
     length = options.length
     if length is None:
         length = CHARACTERS if is_character_level(model.dictionary) else LENGTH
+    unknown = int((model.encode(options.beginning) == model.dictionary.unk()).sum())
+    if unknown:
+        print(f"note: {unknown} of the beginning's tokens are unknown to the model: <unk>", file=sys.stderr)
     text = model.sample(options.beginning, length, options.temperature, seed=options.seed)
     if options.output:
         options.output.write_text(text + "\n", encoding="utf-8")

@@ -21,6 +21,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from recipes.logs import logged
+from recipes.plots import log_scale, picture, whole_numbers
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -140,20 +141,17 @@ def table(study):
 
 
 def draw_history(study, path):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     done = finished(study)
-    figure, axes = pyplot.subplots(figsize=(7, 4.5))
-    axes.scatter([t.number for t in done], [2**t.value for t in done], label="trials")
     best = list(accumulate((2**t.value for t in done), min))
-    axes.step([t.number for t in done], best, where="post", color="black", label="best so far")
-    axes.set(xlabel="trial", ylabel="validation perplexity")
-    axes.legend()
-    figure.savefig(path, dpi=120, bbox_inches="tight")
-    pyplot.close(figure)
+    with picture(path) as figure:
+        axes = figure.subplots()
+        axes.scatter([t.number for t in done], [2**t.value for t in done], label="a trial")
+        axes.step([t.number for t in done], best, where="post", color="black", label="the best so far")
+        axes.set(xlabel="trial", ylabel="validation perplexity")
+        axes.legend()
+        log_scale(axes)
+        axes.grid(axis="y", alpha=0.3)
+        whole_numbers(axes)
 
 
 def main():
