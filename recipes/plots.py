@@ -29,10 +29,11 @@ def log_scale(axes: "Axes") -> None:
 
     axes.set_yscale("log")
     low, high = axes.get_ylim()
-    narrow = high < 10 * low
-    axes.yaxis.set_major_locator(
-        MaxNLocator(10, steps=[1, 2, 5, 10]) if narrow else LogLocator(subs=(1, 2, 5))
-    )
+    if high < 4 * low:
+        locator = MaxNLocator(10, steps=[1, 2, 5, 10])
+    else:
+        locator = LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 8) if high < 30 * low else (1, 2, 5))
+    axes.yaxis.set_major_locator(locator)
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 

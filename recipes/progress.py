@@ -97,14 +97,14 @@ class Progress:
             self.within, self.start = True, (self.clock(), done)
         percent = 100 * (inner["update"] - inner["epoch"] + 1)
         at = f"  {self._epoch(inner['epoch'])}, {min(percent, 100):3.0f} %"
-        speed = f"{float(inner['wps']):,.0f} tokens/s"
+        speed = f"{float(inner.get('wps', 'nan')):,.0f} tokens/s"
         self._seldom(f"{at}   {'training':10s} {_score(inner, '')}   {speed}{self._left(done)}")
 
     def _end(self, train: dict) -> None:
         done = self._done(train["epoch"], float(train["train_num_updates"]))
         prefix, values = ("valid_", self.valid) if self.valid else ("train_", train)
         score = f"{'validation' if self.valid else 'training':10s} {_score(values, prefix)}"
-        speed = f"{float(train['train_wps']):,.0f} tokens/s"
+        speed = f"{float(train.get('train_wps', 'nan')):,.0f} tokens/s"
         self._tell(f"  {self._epoch(train['epoch'])}          {score}   {speed}{self._left(done)}")
         self.valid = None
 
@@ -138,18 +138,25 @@ def _score(values: dict, prefix: str) -> str:
     if f"{prefix}ppl" in values:
         perplexity = float(values[f"{prefix}ppl"])
         return f"perplexity {perplexity:8.{3 if perplexity < 10 else 2}f}"  # of characters it is small
-    return f"loss {float(values[f'{prefix}loss']):8.3f}"
+    return f"loss {float(values.get(f'{prefix}loss', 'nan')):8.3f}"
 
 
 def follow(lines: Iterable[str], log: Path) -> None:
     """Appends `lines` to `log` as they come, and shows the progress."""
-    progress = Progress(lambda text: print(text, flush=True))
+    progress = Progress(_print)
     with open(log, "a", buffering=1) as file:
         for line in lines:
             file.write(line)
             progress.feed(line)
     for line in progress.held:
         print(line, file=sys.stderr, flush=True)
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except OSError:  # nobody reads it any more, which must not end a training
+        sys.stdout = None
 
 
 def main() -> None:

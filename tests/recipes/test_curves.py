@@ -63,7 +63,12 @@ def test_a_loss_is_no_perplexity(experiment):
 
 @pytest.mark.parametrize(
     ("low", "high", "wanted"),
-    [(48, 85, {"50", "60", "80"}), (60, 1300, {"100", "200", "1,000"}), (1.1, 1.9, {"1.2", "1.5"})],
+    [
+        (48, 85, {"50", "60", "80"}),
+        (34, 350, {"50", "60", "80", "200"}),
+        (10, 1300, {"50", "100", "1,000"}),
+        (1.1, 1.9, {"1.2", "1.5"}),
+    ],
 )
 def test_ticks_are_plain_round_numbers(tmp_path, low, high, wanted):
     with plots.picture(tmp_path / "a.png") as figure:

@@ -87,11 +87,17 @@ def test_everything_is_in_the_log_and_the_status_is_the_program_s(tmp_path):
     text = line(0, "x", "y") + "odd \udce9\n".encode(errors="surrogateescape").decode(errors="replace")
     follow(text.splitlines(keepends=True), tmp_path / "log")
     assert (tmp_path / "log").read_text() == text
+    warning = line(0, "x", "low", "WARNING")
+    (tmp_path / "warnings").write_text(warning * 3)
+    closed = "set -o pipefail; $PYTHON -m recipes.progress $LOG.2 < ${LOG%log}warnings | true"
     script = "set -o pipefail; (echo one; exit 3) | $PYTHON -m recipes.progress $LOG"
     environ = {"PYTHON": sys.executable, "LOG": str(tmp_path / "log"), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(["bash", "-c", script], env=environ, capture_output=True, text=True)
     assert done.returncode == 3 and done.stderr == "one\n"
     assert (tmp_path / "log").read_text() == text + "one\n"
+    done = subprocess.run(["bash", "-c", closed], env=environ, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stderr == "", "nobody reads what is shown"
+    assert (tmp_path / "log.2").read_text() == warning * 3
 
 
 def test_limits_are_read_from_commands_and_configurations():
