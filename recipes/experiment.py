@@ -87,4 +87,8 @@ def architecture(experiment: Path) -> tuple[str, str]:
     text = log.read_text(errors="replace") if log.exists() else ""
     arch = re.search(r"--arch (\S+)", text)
     count = re.search(r"num\. (?:shared )?model params: ([\d,]+)", text)
-    return arch[1] if arch else DASH, f"{int(count[1].replace(',', '')) / 1e6:.1f} M" if count else DASH
+    return arch[1] if arch else DASH, _size(int(count[1].replace(",", ""))) if count else DASH
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count / 1e3:.1f} k"

@@ -26,9 +26,9 @@ COLUMNS = (
 BRIEF = (*COLUMNS[:8], "epochs", "hours")  # what fits in a terminal
 PICTURE = "curves.png"
 MEASURES = {  # of one evaluation: title, and how a number is written
-    "word_perplexity": ("perplexity of words", "{:.2f}"),
+    "word_perplexity": ("perplexity of words", "{:,.2f}"),
     "bpc": ("bits per character", "{:.3f}"),
-    "perplexity": ("perplexity", "{:.2f}"),
+    "perplexity": ("perplexity", "{:,.2f}"),
 }
 
 
@@ -82,7 +82,7 @@ def evaluations(experiment: Path) -> str:
     }
     found = {name: pair for name, pair in found.items() if any(pair)}
     known = {key for pair in found.values() for numbers in pair for key in numbers}
-    measures = [key for key in ("word_perplexity", "bpc") if key in known] or ["perplexity"]
+    measures = [key for key in MEASURES if key in known and key != "perplexity"] or ["perplexity"]
     blocks = []
     for key in measures:
         title, form = MEASURES[key]
