@@ -60,6 +60,14 @@ setup(
     ],
     cmdclass={"build_py": BuildPy},
     python_requires=">=3.11,<3.14",
-    install_requires=["matplotlib", "numpy", "omegaconf", "sentencepiece", "tensorboard", "tensorboardx", "tqdm"],
+    install_requires=[
+        "matplotlib",
+        "numpy",
+        "omegaconf",
+        "sentencepiece",
+        "tensorboard",
+        "tensorboardx",
+        "tqdm",
+    ],
     extras_require={"search": ["optuna"]},
 )

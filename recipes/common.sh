@@ -124,6 +124,7 @@ fi
 cpu=()  # evaluation and training compute in the same place
 for flag in "${flags[@]}"; do if [ "$flag" = --cpu ]; then cpu=(--cpu); fi; done
 
+keep=(tee -a)  # the command that shows the output of a stage and appends it to a log
 logged() {  # STAGE COMMAND...: what it says goes to exp/logs too
   local log="$exp/logs/$1.log"
   shift
@@ -131,7 +132,7 @@ logged() {  # STAGE COMMAND...: what it says goes to exp/logs too
   mkdir -p "$exp/logs"
   echo "\$ $*"
   echo "\$ $*" >>"$log"
-  "$@" 2>&1 | tee -a "$log"
+  "$@" 2>&1 | "${keep[@]}" "$log"
 }
 
 run() {  # STAGE INPUT COMMAND...: unless it was done with this INPUT
@@ -156,19 +157,13 @@ fairseq() {  # the command that starts fairseq-train, on one process or several
 }
 
 train() {  # STAGE INPUT FOLDER FLAGS...
-  local stage_name=$1 input=$2 folder=$3
+  local stage_name=$1 input=$2 folder=$3 keep=(python -m recipes.progress)
   shift 3
   fairseq
   run "$stage_name" "$input" "${launch[@]}" "$folders" --user-dir lm_plugins --arch "$arch" --save-dir "$folder" \
-    --no-epoch-checkpoints --log-format json --no-progress-bar --tensorboard-logdir "$exp/tensorboard/$stage_name" \
+    --no-epoch-checkpoints --log-format json --log-interval 10 --no-progress-bar \
+    --tensorboard-logdir "$exp/tensorboard/$stage_name" \
     "$@" "${flags[@]}"
-}
-
-evaluate() {  # NAME SUBSET FLAGS...
-  local what=$1 subset=$2
-  shift 2
-  run "$what-$subset" "$best" fairseq-eval-lm "$folders" --user-dir lm_plugins --path "$best" --gen-subset "$subset" \
-    --results-path "$exp/results/$what" --no-progress-bar "${cpu[@]}" "$@"
 }
 
 if [ -z "$dry" ]; then
@@ -192,21 +187,13 @@ if [ "$stage" -le 2 ] && [ 2 -le "$stop" ]; then train train "$made" "$exp/check
 if [ "$finetune" = yes ] && [ "$stage" -le 3 ] && [ 3 -le "$stop" ]; then
   train finetune "$best" "$exp/finetuned" --finetune-from-model "$best"
 fi
-if [ "$stage" -le 4 ] && [ 4 -le "$stop" ]; then
-  for subset in valid test; do evaluate plain $subset; done
+
+evaluations=()
+if [ "$stage" -le 4 ] && [ 4 -le "$stop" ]; then evaluations+=(--plain); fi
+if [ "$cache" = yes ] && [ "$stage" -le 5 ] && [ 5 -le "$stop" ]; then evaluations+=(--cache); fi
+if [ -n "$dynamic" ] && [ "$stage" -le 6 ] && [ 6 -le "$stop" ]; then evaluations+=(--dynamic="$dynamic"); fi
+if [ "${#evaluations[@]}" -gt 0 ]; then
+  if [ "$finetune" = yes ]; then evaluations+=(--finetune); fi
+  python -m recipes.evaluate "$exp" "$folders" "${evaluations[@]}" "${cpu[@]}" ${dry:+--dry-run}
 fi
-if [ "$finetune" = yes ] && { [ -n "$dry" ] || [ -f "$exp/finetuned/checkpoint_best.pt" ]; }; then
-  best="$exp/finetuned/checkpoint_best.pt"
-  if [ "$stage" -le 4 ] && [ 4 -le "$stop" ]; then
-    for subset in valid test; do evaluate finetuned $subset; done
-  fi
-fi
-if [ "$cache" = yes ] && [ "$stage" -le 5 ] && [ 5 -le "$stop" ]; then
-  evaluate tuning valid --cache-tune "$exp/cache.json"
-  for subset in valid test; do evaluate cache $subset --cache-from "$exp/cache.json"; done
-fi
-if [ -n "$dynamic" ] && [ "$stage" -le 6 ] && [ 6 -le "$stop" ]; then
-  # shellcheck disable=SC2086  # several flags
-  for subset in valid test; do evaluate dynamic $subset $dynamic; done
-fi
-if [ -z "$dry" ]; then python -m recipes.report "$exp"; fi
+if [ -z "$dry" ] && [ 2 -le "$stop" ]; then python -m recipes.report "$exp"; fi

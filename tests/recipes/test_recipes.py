@@ -11,6 +11,7 @@ import pytest
 from fairseq import options
 
 from recipes import report
+from recipes.experiment import published
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted(ROOT.glob("recipes/*/*.sh"))
@@ -101,7 +102,7 @@ TINY = (
 )  # fmt: skip
 
 
-def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path):
+def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path, capsys):
     path, exp = ROOT / "recipes/text/qrnn.sh", tmp_path / "text" / "qrnn"
     where = ("--data", tmp_path / "bin", "--exp", exp, "--source", corpus / "train.txt")
     begun = recipe(path, *where, "--stop-stage", "2", "--gpus", "2", *TINY)
@@ -124,15 +125,16 @@ def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path)
         row["recipe"] == "text/qrnn" and row["test"] == f"{saved['perplexity']:.2f}" and row["+ cache"] == "-"
     )
     assert row["epochs"] == "1" and row["arch"] == "qrnn_wt2" and (exp / "curves.png").stat().st_size > 1000
-    assert "| text/qrnn | qrnn_wt2 |" in again.stdout
+    table = again.stdout[again.stdout.index("text/qrnn: qrnn_wt2, ") :]
+    assert f"{saved['word_perplexity']:.2f}\nbits per character" in table and "1 epoch in" in table
+    assert (exp / "sample.txt").read_text().split()[0] in table and "--seed 2" in table
+    assert all(len(line) < 100 for line in table[: table.index("curves  ")].splitlines())
+    report.main([str(exp), "--markdown"])
+    assert "| text/qrnn | qrnn_wt2 |" in capsys.readouterr().out
 
 
 def test_published_numbers_are_in_the_headers():
-    assert report.published(ROOT / "recipes/penn/qrnn.sh").startswith("valid 60.6 test 58.3 | finetuned")
-    assert all(report.published(path) for path in RECIPES if path.parent.name not in ("text", "text8"))
+    assert published(ROOT / "recipes/penn/qrnn.sh").startswith("valid 60.6 test 58.3 | finetuned")
+    assert all(published(path) for path in RECIPES if path.parent.name not in ("text", "text8"))
     with pytest.raises(SystemExit, match="no folder of an experiment"):
-        sys.argv[1:], kept = ["missing"], sys.argv[1:]
-        try:
-            report.main()
-        finally:
-            sys.argv[1:] = kept
+        report.main(["missing"])
