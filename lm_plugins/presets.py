@@ -205,14 +205,6 @@ PRESETS = {
         "--weight-decay": "2e-6",
         "--random-start": None,
     },
-    "qrnn_demo": {
-        **ADAM,
-        **stream(20, 35, 16),
-        "--lr": "0.003",
-        "--force-anneal": "13",  # half of it in each of the last four epochs
-        "--lr-shrink": "0.5",
-        "--clip-norm": "0.25",
-    },
 }
 
 
