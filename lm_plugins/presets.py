@@ -237,10 +237,10 @@ def small_text(typed, tokens, world):
 
     A text of N tokens is read 4 sqrt(1e6 / N) times, at least twice and at most 16 times. The more often,
     the more dropout: at 16 times the QRNN's on Penn Treebank, in proportion below. Half a million tokens or
-    fewer are cut into shorter windows, for more updates.
+    fewer are cut into fewer streams and shorter windows, for more updates.
     """
     epochs = min(16, max(2, round(4 * math.sqrt(1e6 / tokens))))
-    window = 70 if tokens > 500_000 else 35
+    streams, window = (20, 70) if tokens > 500_000 else (10, 35)
     scale = min(1.0, int(typed.get("--max-epoch") or epochs) / 16)
     dropouts = {
         "--dropout": 0.4,
@@ -253,9 +253,9 @@ def small_text(typed, tokens, world):
         "--optimizer": "adam",
         "--adam-betas": "(0.8, 0.99)",
         **{flag: f"{scale * probability:.3g}" for flag, probability in dropouts.items()},
-        **one_cycle(typed, tokens, epochs, 5e-3, streams_of(typed, world, 20), window),
+        **one_cycle(typed, tokens, epochs, 5e-3, streams_of(typed, world, streams), window),
         "--tokens-per-sample": str(window),
-        "--batch-size": "20",
+        "--batch-size": str(streams),
         "--batch-size-valid": "8",
         "--clip-norm": "0.25",
         "--rotate-streams": None,

@@ -177,7 +177,9 @@ def test_a_small_training_fits_its_text(tokens, epochs, window, dropout):
     flags = SIZED["qrnn_small", PUBLISHED]({}, tokens, 1)
     assert (int(flags["--max-epoch"]), int(flags["--tokens-per-sample"])) == (epochs, window)
     assert float(flags["--dropout"]) == dropout
-    assert int(flags["--max-update"]) == epochs * math.ceil(math.ceil(tokens / 20) / window)
+    streams = int(flags["--batch-size"])
+    assert streams == (20 if window == 70 else 10)
+    assert int(flags["--max-update"]) == epochs * math.ceil(math.ceil(tokens / streams) / window)
     longer = SIZED["qrnn_small", PUBLISHED]({"--max-epoch": "32"}, tokens, 1)
     assert float(longer["--dropout"]) == 0.4 and int(longer["--max-update"]) * epochs == 32 * int(
         flags["--max-update"]
