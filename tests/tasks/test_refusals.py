@@ -106,10 +106,10 @@ def test_another_dictionary(data_bin, other_data_bin, checkpoints, tmp_path):
     """Of the same size, where only the words tell."""
     before = files(checkpoints)
     path = checkpoints / "checkpoint1.pt"
-    refused(evaluate(other_data_bin, path, succeeds=False), "another dictionary")
-    refused(train(other_data_bin, checkpoints, succeeds=False), "another dictionary")
+    refused(evaluate(other_data_bin, path, succeeds=False), "a different dictionary")
+    refused(train(other_data_bin, checkpoints, succeeds=False), "a different dictionary")
     finetune = ("--finetune-from-model", path)
-    refused(train(other_data_bin, tmp_path, *finetune, succeeds=False), "another dictionary")
+    refused(train(other_data_bin, tmp_path, *finetune, succeeds=False), "a different dictionary")
     assert files(checkpoints) == before
 
 
