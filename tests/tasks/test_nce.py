@@ -84,8 +84,8 @@ def test_each_rank_draws_noise_of_its_own(data_bin, tmp_path):
     "flags, part",
     [
         (("--nce-k", "0"), "--nce-k is 0"),
-        (("--nce-k", "65"), "--nce-k is 65: give 1 to 64"),
-        (("--nce-row-noise", "--nce-shared-noise"), "give one of them"),
+        (("--nce-k", "65"), "--nce-k is 65: it must be from 1 to 64"),
+        (("--nce-row-noise", "--nce-shared-noise"), "give only one of them"),
         (("--nce-loss", "sampled_softmax", "--nce-z", "learned"), "--nce-z learned is for"),
         (("--output-layer", "mos"), "--criterion nce is for a model whose output layer is Softmax"),
         (("--optimizer", "adam", "--sparse-embedding-grad"), "--optimizer nt_asgd"),
@@ -106,4 +106,6 @@ def test_sparse_gradients_of_several_processes_are_refused(data_bin, tmp_path):
 
 def test_words_that_never_occur_are_told(data_bin, tmp_path):
     run = train(data_bin, tmp_path, *NCE, "--max-update", "1")
-    assert "words never occur in the training data: as noise each counts 1" in run.output  # <s> and <pad>
+    assert (
+        "words never occur in the training data: the noise distribution counts each as 1" in run.output
+    )  # <s> and <pad>
