@@ -158,7 +158,7 @@ def test_a_grid_of_dynamic_evaluation_on_top_of_a_cache(checkpoints, data_bin):
         (("--cache-window", "5"), "give all three"),
         (("--dynamic-evaluation", "sgd", "--eval-streams", "2"), "leave out --eval-streams"),
         ((*CACHE, "--cache-window", "0", "--eval-streams", "2"), "give --cache-window a number"),
-        (("--eval-streams", "2", "--batch-size", "2"), "both numbers of streams"),
+        (("--eval-streams", "2", "--batch-size", "2"), "both set the number of streams"),
         (("--eval-streams", "50"), "lower --eval-streams"),
         (("--eval-streams", "0"), "--eval-streams is at least 1"),
         (("--dynamic-evaluation", "rms", "--dynamic-batches", "0"), "--dynamic-batches is at least 1"),
