@@ -25,8 +25,8 @@ class NTASGDConfig(FairseqDataclass):
     nonmono: int = field(
         default=5,
         metadata={
-            "help": "the trigger fires when a validation loss is above the minimum of all earlier ones "
-            "except the last N (awd-lstm-lm: nonmono, 5)"
+            "help": "trigger of --averaging: it fires when a validation loss is above the minimum of all "
+            "earlier ones except the last N (awd-lstm-lm: nonmono, 5)"
         },
     )
     averaging: ChoiceEnum(["triggered", "always", "never"]) = field(
