@@ -69,7 +69,7 @@ def test_an_optimizer_without_its_learning_rate(data_bin, tmp_path):
         "train", data_bin, "--user-dir", PLUGIN, "--arch", "awd_lstm_ptb", "--optimizer", "adam",
         "--save-dir", tmp_path, succeeds=False,
     )  # fmt: skip
-    refused(finished, "with --optimizer adam give --lr too")
+    refused(finished, "with --optimizer adam also give --lr")
 
 
 @pytest.mark.parametrize("program", ["train", "eval-lm"])
