@@ -125,7 +125,10 @@ def test_added_options_are_typed_by_the_environment_and_lose_against_the_command
     assert (flags["--decoder-layers"], flags["--lr"], flags["--rotate-streams"]) == ("3", "7", None)
     argv = complete([*TRAIN, "--arch", "qrnn_ptb"], environ)
     assert complete(argv, environ) == argv
-    assert complete(["fairseq-eval-lm", "data"], environ)[2:] == ["--task", "recurrent_language_modeling"]
+    assert complete(["fairseq-eval-lm", "data", "--path", "x"], environ)[4:] == [
+        "--task",
+        "recurrent_language_modeling",
+    ]
 
 
 def test_no_preset_fills_the_disk_with_a_checkpoint_an_epoch():
