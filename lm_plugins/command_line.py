@@ -64,7 +64,7 @@ def complete(argv, environ=os.environ):
             missing["--batch-size"] = divided(missing["--batch-size"], world)
     else:
         if "--path" not in typed and not {"-h", "--help"} & {*argv}:
-            raise Refused(f"fairseq-{program} needs a model: give --path and a checkpoint")
+            raise Refused(f"fairseq-{program} needs a checkpoint: give its path with --path")
         missing = {"--task": TASK} | ({"--batch-size": "1"} if program == "validate" else {})
     added = [
         part

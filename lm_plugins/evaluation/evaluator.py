@@ -83,8 +83,8 @@ class Evaluator:
         cfg, learns = self.cfg, self.kind != "none"
         if cfg.post_process:
             raise Refused(
-                "--post-process joins pieces to words within a window only, so that the perplexity would "
-                "change with --tokens-per-sample: leave it out"
+                "--post-process joins pieces into words only within a window, so that the perplexity would "
+                "depend on --tokens-per-sample: leave it out"
             )
         if cfg.eval_streams < 1 or cfg.eval_warmup < 0:
             raise Refused("--eval-streams must be at least 1 and --eval-warmup at least 0")

@@ -176,8 +176,8 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
     def build_model(self, cfg, from_checkpoint=False):
         if not from_checkpoint and self.cfg.max_valid_steps is not None:
             raise Refused(
-                "--max-valid-steps would print the perplexity of a part of the validation data as if it were "
-                "that of all, and choose checkpoint_best.pt by it: leave it out"
+                "--max-valid-steps would report the perplexity of part of the validation data as that of all "
+                "of it, and select checkpoint_best.pt by it: leave it out"
             )
         model = super().build_model(cfg, from_checkpoint)
         self.decoder = getattr(model, "decoder", None)
@@ -254,8 +254,8 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
         if isinstance(dataset, Prompts):
             if kwargs.get("num_shards", 1) > 1:
                 raise Refused(
-                    f"fairseq-generate in {kwargs['num_shards']} processes would read one part of the lines "
-                    "alone: leave out --distributed-world-size"
+                    f"fairseq-generate in {kwargs['num_shards']} processes would read only part of the "
+                    "lines: leave out --distributed-world-size"
                 )
             kwargs["required_batch_size_multiple"] = (
                 1  # with 8 and 7 prompts a batch fairseq drops the last ones
