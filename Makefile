@@ -16,11 +16,11 @@ help:
 	@echo 'make test    run the tests'
 	@echo 'make lint    check style'
 	@echo 'make docs    build the documentation into site/'
-	@echo 'make setup   install into $(VENV) (done by the others too)'
-	@echo 'make clean   remove $(VENV) and what the demo made'
+	@echo 'make setup   install into $(VENV) (the targets above do this first)'
+	@echo 'make clean   remove $(VENV), the files of the demo and the built documentation'
 
 setup:
-	@test -n "$(PYTHON)" || { echo 'error: no Python 3.11 to 3.13 found: install one, or give make PYTHON=/path/to/python'; exit 1; }
+	@test -n "$(PYTHON)" || { echo 'error: no Python 3.11 to 3.13 found: install one, or name one with PYTHON=/path/to/python'; exit 1; }
 	@$(PYTHON) tools/install.py --venv $(VENV) --torch='$(TORCH)'
 
 demo: setup

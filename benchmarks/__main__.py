@@ -1,4 +1,4 @@
-"""Prints one table: every group's first line is how others do it, the rest is compared with that.
+"""Print a table of times and memory; the first line of each group is the baseline of the others.
 
     OMP_NUM_THREADS=1 python -m benchmarks --only qrnn --json before.json
 
@@ -93,20 +93,27 @@ def environment(device):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", metavar="PATTERN", help="groups whose name has this regex")
-    parser.add_argument("--repeat", type=int, default=7, help="rounds that are timed (default: 7)")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that all of it runs")
     parser.add_argument(
-        "--device", choices=["cpu", "cuda"], default="cpu", help="where tensors are (default: cpu)"
+        "--only",
+        default="",
+        metavar="PATTERN",
+        help="run only groups whose name matches this regular expression",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="writes the figures and their origin")
+    parser.add_argument("--repeat", type=int, default=7, help="number of timed rounds (default: 7)")
+    parser.add_argument("--quick", action="store_true", help="use tiny sizes, to check that everything runs")
+    parser.add_argument(
+        "--device", choices=["cpu", "cuda"], default="cpu", help="device of the tensors (default: cpu)"
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the results and the environment to FILE"
+    )
     parser.add_argument(
         "--peer",
         type=peer_code.folder,
         action="append",
         default=[],
         metavar="PATH",
-        help="a clone of awd-lstm-lm or of pytorch-qrnn, whose own code runs too (repeatable)",
+        help="clone of awd-lstm-lm or pytorch-qrnn, to time its own code too (repeatable)",
     )
     options = parser.parse_args(arguments)
     peer_code.use(options.peer)
@@ -117,7 +124,7 @@ def main(arguments=None):
         rows += summary(group, compare(module, group, options.quick, options.repeat, options.device))
         show([row for row in rows if row["group"] == group.name])
     if not rows:
-        parser.error(f"no group has '{options.only}' in its name")
+        parser.error(f"no group's name matches '{options.only}'")
     if options.json:
         options.json.write_text(json.dumps({"environment": about, "results": rows}, indent=1) + "\n")
 

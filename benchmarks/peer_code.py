@@ -21,8 +21,8 @@ def folder(path):
     """The type of ``--peer``."""
     path = Path(path).resolve()
     if not any(holds(path, peer) for peer in FILES):
-        expected = " nor ".join(f"{peer}'s ({', '.join(files)})" for peer, files in FILES.items())
-        raise argparse.ArgumentTypeError(f"{path} holds neither {expected}")
+        expected = " nor ".join(f"{peer} ({', '.join(files)})" for peer, files in FILES.items())
+        raise argparse.ArgumentTypeError(f"{path} contains neither {expected}: give a clone of one of them")
     return str(path)
 
 

@@ -64,7 +64,7 @@ def complete(argv, environ=os.environ):
             missing["--batch-size"] = divided(missing["--batch-size"], world)
     else:
         if "--path" not in typed and not {"-h", "--help"} & {*argv}:
-            raise Refused(f"fairseq-{program} needs a model: give --path and a checkpoint")
+            raise Refused(f"fairseq-{program} needs a checkpoint: give its path with --path")
         missing = {"--task": TASK} | ({"--batch-size": "1"} if program == "validate" else {})
     added = [
         part
@@ -113,7 +113,7 @@ def check_arch(name):
         near = difflib.get_close_matches(str(name), ours, n=1)
         raise Refused(
             f"unknown --arch {name}"
-            + (f", did you mean {near[0]}?" if near else "")
+            + (f", did you mean {near[0]}?" if near else ".")
             + f" The architectures of lm_plugins are {', '.join(ours)}"
         )
 
@@ -130,7 +130,10 @@ def flags_of_arch(typed, arguments, world):
         return SIZED[name, regime](typed, tokens, world)
     if regime != PUBLISHED:
         having = sorted(other for other, its in SIZED if its == regime)
-        raise Refused(f"--arch {name} has no --regime {regime}: the architectures that have are {having}")
+        raise Refused(
+            f"--arch {name} has no --regime {regime}: leave it out, or use an architecture that has it "
+            f"({', '.join(having) or 'none'})"
+        )
     return PRESETS.get(name, {})
 
 
@@ -155,7 +158,7 @@ def training_flags(typed, arguments=(), world=1):
             if kind == "optimizer" and "--lr" not in typed:
                 raise Refused(
                     f"the learning rate of {typed['--arch']} is meant for --optimizer {preset}: "
-                    f"with --optimizer {chosen} give --lr too"
+                    f"with --optimizer {chosen} also give --lr"
                 )
     chosen = {**flags, **typed}
     takes_large_tables = issubclass(OPTIMIZER_REGISTRY.get(chosen.get("--optimizer"), object), LargeTables)
@@ -167,7 +170,7 @@ def training_flags(typed, arguments=(), world=1):
     if "--batch-size" not in {*flags, *typed}:
         raise Refused(
             f"--arch {typed['--arch']} has no preset: give --batch-size, the number of parallel "
-            "streams of each process"
+            "streams per process"
         )
     return flags
 
@@ -184,7 +187,9 @@ def divided(streams, world):
     """The published number of streams shared out to `world` processes, rounded up."""
     share = -(-int(streams) // world)
     if share * world != int(streams):
-        logger.info(f"{streams} streams cannot be divided among {world} processes: each has {share}")
+        logger.info(
+            f"{streams} streams cannot be divided evenly among {world} processes: each process gets {share}"
+        )
     return str(share)
 
 
@@ -215,7 +220,7 @@ def process_flags(typed, environ):
     if asked not in (None, "1") and not torch.cuda.is_available():
         if "--distributed-no-spawn" not in typed:
             raise Refused(
-                f"--distributed-world-size {asked} without a GPU starts no process at all: use "
+                f"--distributed-world-size {asked} starts no processes where there is no GPU: use "
                 f"torchrun --nproc-per-node {asked} $(which fairseq-train) ..."
             )
     return half

@@ -30,7 +30,10 @@ def set_matmul_precision(choice, on_cpu):
             error = relative_error()
             choice = "medium" if error <= EXACT else "highest"
         if choice == "medium":
-            logger.info(f"float32 products by oneDNN, whose relative error here is {error:.1e}")
+            logger.info(
+                f"float32 matrix products use oneDNN, with a relative error of {error:.1e} in a test on this "
+                "CPU"
+            )
     torch.set_float32_matmul_precision(choice)
 
 

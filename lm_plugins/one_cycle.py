@@ -29,8 +29,8 @@ def training_tokens(arguments: list[str], subset: str = "train") -> int:
             loaded = (data_utils.load_indexed_dataset(str(Path(folder, subset))) for folder in folders)
             return sum(int(dataset.sizes.sum()) for dataset in loaded) // len(folders)
     raise Refused(
-        f"this training is sized by its corpus, and no data folder with the subset '{subset}' was given: "
-        "give one that preprocess.text or fairseq-preprocess wrote"
+        f"the length of this training depends on the corpus size, but no data folder with the subset "
+        f"'{subset}' was given: give one written by preprocess.text or fairseq-preprocess"
     )
 
 
@@ -52,7 +52,10 @@ def one_cycle(typed: dict, tokens: int, epochs: int, peak: float, streams: int, 
         updates = epochs * math.ceil(windows / int(typed.get("--update-freq") or 1))
         updates = int(typed.get("--max-update") or updates)
     except ValueError as error:
-        raise Refused(f"one cycle needs one number for each of its flags: {error}") from error
+        raise Refused(
+            f"a one-cycle schedule needs a single number for each of --max-epoch, --max-update, --lr, "
+            f"--update-freq and --tokens-per-sample: {error}"
+        ) from error
     return {
         "--lr": f"{peak:g}",
         "--lr-scheduler": "cosine",

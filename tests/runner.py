@@ -87,6 +87,7 @@ TINY = (
     "--decoder-layers", "2", "--batch-size", "4", "--tokens-per-sample", "10", "--seed", "3",
     "--optimizer", "sgd", "--lr", "2", "--lr-scheduler", "fixed", "--clip-norm", "0.25",
     "--bptt-variation", "0", "--no-progress-bar", "--log-format", "json", "--log-interval", "1000",
+    "--save-interval", "1",  # presets write no checkpoint for each epoch, but tests read them
 )  # fmt: skip
 
 

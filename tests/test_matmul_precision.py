@@ -21,7 +21,7 @@ def test_auto_goes_by_what_it_measures(error, chosen, monkeypatch, caplog):
     with caplog.at_level(logging.INFO):
         set_matmul_precision("auto", on_cpu=True)
     assert torch.get_float32_matmul_precision() == chosen
-    assert ("relative error here is 1.0e-07" in caplog.text) == (chosen == "medium")
+    assert ("relative error of 1.0e-07" in caplog.text) == (chosen == "medium")
 
 
 def test_what_is_asked_for_is_set_and_gpus_are_left_alone():

@@ -26,11 +26,13 @@ from lm_plugins.modules.output_layer import OutputLayer
 class LMCrossEntropyConfig(FairseqDataclass):
     ar_alpha: float = field(
         default=0.0,
-        metadata={"help": "weight of the activation regularisation (AWD-LSTM on words: 2)"},
+        metadata={"help": "weight of activation regularisation (AR; awd-lstm-lm: alpha, 2 on words)"},
     )
     tar_beta: float = field(
         default=0.0,
-        metadata={"help": "weight of the temporal activation regularisation (AWD-LSTM: 1)"},
+        metadata={
+            "help": "weight of temporal activation regularisation (TAR; awd-lstm-lm: beta, 1 on words)"
+        },
     )
     sentence_avg: bool = II("optimization.sentence_avg")
 
@@ -47,7 +49,8 @@ class LMCrossEntropy(FairseqCriterion):
         super().__init__(task)
         if sentence_avg:
             raise Refused(
-                "--sentence-avg divides the loss by the number of streams, not of tokens: leave it out"
+                "--sentence-avg would divide the loss by the number of streams instead of tokens: leave it "
+                "out"
             )
         self.ar_alpha, self.tar_beta = ar_alpha, tar_beta
 

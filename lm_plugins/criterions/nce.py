@@ -25,31 +25,39 @@ ESTIMATES = 10  # updates whose mean is the normaliser, with --nce-z estimated
 @dataclass
 class NCEConfig(LMCrossEntropyConfig):
     nce_k: int = field(
-        default=100, metadata={"help": "noise words for each target (Torch on the Billion Words: 400)"}
+        default=100,
+        metadata={
+            "help": "number of noise words per target, from 1 to the vocabulary size (Torch on the Google "
+            "Billion Words: 400)"
+        },
     )
     nce_loss: ChoiceEnum(["nce", "sampled_softmax"]) = field(
         default="nce",
-        metadata={"help": "noise contrastive estimation, or the softmax with a sampled denominator"},
+        metadata={
+            "help": "nce: noise contrastive estimation; sampled_softmax: softmax whose denominator is "
+            "estimated from the noise words"
+        },
     )
     nce_noise: ChoiceEnum(["unigram", "log_uniform"]) = field(
         default="unigram",
         metadata={
-            "help": "draw noise words by their counts in the training data, or by their rank in the "
-            "dictionary (TensorFlow's log-uniform sampler; the dictionary must be sorted by frequency)"
+            "help": "distribution of the noise words; unigram: counts in the training data; log_uniform: "
+            "TensorFlow's log-uniform sampler, which needs a dictionary sorted by decreasing frequency"
         },
     )
     nce_noise_power: float = field(
-        default=1.0, metadata={"help": "power of the counts in the unigram noise (word2vec: 0.75)"}
+        default=1.0, metadata={"help": "exponent of the counts in the unigram noise (word2vec: 0.75)"}
     )
     nce_shared_noise: bool = field(
         default=False,
         metadata={
-            "help": "one set of noise for a whole window; default: one for each of its steps, shared by the "
-            "streams (Torch's batchnoise), which learns much faster"
+            "help": "draw one set of noise words per window; default: one set per time step, shared by all "
+            "streams (Torch: batchnoise), which learns much faster"
         },
     )
     nce_row_noise: bool = field(
-        default=False, metadata={"help": "noise of its own for each target (Torch's rownoise); slow"}
+        default=False,
+        metadata={"help": "draw a separate set of noise words for each target (Torch: rownoise); slow"},
     )
 
 
@@ -66,13 +74,15 @@ class NCE(LMCrossEntropy):
         super().__init__(task, cfg.ar_alpha, cfg.tar_beta, cfg.sentence_avg)
         words = len(task.target_dictionary)
         if not 0 < cfg.nce_k <= words:
-            raise Refused(f"--nce-k is {cfg.nce_k}: give 1 to {words}, the size of the dictionary")
+            raise Refused(f"--nce-k is {cfg.nce_k}: it must be from 1 to {words}, the size of the dictionary")
         if cfg.nce_shared_noise and cfg.nce_row_noise:
-            raise Refused("--nce-shared-noise and --nce-row-noise exclude each other: give one of them")
+            raise Refused(
+                "--nce-shared-noise and --nce-row-noise are mutually exclusive: give only one of them"
+            )
         if str(cfg.nce_noise) == "log_uniform" and not sorted_by_count(task.target_dictionary):
             raise Refused(
-                "--nce-noise log_uniform takes the dictionary to be sorted by falling frequency, and this "
-                "one is not: use --nce-noise unigram, or fairseq-preprocess without --srcdict"
+                "--nce-noise log_uniform needs a dictionary sorted by decreasing frequency, and this one is "
+                "not: use --nce-noise unigram, or binarize with fairseq-preprocess without --srcdict"
             )
         self.cfg, self.task, self.noise = cfg, task, None
         self.estimated = False
@@ -115,7 +125,10 @@ class NCE(LMCrossEntropy):
         counts = self.task.training_counts()
         missing = int((counts < FLOOR).sum())
         if missing:
-            logger.info(f"{missing:,} words never occur in the training data: as noise each counts {FLOOR:g}")
+            logger.info(
+                f"{missing:,} words never occur in the training data: the noise distribution counts each as "
+                f"{FLOOR:g}"
+            )
         return Unigram(counts, self.cfg.nce_noise_power)
 
     @torch.no_grad()

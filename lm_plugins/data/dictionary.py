@@ -19,22 +19,22 @@ def load_dictionary(data):
         Refused: there is no such folder or dictionary, or the folders have different ones.
     """
     if not data:
-        raise Refused("no data folder: give the one that fairseq-preprocess --destdir wrote")
+        raise Refused("no data folder was given: give one written by fairseq-preprocess --destdir")
     paths = [os.path.join(folder, "dict.txt") for folder in utils.split_paths(data)]
     for path in paths:
         if not os.path.isfile(path):
             raise Refused(
-                f"{os.path.dirname(path)} holds no dict.txt: give a folder that fairseq-preprocess "
-                "--only-source wrote"
+                f"{os.path.dirname(path)} has no dict.txt: give a folder written by fairseq-preprocess "
+                "--only-source"
             )
         if not filecmp.cmp(paths[0], path, shallow=False):
             raise Refused(
-                f"{path} is not the dictionary {paths[0]}: binarize all parts of a corpus with one, by "
-                "fairseq-preprocess --srcdict"
+                f"{path} differs from {paths[0]}: binarize all parts of a corpus with the same dictionary, "
+                "using fairseq-preprocess --srcdict"
             )
     dictionary = Dictionary.load(paths[0])
     if len(dictionary) == dictionary.nspecial:
-        raise Refused(f"{paths[0]} is empty: run fairseq-preprocess again on a text that is not")
+        raise Refused(f"{paths[0]} is empty: run fairseq-preprocess again on a text that is not empty")
     return dictionary
 
 

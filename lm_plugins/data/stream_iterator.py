@@ -58,8 +58,8 @@ class StreamIterator(EpochBatchIterator):
         for name, now in self.layout.items():
             if saved.get(name) != now and not (next_folder and name in OF_ONE_FOLDER):
                 raise Refused(
-                    f"cannot resume: the checkpoint was trained with {name} = {saved.get(name)}, this "
-                    f"run has {now}; give the same {FLAGS[name]}, another --save-dir, or "
-                    "--reset-dataloader to begin a new epoch"
+                    f"cannot resume: the checkpoint was trained with {name} = {saved.get(name)}, but this "
+                    f"run has {now}; use the same {FLAGS[name]}, another --save-dir, or "
+                    "--reset-dataloader to start a new epoch"
                 )
         super().load_state_dict(state_dict)

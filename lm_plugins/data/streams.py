@@ -55,7 +55,7 @@ def contiguous(corpus, count):
     """A text: `count` stretches whose lengths differ by at most one, in every epoch the same."""
     if len(corpus) < count:
         raise Refused(
-            f"the subset '{corpus.split}' has {len(corpus)} tokens, not even one for each of {count} "
+            f"the subset '{corpus.split}' has {len(corpus)} tokens, fewer than one for each of {count} "
             "streams: lower --batch-size (or --batch-size-valid)"
         )
     bounds = np.arange(count + 1, dtype=np.int64) * len(corpus) // count
@@ -92,8 +92,8 @@ def overlapping(corpus, count, warm_up):
     end = np.minimum(first + length, len(corpus))
     if count > 1 and (first + warm_up >= end).any():
         raise Refused(
-            f"the subset '{corpus.split}' has {len(corpus):,} tokens, too few for {count} streams that read "
-            f"{warm_up:,} tokens first: lower --eval-streams"
+            f"the subset '{corpus.split}' has {len(corpus):,} tokens, too few for {count} streams with "
+            f"{warm_up:,} warm-up tokens each: lower --eval-streams"
         )
     streams = Streams(corpus, first, end, warm_up=warm_up)
     return lambda epoch: streams
@@ -123,7 +123,7 @@ def sentences(corpus, count, seed=None):
         bounds = np.concatenate([[0], ends[np.searchsorted(ends, shares)], ends[-1:]])
         if (np.diff(bounds) == 0).any():
             raise Refused(
-                f"the subset '{corpus.split}' has {len(ends)} sentences, too few to begin each of {count} "
+                f"the subset '{corpus.split}' has {len(ends)} sentences, too few to start each of {count} "
                 "streams with one: lower --batch-size (or --batch-size-valid)"
             )
         return bounds[:-1], bounds[1:]

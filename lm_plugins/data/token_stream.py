@@ -68,7 +68,7 @@ def load_token_stream(folder, split, dictionary, dataset_impl=None, combine=Fals
         name = split + (str(len(parts)) if parts else "")
         path = os.path.join(folder, name)
         if os.path.exists(data_file_path(path)) and os.path.getsize(data_file_path(path)) == 0:
-            raise Refused(f"{path} is empty: run fairseq-preprocess again on a text that is not")
+            raise Refused(f"{path} is empty: run fairseq-preprocess again on a text that is not empty")
         dataset = data_utils.load_indexed_dataset(path, dictionary, dataset_impl)
         if dataset is None:
             break
@@ -77,8 +77,8 @@ def load_token_stream(folder, split, dictionary, dataset_impl=None, combine=Fals
         _check(parts[-1], sizes[-1], path, dictionary)
     if not parts:
         raise Refused(
-            f"no data for the subset '{split}' in {folder}: give the folder that "
-            "fairseq-preprocess --destdir wrote, with this subset"
+            f"no data for the subset '{split}' in {folder}: give a folder written by "
+            "fairseq-preprocess --destdir that contains this subset"
         )
     return TokenStream(split, _joined(parts), _joined(sizes), folder)
 
@@ -104,7 +104,7 @@ def _check(tokens, line_sizes, path, dictionary):
         if int(block.max()) >= len(dictionary):
             raise Refused(
                 f"{path} has token ids beyond the {len(dictionary)} symbols of its dict.txt: "
-                "dictionary and data are of different corpora, run fairseq-preprocess again"
+                "dictionary and data are from different corpora, run fairseq-preprocess again"
             )
         unexpected += int(np.count_nonzero(block == dictionary.eos()))
         for symbol in (dictionary.bos_index, dictionary.pad_index):
@@ -116,6 +116,6 @@ def _check(tokens, line_sizes, path, dictionary):
 
 def _literal(symbol, path):
     return Refused(
-        f"{path} holds the literal symbol {symbol} inside its text, which fairseq takes for its own "
-        "and would score wrongly: replace it in the text and run fairseq-preprocess again"
+        f"{path} contains the literal symbol {symbol} in its text, which fairseq reserves for itself and "
+        "would score wrongly: replace it in the text and run fairseq-preprocess again"
     )

@@ -54,25 +54,24 @@ class CacheTuning:
         """Prints the grid of the best window as a table; writes everything to `path` and draws it beside."""
         best, found = self.best(), self.perplexities()
         number = [window or 0 for window in self.windows].index(best["window"])
-        logger.info(f"perplexity of '{subset}' with a cache of the last {best['window'] or 'all'} tokens:")
+        logger.info(f"perplexity of '{subset}' with a cache of {_extent(best['window'])} tokens:")
         logger.info("theta \\ lambda" + "".join(f"{weight:9g}" for weight in self.lambdas))
         for theta, row in zip(self.thetas, found[number].tolist(), strict=True):
             logger.info(f"{theta:14g}" + "".join(f"{value:9.2f}" for value in row))
         for window, table in zip(self.windows, found, strict=True):
-            logger.info(f"best with a window of {window or 'all'}: {float(table.min()):.2f}")
+            logger.info(f"best perplexity with a cache of {_extent(window)} tokens: {float(table.min()):.2f}")
         without = float(torch.tensor(self.without / self.targets, dtype=torch.float64).exp())
         logger.info(
             f"best: --cache-window {best['window']} --cache-theta {best['theta']} "
-            f"--cache-lambda {best['lambda']} gives {best['perplexity']:.2f}, without a cache {without:.2f}"
+            f"--cache-lambda {best['lambda']} gives perplexity {best['perplexity']:.2f} (without a cache: "
+            f"{without:.2f})"
         )
         for flag, at, grid in (
             ("theta", best["theta"], self.thetas),
             ("lambda", best["lambda"], self.lambdas),
         ):
             if at in (grid[0], grid[-1]):
-                logger.info(
-                    f"the best {flag} is at the end of the grid: there may be a better one beyond {at}"
-                )
+                logger.info(f"the best {flag} is at the edge of the grid: values beyond {at} may be better")
         grid = [
             {"window": window or 0, "theta": theta, "lambda": weight, "perplexity": float(found[m, n, k])}
             for (m, window), (n, theta), (k, weight) in itertools.product(
@@ -81,7 +80,12 @@ class CacheTuning:
         ]
         write_json(path, {**best, "without": without, "subset": subset, "grid": grid})
         _draw(Path(path).with_suffix(".png"), found[number].tolist(), self, best)
-        logger.info(f"wrote {path} and {Path(path).with_suffix('.png')}: use --cache-from {path}")
+        logger.info(f"wrote {path} and {Path(path).with_suffix('.png')}: evaluate with --cache-from {path}")
+
+
+def _extent(window):
+    """The `window` of a cache in words."""
+    return f"the last {window}" if window else "all preceding"
 
 
 def _draw(path, table, tuning, best):

@@ -17,29 +17,38 @@ class CacheConfig(FairseqDataclass):
     cache_window: Optional[int] = field(
         default=None,
         metadata={
-            "help": "evaluate with a continuous cache of this many tokens (awd-lstm-lm: Penn 500, WikiText-2 "
-            "3785); 0: of all tokens before; default: no cache"
+            "help": "evaluate with a continuous cache of this many preceding tokens; 0: all preceding "
+            "tokens; default: no cache (awd-lstm-lm: window, 500 on PTB and 3785 on WikiText-2)"
         },
     )
     cache_theta: Optional[float] = field(
         default=None,
-        metadata={"help": "flatness of the cache's distribution (theta; Penn 1.0, WikiText-2 0.662)"},
+        metadata={
+            "help": "flatness of the cache distribution, at least 0; 0: uniform, larger: more peaked "
+            "(awd-lstm-lm: theta, 1.0 on PTB and 0.662 on WikiText-2)"
+        },
     )
     cache_lambda: Optional[float] = field(
-        default=None, metadata={"help": "weight of the cache (lambdasm; Penn 0.1, WikiText-2 0.1279)"}
+        default=None,
+        metadata={
+            "help": "interpolation weight of the cache, in [0, 1) (awd-lstm-lm: lambdasm, 0.1 on PTB and "
+            "0.1279 on WikiText-2)"
+        },
     )
     cache_tune: Optional[str] = field(
         default=None,
         metadata={
-            "help": "find theta, lambda and window (unless --cache-window is given) in this pass over the "
-            "validation set: prints a table, writes FILE (JSON) and a picture beside it"
+            "help": "search for the best theta, lambda and window (unless --cache-window is given) in one "
+            "pass over the validation set: log a table, write the results to FILE (JSON) and a plot next to "
+            "it (PNG)"
         },
     )
     cache_from: Optional[str] = field(
-        default=None, metadata={"help": "take window, theta and lambda from a FILE that --cache-tune wrote"}
+        default=None, metadata={"help": "read window, theta and lambda from a FILE written by --cache-tune"}
     )
     cache_block: int = field(
-        default=BLOCK, metadata={"help": "products of states held at a time, which bounds the memory"}
+        default=BLOCK,
+        metadata={"help": "number of products of hidden states held in memory at a time, at least 1"},
     )
 
 
@@ -51,29 +60,36 @@ def cache_numbers(cfg):
     """
     typed = (cfg.cache_window, cfg.cache_theta, cfg.cache_lambda)
     if cfg.cache_block < 1:
-        raise Refused(f"--cache-block is {cfg.cache_block}: give at least 1")
+        raise Refused(f"--cache-block is {cfg.cache_block}: it must be at least 1")
     if cfg.cache_window is not None and cfg.cache_window < 0:
-        raise Refused(f"--cache-window is {cfg.cache_window}: give a number of tokens, or 0 for all")
+        raise Refused(
+            f"--cache-window is {cfg.cache_window}: give a number of tokens, or 0 for all preceding tokens"
+        )
     if cfg.cache_tune:
         if cfg.cache_from or cfg.cache_theta is not None or cfg.cache_lambda is not None:
-            raise Refused("--cache-tune finds theta and lambda: leave out --cache-theta, -lambda and -from")
+            raise Refused(
+                "--cache-tune searches for theta and lambda: leave out --cache-theta, --cache-lambda and "
+                "--cache-from"
+            )
         return None
     if cfg.cache_from:
         if typed != (None, None, None):
-            raise Refused("--cache-from has window, theta and lambda: leave out the other --cache flags")
+            raise Refused(
+                "--cache-from already sets window, theta and lambda: leave out the other --cache flags"
+            )
         typed = _read(cfg.cache_from)
     if typed == (None, None, None):
         return None
     if None in typed:
         raise Refused(
-            "a cache needs --cache-window, --cache-theta and --cache-lambda: give all three, or --cache-tune "
-            "FILE on the validation set and then --cache-from FILE"
+            "a cache needs --cache-window, --cache-theta and --cache-lambda: give all three, or run "
+            "--cache-tune FILE on the validation set and then give --cache-from FILE"
         )
     window, theta, weight = typed
     if not (math.isfinite(theta) and theta >= 0):
-        raise Refused(f"--cache-theta is {theta}: give a number of at least 0")
+        raise Refused(f"--cache-theta is {theta}: it must be a finite number of at least 0")
     if not 0 <= weight < 1:
-        raise Refused(f"--cache-lambda is {weight}: give a weight of at least 0 and below 1")
+        raise Refused(f"--cache-lambda is {weight}: it must be at least 0 and below 1")
     return window, theta, weight
 
 
@@ -84,8 +100,8 @@ def _read(path):
         return int(found["window"]), float(found["theta"]), float(found["lambda"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Refused(
-            f"{path} does not hold window, theta and lambda of a cache ({error}): give the file that "
-            "--cache-tune wrote"
+            f"{path} does not hold the window, theta and lambda of a cache ({error}): give a file written by "
+            "--cache-tune"
         ) from error
 
 

@@ -18,27 +18,33 @@ class DynamicEvaluationConfig(FairseqDataclass):
     dynamic_evaluation: ChoiceEnum(["none", "sgd", "rms"]) = field(
         default="none",
         metadata={
-            "help": "let the model learn from each window of --tokens-per-sample (published: 5) after it was "
-            "scored: by SGD, or scaled by the gradients' size in the training data"
+            "help": "adapt the model to each window of --tokens-per-sample tokens (Krause et al. 2018: 5) "
+            "after scoring it; sgd: by SGD; rms: by SGD scaled by the RMS of the gradients on the training "
+            "data"
         },
     )
     dynamic_lr: str = field(
         default="1e-4",
         metadata={
-            "help": "its learning rate (rms: 3e-5 to 1e-4 times window / 5); several, by commas: a grid"
+            "help": "learning rate of dynamic evaluation, at least 0 (Krause et al. 2018, rms: 3e-5 to 1e-4 "
+            "for windows of 5 tokens; scale it in proportion); comma-separated values are searched as a grid"
         },
     )
     dynamic_decay: str = field(
         default="2e-3",
-        metadata={"help": "decay towards the trained weights (lambda; rms: 1e-3 to 5e-3); also a grid"},
+        metadata={
+            "help": "decay rate towards the trained weights, at least 0 (lambda; Krause et al. 2018, rms: "
+            "1e-3 to 5e-3); comma-separated values are searched as a grid"
+        },
     )
     dynamic_epsilon: float = field(
-        default=1e-5, metadata={"help": "added to the gradients' size (epsilon of rms)"}
+        default=1e-5, metadata={"help": "constant added to the gradient RMS, above 0; rms only (epsilon)"}
     )
     dynamic_batches: int = field(
         default=200,
         metadata={
-            "help": "windows of training data, of 100 streams, for the gradients' size (published: all)"
+            "help": "number of windows of training data, read in up to 100 streams, from which the gradient "
+            "RMS is computed, at least 1; rms only (Krause et al. 2018: all)"
         },
     )
 
@@ -57,7 +63,7 @@ def numbers(text, flag):
     except ValueError:
         found = [math.nan]
     if not all(math.isfinite(number) and number >= 0 for number in found):
-        raise Refused(f"{flag} is {text}: give a number of at least 0, or several separated by commas")
+        raise Refused(f"{flag} is {text}: give one or more comma-separated numbers of at least 0")
     return found
 
 
@@ -135,6 +141,10 @@ def search(settings, evaluate):
             logger.info(f"{lr:14g}" + "".join(f"{found[lr, d]:10.2f}" for d in decays))
     lr, decay = min(found, key=found.get)
     if not math.isfinite(found[lr, decay]):
-        raise Diverged("dynamic evaluation diverged at every point of the grid: give lower --dynamic-lr")
-    logger.info(f"best: --dynamic-lr {lr:g} --dynamic-decay {decay:g} gives {found[lr, decay]:.2f}")
+        raise Diverged(
+            "dynamic evaluation diverged at every point of the grid: give lower values of --dynamic-lr"
+        )
+    logger.info(
+        f"best: --dynamic-lr {lr:g} --dynamic-decay {decay:g} gives perplexity {found[lr, decay]:.2f}"
+    )
     return lr, decay

@@ -28,13 +28,17 @@ class EvaluationConfig(CacheConfig, dynamic.DynamicEvaluationConfig):
     eval_streams: int = field(
         default=1,
         metadata={
-            "help": "evaluate in this many parallel streams, each of which first reads tokens before its own "
-            "so that the perplexity is that of one stream"
+            "help": "number of parallel streams in evaluation, at least 1; each stream but the first starts "
+            "with the --eval-warmup tokens that precede its own, so that the perplexity is that of a single "
+            "stream"
         },
     )
     eval_warmup: int = field(
         default=WARM_UP,
-        metadata={"help": "tokens that each stream of --eval-streams reads first; at least the cache window"},
+        metadata={
+            "help": "number of preceding tokens that a stream of --eval-streams reads without scoring them, "
+            "at least 0; raised to the cache window if that is larger"
+        },
     )
     results_path: Optional[str] = II("common_eval.results_path")
     checkpoint_path: Optional[str] = II("common_eval.path")
@@ -53,7 +57,7 @@ def refuse_flags(cfg):
     """For all programs but fairseq-eval-lm, which would ignore them."""
     for name in FLAGS:
         if str(getattr(cfg, name)) != str(getattr(DEFAULTS, name)):
-            raise Refused(f"--{name.replace('_', '-')} is for fairseq-eval-lm alone: leave it out")
+            raise Refused(f"--{name.replace('_', '-')} applies only to fairseq-eval-lm: leave it out")
 
 
 class Evaluator:
@@ -79,27 +83,28 @@ class Evaluator:
         cfg, learns = self.cfg, self.kind != "none"
         if cfg.post_process:
             raise Refused(
-                "--post-process joins pieces to words within a window only, so that the perplexity would "
-                "change with --tokens-per-sample: leave it out"
+                "--post-process joins pieces into words only within a window, so that the perplexity would "
+                "depend on --tokens-per-sample: leave it out"
             )
         if cfg.eval_streams < 1 or cfg.eval_warmup < 0:
-            raise Refused("--eval-streams is at least 1, and --eval-warmup at least 0")
+            raise Refused("--eval-streams must be at least 1 and --eval-warmup at least 0")
         if cfg.eval_streams > 1 and learns:
-            raise Refused("dynamic evaluation learns from the text in its order: leave out --eval-streams")
+            raise Refused("dynamic evaluation must read the text in order: leave out --eval-streams")
         if cfg.eval_streams > 1 and None in self.cache_windows():
             raise Refused(
-                "a stream of --eval-streams has not seen all tokens before: give --cache-window a number"
+                "the streams of --eval-streams do not see all preceding tokens: give --cache-window a number "
+                "above 0"
             )
         if cfg.dynamic_batches < 1 or cfg.dynamic_epsilon <= 0:
-            raise Refused("--dynamic-batches is at least 1, and --dynamic-epsilon above 0")
+            raise Refused("--dynamic-batches must be at least 1 and --dynamic-epsilon above 0")
         if learns and any(p.dtype == torch.float16 for p in self.decoder.parameters()):
             raise Refused(
-                "dynamic evaluation changes weights by less than float16 resolves: leave out --fp16"
+                "the weight changes of dynamic evaluation are too small for float16: leave out --fp16"
             )
         if (cfg.cache_tune or self.grid()) and "test" in self.subset:
             logger.warning(
-                f"WARNING: numbers found on '{self.subset}' must not be reported for it: tune on "
-                "valid, then evaluate test with the numbers found"
+                f"WARNING: hyper-parameters tuned on '{self.subset}' must not be used to report results on "
+                "it: tune on valid, then evaluate test with the values found"
             )
 
     def grid(self):
@@ -130,7 +135,9 @@ class Evaluator:
         if self.dynamic is not None:
             loss = nll[counted].mean()
             if not loss < HOPELESS:
-                raise dynamic.Diverged("the model diverged in dynamic evaluation: give a lower --dynamic-lr")
+                raise dynamic.Diverged(
+                    "the model diverged during dynamic evaluation: give a lower --dynamic-lr"
+                )
             self.dynamic.learn(loss)
             nll, features = nll.detach(), features.detach()
         if self.cache is None:
@@ -171,7 +178,9 @@ class Evaluator:
         """Sets up dynamic evaluation: the gradients' sizes, and the best of the grid."""
         parameters, sizes = list(self.decoder.parameters()), None
         if self.kind == "rms":
-            logger.info(f"gradients of {self.cfg.dynamic_batches} windows of the training data")
+            logger.info(
+                f"computing the gradient RMS on {self.cfg.dynamic_batches} windows of the training data"
+            )
             losses = itertools.islice(self.losses(training(), pad), self.cfg.dynamic_batches)
             sizes = dynamic.gradient_sizes(parameters, losses)
 

@@ -42,7 +42,7 @@ def summary(nats, targets, seconds, peak_gib, characters, words):
 def sentence(subset, found):
     bpc = f", {found['bpc']:.4f} bpc" if "bpc" in found else ""
     if "word_perplexity" in found:
-        bpc += f", ppl of words {found['word_perplexity']:.3f}"
+        bpc += f", word ppl {found['word_perplexity']:.3f}"
     return (
         f"{subset}: {found['targets']:,} targets, {found['nats']:.2f} nats, "
         f"{found['bits_per_token']:.5f} bits/token, ppl {found['perplexity']:.3f}{bpc}, "

@@ -41,8 +41,8 @@ class ScoredWindows:
             yield sample
         if self.targets != self.expected:
             raise Refused(
-                f"only {self.targets:,} of the {self.expected:,} targets of '{self.subset}' were scored: "
-                "no perplexity is printed for a part of a corpus"
+                f"only {self.targets:,} of the {self.expected:,} targets of '{self.subset}' were scored, "
+                "and no perplexity is printed for part of a corpus: evaluate all of it"
             )
         logger.info(f"scored {self.targets:,} of {self.expected:,} targets of '{self.subset}'")
         self.finish(self.nats)

@@ -17,32 +17,34 @@ class AWDLSTMConfig(RecurrentDecoderConfig):
     input_weight_dropout: float = field(
         default=0.0,
         metadata={
-            "help": "DropConnect on the input-to-hidden weights (OpenSeq2Seq: 1 - input_weight_keep_prob)"
+            "help": "DropConnect probability on the input-to-hidden weights, in [0, 1) (OpenSeq2Seq: 1 - "
+            "input_weight_keep_prob)"
         },
     )
     candidate_dropout: float = field(
         default=0.0,
         metadata={
-            "help": "dropout on the LSTM's candidate, new at each step; slower, since no fused kernel "
-            "has it (OpenSeq2Seq: 1 - recurrent_keep_prob)"
+            "help": "recurrent dropout probability on the LSTM's candidate, in [0, 1), with a new mask at "
+            "each time step; slower, because no fused kernel supports it (OpenSeq2Seq: 1 - "
+            "recurrent_keep_prob)"
         },
     )
     layer_input_dropout: float = field(
         default=0.0,
         metadata={
-            "help": "further dropout on the inputs of the layers between the first and the last "
-            "(OpenSeq2Seq: 1 - encoder_dp_input_keep_prob)"
+            "help": "additional dropout probability on the inputs of the layers between the first and the "
+            "last (OpenSeq2Seq: 1 - encoder_dp_input_keep_prob)"
         },
     )
     last_layer_input_dropout: float = field(
         default=0.0,
         metadata={
-            "help": "further dropout on the last layer's input "
-            "(OpenSeq2Seq: 1 - encoder_last_input_keep_prob)"
+            "help": "additional dropout probability on the last layer's input (OpenSeq2Seq: 1 - "
+            "encoder_last_input_keep_prob)"
         },
     )
     forget_bias: float = field(
-        default=0.0, metadata={"help": "added to the initial bias of the forget gate (OpenSeq2Seq: 1)"}
+        default=0.0, metadata={"help": "value added to the initial bias of the forget gate (OpenSeq2Seq: 1)"}
     )
 
 

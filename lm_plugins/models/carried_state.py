@@ -47,9 +47,9 @@ class CarriedState:
         states = self.streams.get(stream, {})
         if step not in states:
             raise Refused(
-                f"window {step} of the stream '{stream}' came without the state that the window before "
-                "it left: read the windows in order from 0; to resume a checkpoint that several "
-                "processes saved with --no-save-optimizer-state, give --reset-dataloader"
+                f"window {step} of the stream '{stream}' cannot be processed, because the state after the "
+                "preceding window is missing: read the windows in order from 0; to resume a checkpoint that "
+                "several processes saved with --no-save-optimizer-state, give --reset-dataloader"
             )
         state = map_tensors(lambda part: part.to(tokens.device), states[step])
         map_tensors(lambda part: _same_streams(part, tokens, stream), state)
@@ -77,6 +77,6 @@ class CarriedState:
 def _same_streams(part, tokens, stream):
     if part.size(0) != tokens.size(1):
         raise Refused(
-            f"the stream '{stream}' carries the state of {part.size(0)} rows but got "
-            f"{tokens.size(1)}: keep --batch-size the same from window to window"
+            f"the carried state of the stream '{stream}' has {part.size(0)} rows, but the window has "
+            f"{tokens.size(1)}: use the same --batch-size for all windows of a stream"
         )

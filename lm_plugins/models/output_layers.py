@@ -16,47 +16,69 @@ from lm_plugins.modules.softmax import NORMALISERS, Softmax
 class OutputLayerConfig(FairseqDataclass):
     output_layer: ChoiceEnum(["softmax", "adaptive_softmax", "mos"]) = field(
         default="softmax",
-        metadata={"help": "softmax over the vocabulary, adaptive softmax, or mixture of softmaxes"},
+        metadata={
+            "help": "softmax: full softmax over the vocabulary; adaptive_softmax: adaptive softmax (Grave "
+            "et al. 2017); mos: mixture of softmaxes (Yang et al. 2018)"
+        },
     )
     share_decoder_input_output_embed: bool = field(
-        default=False, metadata={"help": "tie the input and output embeddings (tied)"}
+        default=False,
+        metadata={
+            "help": "share one matrix between the input embedding and the output layer (awd-lstm-lm: tied)"
+        },
     )
     output_rank: Optional[int] = field(
         default=None,
-        metadata={"help": "factorise the output matrix with this rank (Zhang 2018: 256); untied only"},
+        metadata={
+            "help": "factorise the output matrix with this rank, at least 1 and below the number of "
+            "features; untied embeddings only (Zhang 2018: 256)"
+        },
     )
     adaptive_softmax_cutoff: Optional[str] = field(
         default=None,
         metadata={
-            "help": "first word of each tail, by falling frequency (WikiText-103: 2800,20000,76000; "
-            "Google Billion Words: 4000,40000,200000)"
+            "help": "index of the first word of each tail cluster, words being sorted by decreasing "
+            "frequency; comma-separated and increasing (WikiText-103: 2800,20000,76000; Google Billion "
+            "Words: 4000,40000,200000)"
         },
     )
     adaptive_softmax_factor: float = field(
-        default=4.0, metadata={"help": "tail i has 1/factor^i of the features; untied only (Grave et al.: 4)"}
+        default=4.0,
+        metadata={
+            "help": "reduction factor: tail cluster i uses features / factor^i dimensions; untied "
+            "embeddings only (Grave et al. 2017: 4)"
+        },
     )
-    n_experts: int = field(default=15, metadata={"help": "softmaxes in the mixture (mos: 15)"})
+    n_experts: int = field(
+        default=15, metadata={"help": "number of softmaxes in the mixture (mos: n_experts, 15)"}
+    )
     latent_dropout: float = field(
-        default=0.0, metadata={"help": "dropout on the mixture's hidden vectors (dropoutl; mos: 0.29)"}
+        default=0.0,
+        metadata={
+            "help": "dropout probability on the mixture's latent vectors, in [0, 1) (mos: dropoutl, 0.29)"
+        },
     )
     nce_z: ChoiceEnum(list(NORMALISERS)) = field(
         default="fixed",
         metadata={
-            "help": "normaliser of --criterion nce: fixed at 1, estimated from the first updates, or learned"
+            "help": "normalising constant Z of --criterion nce; fixed: Z = 1; estimated: mean of the "
+            "estimates of the first 10 updates; learned: a trained parameter"
         },
     )
     sparse_embedding_grad: bool = field(
         default=False,
         metadata={
-            "help": "gradients of the embedding and of the output words that --criterion nce looks up hold "
-            "those words alone, so that an update does not depend on the size of the vocabulary"
+            "help": "use sparse gradients for the embedding and for the output words that --criterion nce "
+            "looks up, so that the cost of an update does not grow with the vocabulary; needs --optimizer "
+            "nt_asgd or sparse_adagrad"
         },
     )
     split_vocabulary: bool = field(
         default=False,
         metadata={
-            "help": "deal out the rows of the embedding and of the softmax to the processes, for tables that "
-            "do not fit into the memory of one (Google Billion Words: 3.25 G parameters of 3.39 G)"
+            "help": "shard the rows of the embedding and of the softmax across processes, for tables that "
+            "do not fit into the memory of one process (Google Billion Words: 3.25 G of 3.39 G parameters); "
+            "needs --optimizer nt_asgd or sparse_adagrad"
         },
     )
 
@@ -77,7 +99,7 @@ def build_output_layer(cfg, features, dictionary, embedding):
     matrix = {"rank": cfg.output_rank, "init_range": cfg.init_range, "sparse": cfg.sparse_embedding_grad}
     try:
         if kind != "softmax" and cfg.split_vocabulary:
-            raise ValueError("--split-vocabulary is for the softmax: give --output-layer softmax")
+            raise ValueError("--split-vocabulary supports only the full softmax: use --output-layer softmax")
         if kind == "adaptive_softmax":
             return _adaptive(cfg, features, dictionary, common)
         if kind == "mos":
@@ -94,12 +116,12 @@ def _adaptive(cfg, features, dictionary, common):
         cutoffs = [int(cutoff) for cutoff in (cfg.adaptive_softmax_cutoff or "").split(",")]
     except ValueError:
         raise ValueError(
-            f"--adaptive-softmax-cutoff is {cfg.adaptive_softmax_cutoff}: give rising word numbers, such "
+            f"--adaptive-softmax-cutoff is {cfg.adaptive_softmax_cutoff}: give increasing word indices, such "
             "as 2800,20000,76000"
         ) from None
     if not sorted_by_count(dictionary):
         raise ValueError(
-            "the dictionary is not sorted by falling frequency: make one with fairseq-preprocess "
-            "without --srcdict, or sort the lines of dict.txt by their counts and binarize with it"
+            "the dictionary is not sorted by decreasing frequency: build one with fairseq-preprocess "
+            "without --srcdict, or sort the lines of dict.txt by count and binarize with it"
         )
     return AdaptiveSoftmax(features, **common, cutoffs=cutoffs, factor=cfg.adaptive_softmax_factor)

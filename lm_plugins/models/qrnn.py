@@ -17,18 +17,38 @@ class QRNNConfig(RecurrentDecoderConfig):
 
     decoder_hidden_size: int = field(
         default=1550,
-        metadata={"help": "units of each layer (nhid); for the last see --decoder-last-size"},
+        metadata={
+            "help": "units per recurrent layer; for the last layer see --decoder-last-size (awd-lstm-lm: "
+            "nhid, 1550 on PTB)"
+        },
     )
-    decoder_layers: int = field(default=4, metadata={"help": "number of layers (nlayers)"})
-    input_dropout: float = field(default=0.4, metadata={"help": "dropout on the embedded input (dropouti)"})
+    decoder_layers: int = field(
+        default=4, metadata={"help": "number of recurrent layers (awd-lstm-lm: nlayers, 4)"}
+    )
+    input_dropout: float = field(
+        default=0.4,
+        metadata={
+            "help": "dropout probability on the embedded input, in [0, 1) (awd-lstm-lm: dropouti, 0.4)"
+        },
+    )
     weight_dropout: float = field(
-        default=0.1, metadata={"help": "DropConnect on all weights of a layer (wdrop)"}
+        default=0.1,
+        metadata={
+            "help": "DropConnect probability on all weights of each layer, in [0, 1) (awd-lstm-lm: wdrop, "
+            "0.1)"
+        },
     )
     window: int = field(
         default=2,
-        metadata={"help": "inputs that the first layer sees at a step, 1 or 2; the others see 1"},
+        metadata={
+            "help": "convolution width of the first layer: 1 (the current input) or 2 (also the previous "
+            "one); all other layers use 1 (awd-lstm-lm: 2)"
+        },
     )
-    zoneout: float = field(default=0.0, metadata={"help": "probability that a unit keeps its previous state"})
+    zoneout: float = field(
+        default=0.0,
+        metadata={"help": "probability that a unit keeps its previous state, in [0, 1) (awd-lstm-lm: 0)"},
+    )
 
 
 @register_model("qrnn", dataclass=QRNNConfig)

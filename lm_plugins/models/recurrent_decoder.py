@@ -28,49 +28,90 @@ from lm_plugins.ops.resets import Resets
 class RecurrentDecoderConfig(OutputLayerConfig):
     """Sizes and dropouts; the defaults are AWD-LSTM's on Penn Treebank before tuning."""
 
-    decoder_embed_dim: int = field(default=400, metadata={"help": "embedding size (emsize)"})
+    decoder_embed_dim: int = field(
+        default=400, metadata={"help": "size of the word embeddings (awd-lstm-lm: emsize, 400)"}
+    )
     decoder_hidden_size: int = field(
         default=1150,
-        metadata={"help": "units of each layer (nhid); for the last see --decoder-last-size"},
+        metadata={
+            "help": "units per recurrent layer; for the last layer see --decoder-last-size (awd-lstm-lm: "
+            "nhid, 1150)"
+        },
     )
     decoder_last_size: Optional[int] = field(
         default=None,
         metadata={
-            "help": "units of the last layer (nhidlast); default: --decoder-embed-dim if the embeddings are "
-            "tied, else --decoder-hidden-size. Tied, only a mixture of softmaxes can have another"
+            "help": "units of the last recurrent layer; default: --decoder-embed-dim if the embeddings are "
+            "tied, else --decoder-hidden-size; with tied embeddings, only a mixture of softmaxes can use "
+            "another value (mos: nhidlast, 620 on PTB)"
         },
     )
-    decoder_layers: int = field(default=3, metadata={"help": "number of layers (nlayers)"})
+    decoder_layers: int = field(
+        default=3, metadata={"help": "number of recurrent layers (awd-lstm-lm: nlayers, 3)"}
+    )
     sample_break_mode: ChoiceEnum(["none", "eos"]) = field(
         default="none",
         metadata={
-            "help": "none: a text, whose state is carried on; eos: independent sentences in a new order each "
-            "epoch, whose state is forgotten at each </s> (Google Billion Words)"
+            "help": "none: train on continuous text and carry the recurrent state across sentences; eos: "
+            "treat each line as an independent sentence, shuffle the training sentences in every epoch and "
+            "reset the state at each </s> (Google Billion Words)"
         },
     )
-    dropout: float = field(default=0.4, metadata={"help": "dropout on the last layer's output (dropout)"})
-    hidden_dropout: float = field(
-        default=0.3, metadata={"help": "dropout on the other layers' outputs (dropouth)"}
+    dropout: float = field(
+        default=0.4,
+        metadata={
+            "help": "dropout probability on the last layer's output, in [0, 1) (awd-lstm-lm: dropout, 0.4)"
+        },
     )
-    input_dropout: float = field(default=0.65, metadata={"help": "dropout on the embedded input (dropouti)"})
+    hidden_dropout: float = field(
+        default=0.3,
+        metadata={
+            "help": "dropout probability on the outputs of all other layers, in [0, 1) (awd-lstm-lm: "
+            "dropouth; AWD-LSTM: 0.25 on PTB, 0.2 on WikiText-2)"
+        },
+    )
+    input_dropout: float = field(
+        default=0.65,
+        metadata={
+            "help": "dropout probability on the embedded input, in [0, 1) (awd-lstm-lm: dropouti; AWD-LSTM: "
+            "0.4 on PTB, 0.65 on WikiText-2)"
+        },
+    )
     embedding_dropout: float = field(
-        default=0.1, metadata={"help": "drops whole words of the embedding table (dropoute)"}
+        default=0.1,
+        metadata={
+            "help": "probability of dropping a word's entire embedding, in [0, 1) (awd-lstm-lm: dropoute, "
+            "0.1)"
+        },
     )
     weight_dropout: float = field(
         default=0.5,
-        metadata={"help": "DropConnect on the recurrent weights (wdrop); QRNN: on all weights"},
+        metadata={
+            "help": "DropConnect probability on the hidden-to-hidden weights, in [0, 1) (awd-lstm-lm: "
+            "wdrop, 0.5)"
+        },
     )
     dropout_mask: ChoiceEnum(["locked", "step"]) = field(
         default="locked",
         metadata={
-            "help": "locked: one dropout mask for all steps of a window (AWD-LSTM); "
-            "step: a new one at each step (Zaremba)"
+            "help": "locked: use one dropout mask for all time steps of a window (AWD-LSTM); step: draw a "
+            "new mask at each time step (Zaremba et al. 2014)"
         },
     )
-    init_range: float = field(default=0.1, metadata={"help": "embeddings start uniform in +- this"})
+    init_range: float = field(
+        default=0.1,
+        metadata={
+            "help": "half-width R of the uniform distribution on [-R, R] that initialises the embeddings "
+            "and the output matrix of an untied softmax or mixture of softmaxes (awd-lstm-lm: 0.1)",
+        },
+    )
     rnn_init_range: Optional[float] = field(
         default=None,
-        metadata={"help": "layers start uniform in +- this; default: torch's own"},
+        metadata={
+            "help": "half-width R of the uniform distribution on [-R, R] that initialises the recurrent "
+            "layers; default: PyTorch's initialisation (Zaremba et al. 2014: 0.1, 0.05 and 0.04 for the "
+            "small, medium and large LSTM)"
+        },
     )
 
 
@@ -143,8 +184,8 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
             return self.next_token(src_tokens[:, -1:], incremental_state)
         if stream is None or step is None:
             raise Refused(
-                "a recurrent model was given windows without their place in a stream, and would "
-                "forget its state between them: use --task recurrent_language_modeling"
+                "the batch does not say which window of which stream it is, so that the recurrent state "
+                "cannot be carried over: use --task recurrent_language_modeling"
             )
         source = src_tokens.t()
         stream = stream_name(stream, self.training)
@@ -199,8 +240,8 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
         if extra.get("target_only"):
             if not torch.isfinite(output).all():
                 raise Refused(
-                    "the model gives a target a probability of zero or NaN, which fairseq would leave "
-                    "out of the perplexity: this checkpoint has diverged, take an earlier one"
+                    "the model assigns a target a probability of zero or NaN, which fairseq would leave "
+                    "out of the perplexity: training has diverged, use an earlier checkpoint"
                 )
             log_prob = output.expand(*output.shape[:-1], len(self.dictionary))
         elif extra.get("log_prob"):  # fairseq divided it by the temperature
@@ -217,7 +258,7 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
         saved = state_dict.get(f"{name}.dictionary_digest")
         if saved is not None and not torch.equal(saved.cpu(), self.dictionary_digest.cpu()):
             raise Refused(
-                f"the checkpoint was trained with another dictionary than the {len(self.dictionary)} "
+                f"the checkpoint was trained with a different dictionary from the {len(self.dictionary)} "
                 "symbols of this data folder: binarize the text with fairseq-preprocess --srcdict "
                 "and the dict.txt of the training data"
             )

@@ -17,7 +17,7 @@ class RecurrentLanguageModel(FairseqLanguageModel):
         parser.add_argument(
             "--share-decoder-input-output-embed",
             action=BooleanOptionalAction,
-            help="tie the input and output embeddings (tied)",
+            help="share one matrix between the input embedding and the output layer (awd-lstm-lm: tied)",
         )
         super().add_args(parser)
 

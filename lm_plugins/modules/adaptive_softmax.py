@@ -35,8 +35,8 @@ class AdaptiveSoftmax(OutputLayer):
         bounds = [0, *cutoffs, vocabulary]
         if not cutoffs or any(low >= high for low, high in zip(bounds, bounds[1:], strict=False)):
             raise ValueError(
-                f"the cutoffs {', '.join(map(str, cutoffs)) or '(none)'} of an adaptive softmax must rise, "
-                f"from above 0 to below its {vocabulary} words"
+                f"the cutoffs {', '.join(map(str, cutoffs)) or '(none)'} of an adaptive softmax must be "
+                f"strictly increasing, above 0 and below the vocabulary size of {vocabulary}"
             )
         self.bounds, self.weight, tails = bounds, weight, len(cutoffs)
         self.register_buffer("cutoffs", torch.tensor(cutoffs), persistent=False)
@@ -50,7 +50,7 @@ class AdaptiveSoftmax(OutputLayer):
         widths = [int(features / factor**i) for i in range(1, tails + 1)]
         if min(widths) < 1:
             raise ValueError(
-                f"the last of {tails} tails would have {features} / {factor:g}^{tails} < 1 features: give "
+                f"the last of {tails} tails would have {features} / {factor:g}^{tails} < 1 features: use "
                 "fewer cutoffs or a smaller factor"
             )
         self.head = nn.Linear(features, cutoffs[0] + tails, bias=False)

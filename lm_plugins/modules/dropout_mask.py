@@ -29,5 +29,5 @@ def stream_mask(x, p, steps):
 
 def check_probability(p, name):
     if not 0 <= p < 1:
-        raise ValueError(f"{name} is {p}: a dropout probability is at least 0 and below 1")
+        raise ValueError(f"{name} is {p}: a dropout probability must be at least 0 and below 1")
     return p

@@ -29,7 +29,7 @@ class MixtureOfSoftmaxes(OutputLayer):
     ):
         super().__init__(padding_idx)
         if experts < 1:
-            raise ValueError(f"a mixture of {experts} softmaxes: give at least 1 expert")
+            raise ValueError(f"a mixture of softmaxes needs at least 1 expert, not {experts}")
         self.experts = experts
         self.prior = nn.Linear(features, experts, bias=False)
         self.latent = nn.Linear(features, experts * width)

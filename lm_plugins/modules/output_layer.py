@@ -53,8 +53,8 @@ class VocabularyMatrix(nn.Module):
         super().__init__()
         if rank is not None and (weight is not None or not 0 < rank < features):
             raise ValueError(
-                f"an output matrix of rank {rank} must not be tied to the embedding, and its rank must be "
-                f"at least 1 and less than its {features} features"
+                f"the output matrix cannot be factorised with rank {rank}: the rank must be at least 1 and "
+                f"below the {features} features, and the matrix must not be tied to the embedding"
             )
         width = rank or features
         if weight is None and split is None:
@@ -80,7 +80,8 @@ class VocabularyMatrix(nn.Module):
         """
         if self.split is not None and self.split.world > 1:
             raise ValueError(
-                "no process of a split vocabulary has the logits of all words: use a single process"
+                "with a vocabulary split across processes, no process has the logits of all words: use a "
+                "single process"
             )
         return logits(self.factor(features), self.weight, self.bias)
 
@@ -116,8 +117,8 @@ class VocabularyMatrix(nn.Module):
 def check_shared_weight(weight, vocabulary, features):
     if weight.shape != (vocabulary, features):
         raise ValueError(
-            f"an output layer of {vocabulary} words and {features} features cannot share a "
-            f"weight of {tuple(weight.shape)}"
+            f"an output layer of {vocabulary} words and {features} features cannot share a weight of shape "
+            f"{tuple(weight.shape)}"
         )
 
 

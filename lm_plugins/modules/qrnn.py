@@ -39,7 +39,7 @@ class QRNNLayer(nn.Module):
     ):
         super().__init__()
         if window not in (1, 2):
-            raise ValueError(f"a QRNN layer has a window of 1 or 2 inputs, not {window}")
+            raise ValueError(f"a QRNN layer supports a window of 1 or 2 inputs, not {window}")
         self.hidden_size, self.window = hidden_size, window
         self.zoneout = check_probability(zoneout, "zoneout")
         self.weight_dropout = check_probability(weight_dropout, "weight_dropout")

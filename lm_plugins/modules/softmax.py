@@ -21,7 +21,7 @@ class Softmax(OutputLayer):
     def __init__(self, features, vocabulary, *, normaliser="fixed", padding_idx=None, **matrix):
         super().__init__(padding_idx)
         if normaliser not in NORMALISERS:
-            raise ValueError(f"no normaliser '{normaliser}': choose from {NORMALISERS}")
+            raise ValueError(f"unknown normaliser '{normaliser}': choose from {NORMALISERS}")
         self.vocabulary = VocabularyMatrix(features, vocabulary, **matrix)
         self.normaliser, zero = normaliser, torch.zeros(())
         if normaliser == "learned":

@@ -39,7 +39,7 @@ class AveragedSGD(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure=None):
         if self.shows_average:
-            raise RuntimeError("the parameters show the average: call show(average=False) before step()")
+            raise RuntimeError("the parameters hold the average: call show(average=False) before step()")
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
             if not params:
@@ -90,8 +90,8 @@ class AveragedSGD(torch.optim.Optimizer):
             iterates = [own_rows(p, iterate) for p, iterate in zip(params, iterates, strict=True)]
         if [p.shape for p in params] != [iterate.shape for iterate in iterates]:
             raise Refused(
-                "the checkpoint holds the optimizer of parameters of other shapes: resume with the same "
-                "--arch and the same --fp16 flags, or give --reset-optimizer"
+                "the optimizer state in the checkpoint does not match the shapes of the model's parameters: "
+                "resume with the same --arch and the same --fp16 flags, or give --reset-optimizer"
             )
         for p, iterate in zip(params, iterates, strict=True):
             p.data.copy_(iterate)

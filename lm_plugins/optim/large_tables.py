@@ -44,8 +44,8 @@ class LargeTables:
             return super().clip_grad_norm(max_norm, aggregate_norm_fn)
         if sparse and self.optimizer_config["weight_decay"]:
             raise Refused(
-                "--weight-decay changes every row of a table at each update, which a sparse gradient is "
-                "there to avoid: give --weight-decay 0, or leave out --sparse-embedding-grad"
+                "--weight-decay would change every row of a table at each update, which sparse gradients are "
+                "meant to avoid: give --weight-decay 0, or leave out --sparse-embedding-grad"
             )
         norm = _norm([p for p in params if not hasattr(p, "split_vocabulary")])
         if split:

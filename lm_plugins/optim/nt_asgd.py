@@ -20,20 +20,21 @@ STOP = -1.0  # a learning rate not above --stop-min-lr, whose default this is
 @dataclass
 class NTASGDConfig(FairseqDataclass):
     weight_decay: float = field(
-        default=0.0, metadata={"help": "L2 penalty on all parameters (AWD-LSTM: 1.2e-6)"}
+        default=0.0, metadata={"help": "L2 penalty on all parameters (awd-lstm-lm: wdecay, 1.2e-6)"}
     )
     nonmono: int = field(
         default=5,
         metadata={
-            "help": "the rule: a validation loss is above the best of all but the last N before it "
-            "(nonmono; AWD-LSTM: 5)"
+            "help": "trigger of --averaging: it fires when a validation loss is above the minimum of all "
+            "earlier ones except the last N (awd-lstm-lm: nonmono, 5)"
         },
     )
     averaging: ChoiceEnum(["triggered", "always", "never"]) = field(
         default="triggered",
         metadata={
-            "help": "triggered: averaging starts when the rule of --nonmono holds; always: at the first "
-            "update, and training ends when the rule holds (fine-tuning); never: plain SGD"
+            "help": "triggered: start averaging when the trigger of --nonmono fires (NT-ASGD); always: "
+            "average from the first update and stop training when the trigger fires (fine-tuning); never: "
+            "plain SGD"
         },
     )
     lr: List[float] = II("optimization.lr")
@@ -78,7 +79,10 @@ class NTASGD(LargeTables, FairseqOptimizer):
         self.history.append(loss)
         if best is None or loss <= best:
             return
-        found = f"validation loss {loss:.5f} is above {best:.5f}, the best of all but the last {n} before it"
+        found = (
+            f"validation loss {loss:.5f} is above {best:.5f}, the minimum of all earlier ones except the "
+            f"last {n}"
+        )
         if str(self.cfg.averaging) == "triggered" and self.optimizer.averaged is None:
             logger.info(f"{found}: averaging starts")
             self.optimizer.start_averaging()

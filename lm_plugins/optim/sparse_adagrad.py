@@ -13,9 +13,12 @@ from lm_plugins.optim.large_tables import LargeTables, own_rows
 
 @dataclass
 class SparseAdagradConfig(FairseqDataclass):
-    weight_decay: float = field(default=0.0, metadata={"help": "L2 penalty; 0 with sparse gradients"})
+    weight_decay: float = field(
+        default=0.0, metadata={"help": "L2 penalty on all parameters; must be 0 with sparse gradients"}
+    )
     initial_accumulator: float = field(
-        default=1.0, metadata={"help": "where the sums of squares start (Jozefowicz et al. 2016: 1)"}
+        default=1.0,
+        metadata={"help": "initial value of the sums of squared gradients (Jozefowicz et al. 2016: 1)"},
     )
     lr: List[float] = II("optimization.lr")
 

@@ -21,14 +21,14 @@ class Evaluates:
             )
         if num_shards > 1:
             raise Refused(
-                f"fairseq-eval-lm in {num_shards} shards or processes would print the perplexity of "
-                "one shard alone: evaluate with one process and without --num-shards"
+                f"fairseq-eval-lm with {num_shards} shards or processes would print the perplexity of only "
+                "one shard: evaluate with one process and without --num-shards"
             )
         evaluator = Evaluator(self.cfg, self.decoder, dataset.split)
         if batch_size is not None and self.cfg.eval_streams > 1:
             raise Refused(
-                "--batch-size and --eval-streams are both numbers of streams: give --eval-streams, which "
-                "know what came before, or --batch-size, to repeat what training logged"
+                "--batch-size and --eval-streams both set the number of streams: give --eval-streams, whose "
+                "streams are warmed up, or --batch-size, to reproduce what training logged"
             )
         count = batch_size or self.cfg.eval_streams
         streams = contiguous(dataset, count)

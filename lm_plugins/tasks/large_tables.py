@@ -21,13 +21,13 @@ def check_takes(optimizer, table):
     flags = ["--sparse-embedding-grad"] * table.sparse + ["--split-vocabulary"] * (table.split is not None)
     if flags and not getattr(optimizer, "takes_large_tables", False):
         raise Refused(
-            f"{' and '.join(flags)} needs an optimizer that takes such tables, in float32: give "
-            "--optimizer nt_asgd (with --averaging never it is SGD) or --optimizer sparse_adagrad"
+            f"the optimizer does not support {' and '.join(flags)}: train in float32 with --optimizer "
+            "nt_asgd (plain SGD with --averaging never) or --optimizer sparse_adagrad"
         )
     if table.sparse and table.split is None and rank_and_world()[1] > 1:
         raise Refused(
-            "--sparse-embedding-grad on several processes needs --split-vocabulary: fairseq adds up dense "
-            "gradients only"
+            "--sparse-embedding-grad with several processes needs --split-vocabulary, because fairseq "
+            "all-reduces only dense gradients: add --split-vocabulary or leave out --sparse-embedding-grad"
         )
 
 

@@ -42,62 +42,69 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     data: Optional[str] = field(
         default=None,
         metadata={
-            "help": "folder that fairseq-preprocess --destdir wrote; of several, separated by colons, each "
-            "epoch trains on the next one, and the first one is validated on"
+            "help": "data folder written by fairseq-preprocess --destdir; of several folders, separated by "
+            "colons, each epoch trains on the next one, and validation uses the first one"
         },
     )
     tokens_per_sample: int = field(
         default=70,
         metadata={
-            "help": "window of back-propagation through time, in tokens (bptt; AWD-LSTM: 70); "
-            "has no influence on the perplexity in evaluation"
+            "help": "length of the windows of truncated back-propagation through time, in tokens, at least "
+            "1 (awd-lstm-lm: bptt, 70); does not change the perplexity in evaluation, except in dynamic "
+            "evaluation"
         },
     )
     random_start: bool = field(
         default=False,
-        metadata={"help": "draw the length of each epoch's first window, so that cuts move"},
+        metadata={
+            "help": "draw the length of each epoch's first window uniformly from 1 to --tokens-per-sample, "
+            "so that window boundaries differ between epochs (OpenSeq2Seq)"
+        },
     )
     regime: ChoiceEnum(["published", "short"]) = field(
         default="published",
         metadata={
-            "help": "which flags of training the architecture brings: the published ones, or for qrnn_ptb "
-            "those of a short training of 60 epochs (published: 550)"
+            "help": "training flags that are added for the architecture; published: the published ones; "
+            "short: those of a short training of 60 epochs, for qrnn_ptb only (published: 550 epochs)"
         },
     )
     rotate_streams: bool = field(
         default=False,
         metadata={
-            "help": "begin each stream of the training text at another position in each epoch, drawn "
-            "uniformly (partial shuffle, arXiv:1903.04167: -0.4 to -0.5 of perplexity on PTB)"
+            "help": "start each stream of the training text at a new position in every epoch, drawn "
+            "uniformly (partial shuffle, Press 2019, arXiv:1903.04167: lowers the validation perplexity on "
+            "PTB by 0.4 to 0.5)"
         },
     )
     bptt_variation: float = field(
         default=0.0,
         metadata={
-            "help": "draw the length of each training window, normal with this deviation (AWD-LSTM: 5) "
-            "around --tokens-per-sample, or with probability 0.05 around half of it, and scale the "
-            "learning rate with it; 0: all windows are alike"
+            "help": "standard deviation of the training window lengths, in tokens: lengths are drawn from a "
+            "normal distribution around --tokens-per-sample, or with probability 0.05 around half of it, "
+            "and the learning rate is scaled with the length; 0: fixed length (AWD-LSTM: 5)"
         },
     )
     bptt_max_delta: int = field(
         default=20,
         metadata={
-            "help": "a drawn window has at most this many tokens more than --tokens-per-sample "
-            "(max_seq_len_delta; mos: 20 and 40, AWD-LSTM: no limit)"
+            "help": "with --bptt-variation, maximum number of tokens by which a window may exceed "
+            "--tokens-per-sample (mos: max_seq_len_delta, 40 on PTB and 20 on WikiText-2; AWD-LSTM: no "
+            "limit)"
         },
     )
     autocast: ChoiceEnum(["none", "bf16"]) = field(
         default="none",
         metadata={
-            "help": "bf16: train with matrix products in bfloat16, but weights, losses and recurrences (of "
-            "an LSTM the whole layer) in float32; validation stays in float32"
+            "help": "bf16: compute matrix products in bfloat16 during training; weights, losses and "
+            "recurrences (for an LSTM, the whole layer) stay in float32, as does validation"
         },
     )
     float32_matmul: ChoiceEnum(list(CHOICES)) = field(
         default="auto",
         metadata={
-            "help": "precision of float32 products (set_float32_matmul_precision); auto: on a CPU by oneDNN, "
-            "if a test shows that it is as exact as float32, else highest"
+            "help": "precision of float32 matrix products (torch.set_float32_matmul_precision); auto: "
+            "medium on a CPU, if a test at startup shows that oneDNN is then as accurate as float32, else "
+            "highest"
         },
     )
     cpu: bool = II("common.cpu")
@@ -111,8 +118,9 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
 
 # fairseq's options that would train or count wrongly here, and why.
 REFUSED = {
-    "amp": "--amp unscales every gradient twice with fairseq's optimizers: use --fp16 or --autocast bf16",
-    "tpu": "--bf16 and --tpu need torch_xla, which this task does not support: use --autocast bf16",
+    "amp": "--amp would unscale every gradient twice with fairseq's optimizers: use --fp16 or --autocast "
+    "bf16",
+    "tpu": "--bf16 and --tpu require torch_xla, which this task does not support: use --autocast bf16",
 }
 
 
@@ -140,18 +148,20 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
             if getattr(cfg, name):
                 raise Refused(why)
         if cfg.tokens_per_sample < 1:
-            raise Refused(f"--tokens-per-sample is {cfg.tokens_per_sample}: give at least 1")
+            raise Refused(f"--tokens-per-sample is {cfg.tokens_per_sample}: it must be at least 1")
         if cfg.bptt_variation and cfg.random_start:
             raise Refused(
-                "--bptt-variation and --random-start both move the cuts: give --bptt-variation 0, or "
-                "leave out --random-start"
+                "--bptt-variation and --random-start both move the window boundaries: give --bptt-variation "
+                "0, or leave out --random-start"
             )
         if cfg.bptt_max_delta < 0 or cfg.bptt_variation < 0:
-            raise Refused("--bptt-variation and --bptt-max-delta are numbers of tokens: give at least 0")
+            raise Refused(
+                "--bptt-variation and --bptt-max-delta are numbers of tokens and must be at least 0"
+            )
         if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.distributed.is_initialized():
             raise Refused(
-                f"{os.environ['WORLD_SIZE']} processes were started but do not know of each other, and "
-                "would each work alone: train with torchrun and --user-dir, evaluate with one process"
+                f"{os.environ['WORLD_SIZE']} processes were started but are not connected, so each would "
+                "work alone: train with torchrun and --user-dir, evaluate with one process"
             )
         return cls(cfg, load_dictionary(cfg.data))
 
@@ -166,15 +176,15 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
     def build_model(self, cfg, from_checkpoint=False):
         if not from_checkpoint and self.cfg.max_valid_steps is not None:
             raise Refused(
-                "--max-valid-steps would print the perplexity of a part of the validation data as if it were "
-                "that of all, and choose checkpoint_best.pt by it: leave it out"
+                "--max-valid-steps would report the perplexity of part of the validation data as that of all "
+                "of it, and select checkpoint_best.pt by it: leave it out"
             )
         model = super().build_model(cfg, from_checkpoint)
         self.decoder = getattr(model, "decoder", None)
         if not isinstance(self.decoder, RecurrentDecoder):
             raise Refused(
-                f"a {type(model).__name__} carries no recurrent state: this task needs an architecture "
-                "of lm_plugins, such as --arch awd_lstm_ptb; for others use --task language_modeling"
+                f"the model {type(model).__name__} carries no recurrent state: use an architecture of "
+                "lm_plugins, such as --arch awd_lstm_ptb, or --task language_modeling for other models"
             )
         large_tables.keep_from_averaging(model)
         on_cpu = self.cfg.cpu or not torch.cuda.is_available()
@@ -186,19 +196,19 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
         criterion = super().build_criterion(cfg, from_checkpoint)
         if not type(criterion).__module__.startswith("lm_plugins."):
             raise Refused(
-                f"the criterion {type(criterion).__name__} does not know the output layers of "
+                f"the criterion {type(criterion).__name__} does not support the output layers of "
                 "lm_plugins: use --criterion lm_cross_entropy"
             )
         head = self.decoder.output_head
         if not isinstance(head, criterion.output_layer):
             raise Refused(
-                f"--criterion {cfg._name} is for a model whose output layer is "
-                f"{criterion.output_layer.__name__}, this one has {type(head).__name__}: give the "
-                "--output-layer that belongs to it, or --criterion lm_cross_entropy, which takes any"
+                f"--criterion {cfg._name} needs a model whose output layer is "
+                f"{criterion.output_layer.__name__}, but this model has {type(head).__name__}: give the "
+                "matching --output-layer, or use --criterion lm_cross_entropy, which supports all of them"
             )
         if getattr(head, "normaliser", "fixed") != "fixed" and not criterion.takes_normaliser:
             raise Refused(
-                f"--nce-z {head.normaliser} is for --criterion nce with --nce-loss nce: leave it out"
+                f"--nce-z {head.normaliser} applies only to --criterion nce with --nce-loss nce: leave it out"
             )
         return criterion
 
@@ -244,8 +254,8 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
         if isinstance(dataset, Prompts):
             if kwargs.get("num_shards", 1) > 1:
                 raise Refused(
-                    f"fairseq-generate in {kwargs['num_shards']} processes would read one part of the lines "
-                    "alone: leave out --distributed-world-size"
+                    f"fairseq-generate in {kwargs['num_shards']} processes would read only part of the "
+                    "lines: leave out --distributed-world-size"
                 )
             kwargs["required_batch_size_multiple"] = (
                 1  # with 8 and 7 prompts a batch fairseq drops the last ones
@@ -254,12 +264,12 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
                 kwargs["max_tokens"] = max(kwargs["max_tokens"], int(dataset.sizes.max(initial=0)))
             return super().get_batch_iterator(dataset, max_sentences=max_sentences, **kwargs)
         if skip_remainder_batch:
-            raise Refused("--skip-remainder-batch drops the last windows of the corpus: leave it out")
+            raise Refused("--skip-remainder-batch would drop the last windows of the corpus: leave it out")
         training = dataset.split == self.cfg.train_subset
         if max_sentences is None and training:
             raise Refused(
-                "--batch-size is missing: it is the number of parallel streams of each process, which "
-                "--max-tokens cannot give"
+                "--batch-size is missing: give the number of parallel streams per process, which "
+                "--max-tokens cannot replace"
             )
         rows, size = max_sentences or 1, self.cfg.tokens_per_sample
         rank, world = rank_and_world()
@@ -276,8 +286,8 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
         if independent:
             if rotation is not None:
                 raise Refused(
-                    "--rotate-streams is for a text: the order of independent sentences "
-                    "(--sample-break-mode eos) is new in each epoch anyway; leave it out"
+                    "--rotate-streams applies only to continuous text: independent sentences "
+                    "(--sample-break-mode eos) are shuffled in every epoch anyway; leave it out"
                 )
             layout = sentences(dataset, streams, seed)
         elif rotation is not None:
@@ -354,8 +364,8 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
         loss = float(agg["loss"].avg)
         if not math.isfinite(loss):
             raise Refused(
-                f"the validation loss is {loss}: training has diverged, no "
-                "checkpoint of it was written; lower --lr or --clip-norm"
+                f"the validation loss is {loss}: training has diverged, and no checkpoint was written after "
+                "this validation; lower --lr or --clip-norm"
             )
         if self.validated == 0:
             tell_validation(self.optimizer, loss)

@@ -149,10 +149,10 @@ def test_a_case_needs_the_code_of_all_its_peers(tmp_path, monkeypatch):
 def test_a_folder_without_the_code_of_a_peer_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["--quick", "--peer", str(tmp_path)])
-    assert f"{tmp_path} holds neither awd-lstm-lm's (model.py, " in capsys.readouterr().err
+    assert f"{tmp_path} contains neither awd-lstm-lm (model.py, " in capsys.readouterr().err
 
 
 def test_a_pattern_without_a_group_is_an_error(capsys):
     with pytest.raises(SystemExit):
         main(["--quick", "--only", "no such thing"])
-    assert "no group has 'no such thing'" in capsys.readouterr().err
+    assert "no group's name matches 'no such thing'" in capsys.readouterr().err

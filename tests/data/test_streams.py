@@ -50,5 +50,5 @@ def test_the_order_is_a_function_of_seed_and_epoch():
 
 
 def test_too_few_sentences_are_refused():
-    with pytest.raises(Refused, match="3 sentences, too few to begin each of 4 streams"):
+    with pytest.raises(Refused, match="3 sentences, too few to start each of 4 streams"):
         sentences(corpus(3), 4)(1)

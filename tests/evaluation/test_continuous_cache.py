@@ -88,7 +88,7 @@ def test_tuning_finds_in_one_pass_what_single_runs_give(text, tmp_path):
         ({"cache_window": 5, "cache_theta": -1.0, "cache_lambda": 0.1}, "--cache-theta is -1.0"),
         ({"cache_window": 5, "cache_theta": 1.0, "cache_lambda": 1.0}, "--cache-lambda is 1.0"),
         ({"cache_tune": "x", "cache_theta": 1.0}, "leave out --cache-theta"),
-        ({"cache_from": "missing.json"}, "missing.json does not hold window, theta and lambda"),
+        ({"cache_from": "missing.json"}, "missing.json does not hold the window, theta and lambda"),
         ({"cache_from": "x", "cache_window": 5}, "leave out the other --cache flags"),
         ({"cache_block": 0}, "--cache-block is 0"),
     ],

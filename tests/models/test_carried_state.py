@@ -47,7 +47,7 @@ def test_a_window_that_is_skipped_or_comes_twice_is_refused(step):
 def test_other_rows_are_refused():
     carried = CarriedState()
     carried.leave("a", 0, state(1.0), keep=False)
-    with pytest.raises(Refused, match="state of 3 rows but got 2"):
+    with pytest.raises(Refused, match="state of the stream '.*' has 3 rows, but the window has 2"):
         carried.enter("a", 1, ROWS[:, :2])
 
 

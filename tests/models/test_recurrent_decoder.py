@@ -94,7 +94,7 @@ def test_dropout_acts_in_training_alone(text):
 def test_a_window_without_its_place_is_refused(text):
     model = build("awd_lstm_ptb")
     for place in ({}, {"stream": "valid"}, {"step": 0}):
-        with pytest.raises(Refused, match="without their place in a stream"):
+        with pytest.raises(Refused, match="does not say which window of which stream it is"):
             model(text, **place)
 
 

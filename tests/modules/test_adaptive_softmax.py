@@ -102,7 +102,7 @@ def test_only_the_targets_of_a_tail_meet_its_words(monkeypatch):
 
 @pytest.mark.parametrize("cutoffs", [[], [0], [9, 4], [4, 4], [V], [-1, 4]])
 def test_cutoffs_that_do_not_rise_within_the_vocabulary_are_refused(cutoffs):
-    with pytest.raises(ValueError, match="must rise"):
+    with pytest.raises(ValueError, match="must be strictly increasing"):
         AdaptiveSoftmax(C, V, cutoffs=cutoffs)
 
 

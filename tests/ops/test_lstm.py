@@ -111,7 +111,7 @@ def test_bad_arguments_are_refused():
     x, h, c, *weights = inputs(2, 1, 3, 4)
     with pytest.raises(ValueError, match="impl 'fast'"):
         lstm(x, (h, c), tuple(weights), impl="fast")
-    with pytest.raises(ValueError, match="no candidate mask"):
+    with pytest.raises(ValueError, match="does not support a candidate mask"):
         lstm(x, (h, c), tuple(weights), torch.ones(2, 1, 4), impl="fused")
 
 

@@ -113,7 +113,9 @@ def test_tuned_on_valid_and_used_on_test(checkpoints, data_bin, tmp_path):
         assert perplexity(run) == pytest.approx(found["perplexity"], abs=0.006)
     assert found["perplexity"] <= found["without"] + 1 and "WARNING" not in tuned.output
     on_test = evaluate(data_bin, path, "--gen-subset", "test", "--cache-tune", tmp_path / "test.json")
-    assert "WARNING: numbers found on 'test' must not be reported" in on_test.output
+    assert (
+        "WARNING: hyper-parameters tuned on 'test' must not be used to report results on it" in on_test.output
+    )
 
 
 def test_the_result_is_written(cached):
@@ -154,7 +156,7 @@ def test_a_grid_of_dynamic_evaluation_on_top_of_a_cache(checkpoints, data_bin):
     flags = ("--dynamic-evaluation", "rms", "--tokens-per-sample", "20", "--dynamic-batches", "5", *CACHE)
     grid = ("--dynamic-lr", "1e-4,1e-3,10", "--dynamic-decay", "0,1e-2", "--gen-subset", "valid")
     searched = evaluate(data_bin, checkpoints["qrnn"], *flags, *grid)
-    best = searched.output.split("best: ")[1].split(" gives ")
+    best = searched.output.split("best: ")[1].split(" gives perplexity ")
     again = evaluate(data_bin, checkpoints["qrnn"], *flags, *best[0].split(), "--gen-subset", "valid")
     assert perplexity(again) == pytest.approx(float(best[1].split()[0]), abs=0.011)
     assert perplexity(again) == perplexity(searched)
@@ -168,11 +170,11 @@ def test_a_grid_of_dynamic_evaluation_on_top_of_a_cache(checkpoints, data_bin):
     [
         (("--cache-window", "5"), "give all three"),
         (("--dynamic-evaluation", "sgd", "--eval-streams", "2"), "leave out --eval-streams"),
-        ((*CACHE, "--cache-window", "0", "--eval-streams", "2"), "give --cache-window a number"),
-        (("--eval-streams", "2", "--batch-size", "2"), "both numbers of streams"),
+        ((*CACHE, "--cache-window", "0", "--eval-streams", "2"), "give --cache-window a number above 0"),
+        (("--eval-streams", "2", "--batch-size", "2"), "both set the number of streams"),
         (("--eval-streams", "50"), "lower --eval-streams"),
-        (("--eval-streams", "0"), "--eval-streams is at least 1"),
-        (("--dynamic-evaluation", "rms", "--dynamic-batches", "0"), "--dynamic-batches is at least 1"),
+        (("--eval-streams", "0"), "--eval-streams must be at least 1"),
+        (("--dynamic-evaluation", "rms", "--dynamic-batches", "0"), "--dynamic-batches must be at least 1"),
     ],
 )
 def test_flags_that_do_not_fit_are_refused(flags, part, checkpoints, data_bin):
@@ -181,8 +183,8 @@ def test_flags_that_do_not_fit_are_refused(flags, part, checkpoints, data_bin):
 
 def test_other_programs_refuse_them(checkpoints, data_bin, tmp_path):
     validate = ("validate", data_bin, "--user-dir", PLUGIN, "--path", checkpoints["lstm"], *CACHE)
-    refused(run_fairseq(*validate, succeeds=False), "--cache-window is for fairseq-eval-lm alone")
+    refused(run_fairseq(*validate, succeeds=False), "--cache-window applies only to fairseq-eval-lm")
     refused(
         train(data_bin, tmp_path, "--eval-streams", "3", succeeds=False),
-        "--eval-streams is for fairseq-eval-lm",
+        "--eval-streams applies only to fairseq-eval-lm",
     )

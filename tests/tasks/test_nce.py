@@ -84,10 +84,10 @@ def test_each_rank_draws_noise_of_its_own(data_bin, tmp_path):
     "flags, part",
     [
         (("--nce-k", "0"), "--nce-k is 0"),
-        (("--nce-k", "65"), "--nce-k is 65: give 1 to 64"),
-        (("--nce-row-noise", "--nce-shared-noise"), "give one of them"),
-        (("--nce-loss", "sampled_softmax", "--nce-z", "learned"), "--nce-z learned is for"),
-        (("--output-layer", "mos"), "--criterion nce is for a model whose output layer is Softmax"),
+        (("--nce-k", "65"), "--nce-k is 65: it must be from 1 to 64"),
+        (("--nce-row-noise", "--nce-shared-noise"), "give only one of them"),
+        (("--nce-loss", "sampled_softmax", "--nce-z", "learned"), "--nce-z learned applies only to"),
+        (("--output-layer", "mos"), "--criterion nce needs a model whose output layer is Softmax"),
         (("--optimizer", "adam", "--sparse-embedding-grad"), "--optimizer nt_asgd"),
         ((*SPARSE, "--weight-decay", "0.1"), "give --weight-decay 0"),
         ((*SPARSE, "--fp16", "--fp16-init-scale", "4"), "in float32"),
@@ -100,10 +100,12 @@ def test_options_that_do_not_fit_are_refused(data_bin, tmp_path, flags, part):
 
 def test_sparse_gradients_of_several_processes_are_refused(data_bin, tmp_path):
     runs = train_ranks  # each of the two says so
-    with pytest.raises(AssertionError, match="fairseq adds up dense gradients only"):
+    with pytest.raises(AssertionError, match="fairseq all-reduces only dense gradients"):
         runs(2, data_bin, tmp_path, *NCE, *SPARSE, "--batch-size", "2", "--max-update", "2")
 
 
 def test_words_that_never_occur_are_told(data_bin, tmp_path):
     run = train(data_bin, tmp_path, *NCE, "--max-update", "1")
-    assert "words never occur in the training data: as noise each counts 1" in run.output  # <s> and <pad>
+    assert (
+        "words never occur in the training data: the noise distribution counts each as 1" in run.output
+    )  # <s> and <pad>

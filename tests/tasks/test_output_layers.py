@@ -64,12 +64,21 @@ def test_the_exact_criterion_takes_any_output_layer(data_bin, tmp_path):
 @pytest.mark.parametrize(
     "flags, part",
     [
-        (("--criterion", "mos", "--output-layer", "softmax"), "--criterion mos is for a model"),
-        (("--criterion", "adaptive_softmax", "--output-layer", "mos"), "lm_cross_entropy, which takes any"),
+        (("--criterion", "mos", "--output-layer", "softmax"), "--criterion mos needs a model"),
+        (
+            ("--criterion", "adaptive_softmax", "--output-layer", "mos"),
+            "lm_cross_entropy, which supports all of them",
+        ),
         (("--criterion", "adaptive_softmax"), "--adaptive-softmax-cutoff is None"),
-        (("--criterion", "adaptive_softmax", "--adaptive-softmax-cutoff", "some"), "is some: give rising"),
+        (
+            ("--criterion", "adaptive_softmax", "--adaptive-softmax-cutoff", "some"),
+            "is some: give increasing",
+        ),
         (("--criterion", "adaptive_softmax", "--adaptive-softmax-cutoff", "20,10"), "20, 10 "),
-        (("--criterion", "adaptive_softmax", "--adaptive-softmax-cutoff", "9,70"), "must rise"),
+        (
+            ("--criterion", "adaptive_softmax", "--adaptive-softmax-cutoff", "9,70"),
+            "must be strictly increasing",
+        ),
         (("--criterion", "mos", "--n-experts", "0"), "at least 1 expert"),
         (("--output-rank", "3"), "must not be tied"),
         (("--decoder-last-size", "9"), "cannot share a weight"),
@@ -90,4 +99,4 @@ def test_an_adaptive_softmax_needs_a_dictionary_by_frequency(tmp_path):
         "--trainpref", texts[0], "--validpref", texts[1],
     )  # fmt: skip
     finished = train(tmp_path / "bin", tmp_path / "new", *ADAPTIVE, succeeds=False)
-    refused(finished, "not sorted by falling frequency")
+    refused(finished, "not sorted by decreasing frequency")

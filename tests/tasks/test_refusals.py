@@ -70,7 +70,7 @@ def test_an_optimizer_without_its_learning_rate(data_bin, tmp_path):
         "train", data_bin, "--user-dir", PLUGIN, "--arch", "awd_lstm_ptb", "--optimizer", "adam",
         "--save-dir", tmp_path, succeeds=False,
     )  # fmt: skip
-    refused(finished, "with --optimizer adam give --lr too")
+    refused(finished, "with --optimizer adam also give --lr")
 
 
 @pytest.mark.parametrize("program", ["train", "eval-lm"])
@@ -97,7 +97,7 @@ def test_a_checkpoint_that_is_not_there(data_bin, tmp_path):
     refused(evaluate(data_bin, tmp_path / "none.pt", succeeds=False), "none.pt", "that exists")
     refused(evaluate(data_bin, tmp_path, succeeds=False), f"{tmp_path} is a folder", "checkpoint_best.pt")
     finished = run_fairseq("eval-lm", data_bin, "--user-dir", PLUGIN, succeeds=False)
-    refused(finished, "fairseq-eval-lm needs a model: give --path")
+    refused(finished, "fairseq-eval-lm needs a checkpoint: give its path with --path")
 
 
 def test_a_part_of_a_corpus(data_bin, checkpoints):
@@ -109,7 +109,7 @@ def test_a_part_of_a_corpus(data_bin, checkpoints):
     )
     assert whole[0]["valid_loss"] == part[0]["valid_loss"]
     flags = ("--score-reference", "--distributed-world-size", "2")
-    refused(run_fairseq("generate", data_bin, *path, *flags, succeeds=False), "one part of the lines")
+    refused(run_fairseq("generate", data_bin, *path, *flags, succeeds=False), "only part of the lines")
 
 
 def test_literal_special_symbols(tmp_path, checkpoints):
@@ -122,10 +122,10 @@ def test_another_dictionary(data_bin, other_data_bin, checkpoints, tmp_path):
     """Of the same size, where only the words tell."""
     before = files(checkpoints)
     path = checkpoints / "checkpoint1.pt"
-    refused(evaluate(other_data_bin, path, succeeds=False), "another dictionary")
-    refused(train(other_data_bin, checkpoints, succeeds=False), "another dictionary")
+    refused(evaluate(other_data_bin, path, succeeds=False), "a different dictionary")
+    refused(train(other_data_bin, checkpoints, succeeds=False), "a different dictionary")
     finetune = ("--finetune-from-model", path)
-    refused(train(other_data_bin, tmp_path, *finetune, succeeds=False), "another dictionary")
+    refused(train(other_data_bin, tmp_path, *finetune, succeeds=False), "a different dictionary")
     assert files(checkpoints) == before
 
 

@@ -162,4 +162,4 @@ def test_folders_with_different_dictionaries_are_refused(parts, tmp_path):
     with open(tmp_path / "other/dict.txt", "a") as file:
         file.write("another 1\n")
     data = os.pathsep.join([parts[0], str(tmp_path / "other")])
-    refused(train(data, tmp_path / "new", succeeds=False), "is not the dictionary")
+    refused(train(data, tmp_path / "new", succeeds=False), "differs from")

@@ -95,8 +95,8 @@ def test_each_process_holds_a_part_and_a_checkpoint_the_whole(data_bin, tmp_path
 @pytest.mark.parametrize(
     "flags, part",
     [
-        (("--optimizer", "adam"), "--split-vocabulary needs an optimizer that takes such tables"),
-        (("--output-layer", "mos"), "--split-vocabulary is for the softmax"),
+        (("--optimizer", "adam"), "the optimizer does not support --split-vocabulary"),
+        (("--output-layer", "mos"), "--split-vocabulary supports only the full softmax"),
         (("--fp16", "--fp16-init-scale", "4"), "in float32"),
     ],
 )

@@ -23,7 +23,7 @@ def dropout(x, p, *, impl=None):
         RuntimeError: the kernels of `impl` are not there, or not for x
     """
     if not 0 <= p < 1:
-        raise ValueError(f"dropout takes a probability of at least 0 and below 1, not {p}")
+        raise ValueError(f"the dropout probability must be at least 0 and below 1, not {p}")
     served = cpu_kernels.serves(x)
     impl = impl or ("cpu" if served else "torch")
     if impl not in IMPLEMENTATIONS:

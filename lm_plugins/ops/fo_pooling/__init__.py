@@ -47,15 +47,20 @@ def fo_pooling(gates, c0, f_factor=1.0, reset=None, *, impl=None, overwrite=Fals
     mask = f_factor if torch.is_tensor(f_factor) else None
     if gates.dim() != 3 or c0.shape != shape[1:] or gates.size(2) != 3 * shape[2]:
         raise ValueError(
-            f"fo_pooling takes gates [T, B, 3 H] and c0 [B, H], not {tuple(gates.shape)} and "
+            f"fo_pooling expects gates [T, B, 3 H] and c0 [B, H], not {tuple(gates.shape)} and "
             f"{tuple(c0.shape)}"
         )
     for name, given, wanted in (("f_factor", mask, shape), ("reset", reset, shape[:2])):
         if given is not None and (given.shape != wanted or given.dtype != torch.bool):
-            raise ValueError(f"fo_pooling takes a bool mask {wanted} as {name}, not {tuple(given.shape)}")
+            raise ValueError(
+                f"fo_pooling expects a bool mask of shape {wanted} as {name}, not {given.dtype} of shape "
+                f"{tuple(given.shape)}"
+            )
     devices = {part.device for part in (gates, c0, mask, reset) if part is not None}
     if len(devices) > 1 or (impl == "cpu" and gates.device.type != "cpu"):
-        raise ValueError(f"fo_pooling takes all on one device, and impl 'cpu' on a CPU, not {devices}")
+        raise ValueError(
+            f"fo_pooling expects all tensors on one device, and for impl 'cpu' on a CPU, not on {devices}"
+        )
     if impl is not None and impl not in IMPLEMENTATIONS:
         raise ValueError(f"fo_pooling has no impl '{impl}': choose from {IMPLEMENTATIONS}")
     impl = impl or best(gates.device.type)
@@ -65,7 +70,7 @@ def fo_pooling(gates, c0, f_factor=1.0, reset=None, *, impl=None, overwrite=Fals
         return sequential(gates, c0, f_factor, reset)
     kernels = cpu if impl == "cpu" else of_triton()
     if kernels is None or (impl == "cpu" and cpu_kernels.library() is None):
-        missing = cpu_kernels.MISSING if impl == "cpu" else "there is no Triton here"
+        missing = cpu_kernels.MISSING if impl == "cpu" else "the Triton kernels are not available here"
         raise RuntimeError(f"fo_pooling: {missing}")
     return fused(kernels, gates, c0, f_factor, reset, overwrite)
 
@@ -100,6 +105,6 @@ def agrees(kernels, device):
             found.append([h.detach(), last.detach(), *torch.autograd.grad(h.sum() + last.pow(2).sum(), leaf)])
         torch.testing.assert_close(*found, rtol=1e-3, atol=1e-4)
     except Exception as error:  # whatever a compiler or driver raises: training goes on in torch
-        logger.warning(f"the QRNN's kernels for {device} do not work here, torch takes over: {error}")
+        logger.warning(f"the QRNN kernels for {device} do not work here, falling back to PyTorch: {error}")
         return False
     return True

@@ -38,7 +38,7 @@ def lstm(x, state, weights, candidate_mask=None, reset=None, *, impl=None):
         raise ValueError(f"lstm has no impl '{impl}': choose from {sorted(IMPLEMENTATIONS)}")
     if impl == "fused":
         if candidate_mask is not None:
-            raise ValueError("the fused lstm has no candidate mask: use impl='masked'")
+            raise ValueError("the fused lstm does not support a candidate mask: use impl='masked'")
         return fused(x, state, weights) if reset is None else packed(x, state, weights, reset.layout)
     reset = None if reset is None else reset.mask
     return (naive if impl == "naive" else masked)(x, state, weights, candidate_mask, reset)

@@ -12,9 +12,13 @@ from lm_plugins.errors import Refused
 
 @dataclass
 class LinearDecayConfig(FairseqDataclass):
-    lr_end: float = field(default=0.001, metadata={"help": "the last learning rate (Torch's minlr: 0.001)"})
+    lr_end: float = field(default=0.001, metadata={"help": "final learning rate (Torch: minlr, 0.001)"})
     saturate_epochs: int = field(
-        default=300, metadata={"help": "epochs until --lr-end is reached (Torch's saturate: 300)"}
+        default=300,
+        metadata={
+            "help": "number of epochs over which the learning rate decays linearly to --lr-end, at least 1 "
+            "(Torch: saturate, 300)"
+        },
     )
     lr: List[float] = II("optimization.lr")
 
@@ -29,7 +33,7 @@ class LinearDecay(FairseqLRScheduler):
     def __init__(self, cfg, optimizer):
         super().__init__(cfg, optimizer)
         if cfg.saturate_epochs < 1:
-            raise Refused(f"--saturate-epochs is {cfg.saturate_epochs}: give at least 1")
+            raise Refused(f"--saturate-epochs is {cfg.saturate_epochs}: it must be at least 1")
 
     def step_begin_epoch(self, epoch):
         start, share = self.cfg.lr[0], min(1.0, (epoch - 1) / self.cfg.saturate_epochs)

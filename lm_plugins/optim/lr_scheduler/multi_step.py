@@ -14,9 +14,15 @@ from lm_plugins.errors import Refused
 class MultiStepConfig(FairseqDataclass):
     milestones: Optional[List[int]] = field(
         default=None,
-        metadata={"help": "epochs after which the learning rate is multiplied, as 25,35 (--when)"},
+        metadata={
+            "help": "epochs after which the learning rate is multiplied by --lr-gamma, such as 25,35 "
+            "(awd-lstm-lm: when)"
+        },
     )
-    lr_gamma: float = field(default=0.1, metadata={"help": "factor at each milestone (AWD-LSTM: 0.1)"})
+    lr_gamma: float = field(
+        default=0.1,
+        metadata={"help": "factor applied to the learning rate after each milestone (awd-lstm-lm: 0.1)"},
+    )
     lr: List[float] = II("optimization.lr")
 
 
@@ -27,7 +33,7 @@ class MultiStep(FairseqLRScheduler):
     def __init__(self, cfg, optimizer):
         super().__init__(cfg, optimizer)
         if not cfg.milestones:
-            raise Refused("--lr-scheduler multi_step needs --milestones, epochs as in 25,35")
+            raise Refused("--lr-scheduler multi_step needs --milestones: give epochs, such as 25,35")
 
     def step_begin_epoch(self, epoch):
         passed = sum(milestone < epoch for milestone in self.cfg.milestones)

@@ -17,9 +17,14 @@ logger = logging.getLogger(__name__)
 class PlateauConfig(FairseqDataclass):
     lr_patience: int = field(
         default=1,
-        metadata={"help": "validations in a row without a new best before it falls (gluon-nlp: 30)"},
+        metadata={
+            "help": "reduce the learning rate after this many consecutive validations without a new best "
+            "loss (gluon-nlp: 30)"
+        },
     )
-    lr_shrink: float = field(default=0.1, metadata={"help": "factor by which it falls (gluon-nlp: 0.1)"})
+    lr_shrink: float = field(
+        default=0.1, metadata={"help": "factor by which the learning rate is multiplied (gluon-nlp: 0.1)"}
+    )
     lr: List[float] = II("optimization.lr")
 
 
@@ -44,7 +49,10 @@ class Plateau(FairseqLRScheduler):
         self.stale += 1
         if self.stale >= self.cfg.lr_patience:
             self.rate, self.stale = self.rate * self.cfg.lr_shrink, 0
-            logger.info(f"validation loss {loss:.5f} is no better than {self.best:.5f}: lr {self.rate:g}")
+            logger.info(
+                f"validation loss {loss:.5f} is no better than {self.best:.5f}: learning rate set to "
+                f"{self.rate:g}"
+            )
 
     def step(self, epoch, val_loss=None):
         """fairseq's end of an epoch, with the rounded loss: all has been said."""
