@@ -165,6 +165,8 @@ def training_flags(typed, arguments=(), world=1):
     if not takes_large_tables or chosen.get("--output-layer") not in (None, "softmax"):
         flags.pop("--sparse-embedding-grad", None)
         flags.pop("--split-vocabulary", None)
+    if typed.get("--sample-break-mode") == "eos":  # independent sentences have a new order in each epoch
+        flags.pop("--rotate-streams", None)
     if KEEPS_EPOCHS & typed.keys():
         flags.pop("--no-epoch-checkpoints")
     if "--batch-size" not in {*flags, *typed}:

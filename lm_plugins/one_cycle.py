@@ -34,12 +34,15 @@ def training_tokens(arguments: list[str], subset: str = "train") -> int:
     )
 
 
-def one_cycle(typed: dict, tokens: int, epochs: int, peak: float, streams: int, window: float) -> dict:
+def one_cycle(
+    typed: dict, tokens: int, world: int, *, epochs: int, peak: float, streams: int, window: float
+) -> dict:
     """Return the flags of one cycle over `epochs` passes through `tokens`.
 
     Args:
-        typed: flags that the user typed, which win: --max-epoch, --max-update, --lr, --update-freq and
-            --tokens-per-sample change the length of the cycle, or its height
+        typed: flags that the user typed, which win: --max-epoch, --max-update, --lr, --batch-size,
+            --update-freq and --tokens-per-sample change the length of the cycle, or its height
+        world: number of processes
         peak: highest learning rate
         streams: parallel streams of all processes together
         window: length of a window in tokens; the mean one, where lengths vary
@@ -47,14 +50,15 @@ def one_cycle(typed: dict, tokens: int, epochs: int, peak: float, streams: int, 
     try:
         epochs = int(typed.get("--max-epoch") or epochs)
         peak = float(typed.get("--lr") or peak)
-        window = float(typed.get("--tokens-per-sample") or window)
+        window = max(1.0, float(typed.get("--tokens-per-sample") or window))  # less is refused by the task
+        streams = max(1, int(typed.get("--batch-size") or 0) * world or streams)
         windows = math.ceil(math.ceil(tokens / streams) / window)
-        updates = epochs * math.ceil(windows / int(typed.get("--update-freq") or 1))
+        updates = epochs * math.ceil(windows / max(1, int(typed.get("--update-freq") or 1)))
         updates = int(typed.get("--max-update") or updates)
     except ValueError as error:
         raise Refused(
             f"a one-cycle schedule needs a single number for each of --max-epoch, --max-update, --lr, "
-            f"--update-freq and --tokens-per-sample: {error}"
+            f"--batch-size, --update-freq and --tokens-per-sample: {error}"
         ) from error
     return {
         "--lr": f"{peak:g}",

@@ -208,11 +208,6 @@ PRESETS = {
 }
 
 
-def streams_of(typed, world, default):
-    """Return the number of streams of all processes together."""
-    return int(typed["--batch-size"]) * world if typed.get("--batch-size") else default
-
-
 def short(typed, tokens, world, epochs=60, window=70):
     """The published model and dropouts in a ninth of the epochs: Adam, one cycle, rotated streams."""
     streams = 20
@@ -223,7 +218,7 @@ def short(typed, tokens, world, epochs=60, window=70):
         "--weight-decay": "0.03",
         **VARIED,
         **AR_TAR,
-        **one_cycle(typed, tokens, epochs, 3e-3, streams_of(typed, world, streams), mean),
+        **one_cycle(typed, tokens, world, epochs=epochs, peak=3e-3, streams=streams, window=mean),
         "--tokens-per-sample": str(window),
         "--batch-size": str(streams),
         "--clip-norm": "0.12",
@@ -241,7 +236,8 @@ def small_text(typed, tokens, world):
     """
     epochs = min(16, max(2, round(4 * math.sqrt(1e6 / tokens))))
     streams, window = (20, 70) if tokens > 500_000 else (10, 35)
-    scale = min(1.0, int(typed.get("--max-epoch") or epochs) / 16)
+    cycle = one_cycle(typed, tokens, world, epochs=epochs, peak=5e-3, streams=streams, window=window)
+    scale = min(1.0, int(cycle["--max-epoch"]) / 16)
     dropouts = {
         "--dropout": 0.4,
         "--hidden-dropout": 0.3,
@@ -253,7 +249,7 @@ def small_text(typed, tokens, world):
         "--optimizer": "adam",
         "--adam-betas": "(0.8, 0.99)",
         **{flag: f"{scale * probability:.3g}" for flag, probability in dropouts.items()},
-        **one_cycle(typed, tokens, epochs, 5e-3, streams_of(typed, world, streams), window),
+        **cycle,
         "--tokens-per-sample": str(window),
         "--batch-size": str(streams),
         "--batch-size-valid": "8",

@@ -137,6 +137,12 @@ def test_no_preset_fills_the_disk_with_a_checkpoint_an_epoch():
     assert "--no-epoch-checkpoints" not in completed(*TRAIN, "--arch", "qrnn_ptb", "--keep-last-epochs", "3")
 
 
+def test_sentences_are_not_rotated(data_bin):
+    argv = ["fairseq-train", str(data_bin), "--arch", "qrnn_small"]
+    assert "--rotate-streams" in completed(*argv)
+    assert "--rotate-streams" not in completed(*argv, "--sample-break-mode", "eos")
+
+
 def test_one_cycle_is_as_long_as_its_epochs(data_bin):
     tokens = training_tokens([str(data_bin)])
     assert tokens == len(read_tokens(data_bin, "train")[0])
