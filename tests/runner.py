@@ -48,6 +48,11 @@ def _main(program, arguments, environ, log):
     os.dup2(descriptor, 1), os.dup2(descriptor, 2)
     os.environ.update(environ)
     sys.argv = [f"fairseq-{program}", *arguments]
+    call(program)
+
+
+def call(program):
+    """Run fairseq's `program` on sys.argv, and end this process with its status."""
     status = 0
     try:
         importlib.import_module("fairseq_cli." + program.replace("-", "_")).cli_main()
