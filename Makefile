@@ -1,10 +1,11 @@
 # Two commands do everything: `make demo` and `make test`; each sets up what it needs first.
-# Knobs: PYTHON= interpreter to start from, TORCH= what pip installs if it has no torch, VENV= where.
+# Variables: PYTHON= interpreter to start from, TORCH= what pip installs if it has no torch, VENV= folder of the
+# environment. What was chosen for an environment is kept in it and is the default from then on.
 
-TORCH ?= torch==2.13.0
 VENV ?= .venv
-PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.13; do \
-	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in "$$(sed -n 1p $(VENV)/lm_plugins-environment 2>/dev/null)" \
+	python3 python3.12 python3.11 python3.13; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo "$$p" && break; done)
 
 export OMP_NUM_THREADS ?= 1
 

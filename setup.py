@@ -6,32 +6,68 @@ fairseq against another torch than the one in use. docs/install.md tells how to 
 The kernels are optional: without a compiler, or where it fails, torch does their work, slower.
 """
 
-import hashlib
+import runpy
+import shutil
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
+from setuptools.command.build_py import build_py
 
-OPS = Path(__file__).parent / "lm_plugins/ops"
-SOURCES = sorted(path.relative_to(OPS).as_posix() for path in OPS.glob("**/cpu.[ch]*"))
-DIGEST = hashlib.sha256(b"".join((OPS / path).read_bytes() for path in SOURCES)).hexdigest()[:16]
+KERNELS = runpy.run_path(str(Path(__file__).parent / "lm_plugins/ops/cpu_sources.py"))
+SOURCES = KERNELS["sources"]()
+BESIDE_FAIRSEQ = """\
+fairseq looks for `--user-dir lm_plugins` in the current folder and then in this one. The package itself
+is imported from its checkout, whose path is in __editable__.lm_plugins-*.pth. This folder holds no code.
+"""
+
+
+class BuildPy(build_py):
+    def run(self):
+        if self.editable_mode:  # fairseq needs a folder of this name beside itself
+            folder = Path(self.get_finalized_command("install").install_lib, "lm_plugins")
+            folder.mkdir()
+            (folder / "README.txt").write_text(BESIDE_FAIRSEQ)
+        else:  # a source that an earlier build left would be part of the wheel, and the kernels out of date
+            for package in {name.split(".")[0] for name in self.packages}:
+                shutil.rmtree(Path(self.build_lib, package), ignore_errors=True)
+        super().run()
+
 
 setup(
     name="lm-plugins",
     version="0.1.0",
     description="Recurrent language models for fairseq: AWD-LSTM, QRNN and their training regime",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="the lm_plugins authors",
+    license_expression="MIT",
+    license_files=["LICENSE"],
     packages=find_packages(include=["lm_plugins*", "preprocess*", "recipes*"]),
+    # An editable install is then a path in a .pth file, and not an import hook, which Python would ask
+    # only after it has taken the folder that BuildPy makes for the package.
+    package_dir={"": "."},
     package_data={"lm_plugins.ops": SOURCES},
     ext_modules=[
         Extension(  # a plain library, for ctypes
             "lm_plugins.ops._cpu",
             [f"lm_plugins/ops/{path}" for path in SOURCES if path.endswith(".cpp")],
             depends=[f"lm_plugins/ops/{path}" for path in SOURCES],
-            define_macros=[("SOURCE", f'"{DIGEST}"')],
+            define_macros=[("SOURCE", f'"{KERNELS["digest"]()}"')],
             extra_compile_args=["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp"],
             extra_link_args=["-fopenmp"],
             optional=True,
         )
     ],
+    cmdclass={"build_py": BuildPy},
     python_requires=">=3.11,<3.14",
-    install_requires=["numpy", "sentencepiece", "tensorboard", "tqdm"],
+    install_requires=[
+        "matplotlib",
+        "numpy",
+        "omegaconf",
+        "sentencepiece",
+        "tensorboard",
+        "tensorboardx",
+        "tqdm",
+    ],
+    extras_require={"search": ["optuna"]},
 )

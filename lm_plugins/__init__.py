@@ -7,6 +7,7 @@ from lm_plugins import errors, quiet
 if any(argument.startswith("--user-dir") for argument in sys.argv):
     sys.excepthook = errors.report
 quiet.filter_warnings()
+quiet.filter_configuration()
 
 from lm_plugins import checkpoints  # noqa: E402
 

@@ -63,6 +63,8 @@ def complete(argv, environ=os.environ):
         if "--batch-size" in missing and "--batch-size" not in typed:
             missing["--batch-size"] = divided(missing["--batch-size"], world)
     else:
+        if "--path" not in typed and not {"-h", "--help"} & {*argv}:
+            raise Refused(f"fairseq-{program} needs a model: give --path and a checkpoint")
         missing = {"--task": TASK} | ({"--batch-size": "1"} if program == "validate" else {})
     added = [
         part

@@ -5,9 +5,26 @@ line :func:`report` prints its sentence alone, without the traceback, and the ex
 in Python it is an ordinary ``ValueError``.
 """
 
+import os
 import pickle
+import re
 import sys
 import traceback
+
+# What torch's safe loader says of an object that it does not make.
+OTHER_OBJECTS = re.compile("global", re.IGNORECASE)
+
+# What torch and fairseq raise on a file that is no checkpoint.
+UNREADABLE = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 class Refused(ValueError):
@@ -29,6 +46,23 @@ def _checkpoint_path(error):
     return None
 
 
+def _unread(path, error):
+    """Return the sentence for a checkpoint that raised `error` while it was read, or None."""
+    if os.path.isdir(path):
+        return f"{path} is a folder: give the path of a checkpoint in it, such as {path}/checkpoint_best.pt"
+    if isinstance(error, pickle.UnpicklingError) and OTHER_OBJECTS.search(str(error)):
+        return (
+            f"checkpoint {path} holds Python objects other than tensors and plain values, which "
+            "could run code when loaded; it was not loaded: use a checkpoint written by lm_plugins"
+        )
+    if isinstance(error, UNREADABLE):
+        return (
+            f"checkpoint {path} cannot be read: it is cut short, or was not written by fairseq; "
+            "use another one of its folder (checkpoint_best.pt, checkpoint_last.pt, checkpointN.pt)"
+        )
+    return None
+
+
 def sentence(error):
     """The one sentence to show for `error`, or None if it is none of ours to explain."""
     for cause in _chain(error):
@@ -46,17 +80,11 @@ def sentence(error):
             )
         if isinstance(cause, OSError) and str(cause).startswith("Model file not found"):
             return f"{cause}: give the path of a checkpoint that exists"
+        if isinstance(cause, RuntimeError) and str(cause).startswith("Neither args nor cfg exist"):
+            return "the checkpoint was not written by fairseq: use a checkpoint written by lm_plugins"
         path = _checkpoint_path(cause)
-        if path is not None and isinstance(cause, pickle.UnpicklingError):
-            return (
-                f"checkpoint {path} holds Python objects other than tensors and plain values, which "
-                "could run code when loaded; it was not loaded: use a checkpoint written by lm_plugins"
-            )
-        if path is not None and isinstance(cause, RuntimeError | EOFError | OSError):
-            return (
-                f"checkpoint {path} cannot be read, it is cut short or is no checkpoint; "
-                "use another one of its folder (checkpoint_best.pt, checkpoint_last.pt, checkpointN.pt)"
-            )
+        if path is not None and (text := _unread(path, cause)):
+            return text
     return None
 
 

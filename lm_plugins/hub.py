@@ -1,9 +1,9 @@
-"""A trained model in Python.
+r"""Load a trained model in Python, to score and to sample text.
 
 from lm_plugins.hub import load
 
-lm = load("checkpoints/checkpoint_best.pt", "data-bin/penn")
-lm.score("the company said it will").log_probs
+lm = load("checkpoints", "data-bin/penn")
+lm.score("the company said it will\n").log_probs
 lm.sample("the company", length=50, temperature=0.8)
 """
 
@@ -15,36 +15,57 @@ from fairseq import checkpoint_utils
 
 import lm_plugins  # noqa: F401  registers the models
 from lm_plugins.data.text_codec import text_codec
-from lm_plugins.errors import Refused
+from lm_plugins.errors import Refused, sentence
+
+BEST = "checkpoint_best.pt"  # what a folder of checkpoints stands for
 
 
 class Score(NamedTuple):
-    """`tokens`: list of symbols; `log_probs`: ln p of each, in nats, [T]."""
+    """Symbols of a text, and ln p of each in nats, [T]."""
 
-    tokens: list
+    tokens: list[str]
     log_probs: torch.Tensor
 
     @property
-    def perplexity(self):
+    def perplexity(self) -> float:
         return float((-self.log_probs.mean()).exp())
 
 
-def load(path, data=None, device="cpu"):
-    """The model of the checkpoint `path`.
+def load(path: str | os.PathLike, data: str | os.PathLike | None = None, device="cpu") -> "LanguageModel":
+    """Load a model from a checkpoint.
 
     Args:
-        data: folder with the dict.txt it was trained with; None: the one that the checkpoint names
-        device: where it computes
+        path: a checkpoint, or a folder that holds a checkpoint_best.pt
+        data: folder with the dict.txt of the training data; None: the folder that the checkpoint names
+        device: where the model computes, such as "cpu" or "cuda:0"
     """
+    path = os.path.join(path, BEST) if os.path.isdir(path) else os.fspath(path)
     if not os.path.isfile(path):
         raise Refused(f"there is no checkpoint {path}: give the path of one that exists")
-    overrides = {} if data is None else {"data": str(data)}
-    (model,), _, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], arg_overrides=overrides)
+    check_device(device)
+    overrides = {} if data is None else {"data": os.fspath(data)}
+    try:
+        (model,), _, task = checkpoint_utils.load_model_ensemble_and_task([path], arg_overrides=overrides)
+    except Exception as error:
+        explained = sentence(error)
+        if explained is None or isinstance(error, Refused):
+            raise
+        raise Refused(explained) from error
     return LanguageModel(model.decoder.eval().to(device), task.dictionary, task.folders[0])
 
 
+def check_device(device):
+    try:
+        torch.empty(0, device=device)
+    except (AssertionError, RuntimeError) as error:
+        raise Refused(
+            f"the device '{device}' cannot be used here ({str(error).splitlines()[0]}): give device='cpu', "
+            "or install a torch that has it"
+        ) from error
+
+
 class LanguageModel:
-    """Scores and continues text. The state starts anew with each call, behind a ``</s>``.
+    """Score and continue text. Each text starts from a zero state, after a ``</s>``.
 
     Args:
         decoder: a RecurrentDecoder in evaluation
@@ -57,7 +78,9 @@ class LanguageModel:
         self.codec = text_codec(dictionary, folder)
 
     def encode(self, text):
-        """The ids of `text`, [T], each line closed by ``</s>`` but the last."""
+        """Return the ids of `text`, [T]. Each newline becomes a ``</s>``; none is added at the end."""
+        if not isinstance(text, str):
+            raise Refused(f"a text is a str, not a {type(text).__name__}: {text!r:.60}")
         lines = [
             self.dictionary.encode_line(self.codec.encode(line), append_eos=True, add_if_not_exist=False)
             for line in text.split("\n")
@@ -65,6 +88,7 @@ class LanguageModel:
         return torch.cat(lines).long()[:-1]
 
     def decode(self, ids):
+        """Return the text of `ids`, with a newline for each ``</s>``."""
         lines, line = [], []
         for number in [*ids.tolist(), self.dictionary.eos()]:
             if number == self.dictionary.eos():
@@ -75,8 +99,15 @@ class LanguageModel:
         return "\n".join(lines)
 
     @torch.no_grad()
-    def score(self, text):
-        """ln p of each token of `text` given those before it."""
+    def score(self, text: str | list[str]) -> Score | list[Score]:
+        r"""Return ln p of each token of `text` given the tokens before it.
+
+        A ``</s>`` is scored where `text` has a newline, and only there. End a sentence with ``"\n"`` to
+        include the probability that it ends; ``"a b\n"`` has one log-probability more than ``"a b"``.
+        Each text of a list is scored by itself.
+        """
+        if isinstance(text, list | tuple):
+            return [self.score(one) for one in text]
         ids = self.encode(text)
         if not len(ids):
             raise Refused("there is nothing to score in an empty text: give some words")
@@ -87,13 +118,13 @@ class LanguageModel:
 
     @torch.no_grad()
     def sample(self, prefix="", length=100, temperature=1.0, top_k=0, top_p=1.0, seed=None):
-        """`prefix` and `length` more tokens, as text; it goes on behind the end of a line.
+        """Return `prefix` and `length` more tokens as text. Sampling continues after the end of a line.
 
         Args:
-            temperature: divides the logarithms of the probabilities; 0: always the likeliest
-            top_k: draw from the k likeliest only; 0: from all
-            top_p: draw from the fewest likeliest whose probabilities sum to this
-            seed: of the draws; None: torch's present state
+            temperature: divides the log-probabilities; 0: always take the most likely token
+            top_k: draw from the k most likely tokens only; 0: from all
+            top_p: draw from the smallest set of tokens whose probabilities sum to this
+            seed: of the draws; None: use torch's global generator
         """
         if temperature < 0 or top_k < 0 or not 0 < top_p <= 1 or length < 0:
             raise Refused("sample takes length, temperature and top_k of at least 0, and 0 < top_p <= 1")

@@ -9,6 +9,8 @@ and clipping norm are converted by the window length (lr x T, clip / T).
 What the user types wins over a preset; :mod:`lm_plugins.command_line` adds the rest.
 """
 
+import math
+
 from lm_plugins.one_cycle import one_cycle
 
 PUBLISHED = "published"  # the default --regime
@@ -238,8 +240,35 @@ def short(typed, tokens, world, epochs=60, window=70):
     }
 
 
+def small_text(typed, tokens, world, window=70):
+    """A text of yours on a CPU: 1 MB, by characters, words or pieces, takes some five minutes of one core.
+
+    A text of N tokens is read 4 sqrt(1e6 / N) times, at least twice and at most 16 times. The more often,
+    the more dropout: at 16 times AWD-LSTM's (of a QRNN), in proportion below.
+    """
+    epochs = min(16, max(2, round(4 * math.sqrt(1e6 / tokens))))
+    scale = min(1.0, int(typed.get("--max-epoch") or epochs) / 16)
+    dropouts = {"dropout": 0.4, "hidden": 0.3, "input": 0.4, "embedding": 0.1, "weight": 0.1}
+    flags = {name if name == "dropout" else f"{name}-dropout": p for name, p in dropouts.items()}
+    return {
+        "--optimizer": "adam",
+        "--adam-betas": "(0.8, 0.99)",
+        **{f"--{name}": f"{scale * p:.3g}" for name, p in flags.items()},
+        **one_cycle(typed, tokens, epochs, 5e-3, streams_of(typed, world, 20), window),
+        "--tokens-per-sample": str(window),
+        "--batch-size": "20",
+        "--batch-size-valid": "8",
+        "--clip-norm": "0.25",
+        "--rotate-streams": None,
+    }
+
+
 # Sized by the corpus: functions of the typed flags, the number of training tokens and of processes.
-SIZED = {("qrnn_ptb", "short"): short}
+SIZED = {
+    ("qrnn_ptb", "short"): short,
+    ("qrnn_small", PUBLISHED): small_text,
+    ("awd_lstm_small", PUBLISHED): small_text,
+}
 
 # What differs when a trained model is fine-tuned (--finetune-from-model): awd-lstm-lm's finetune.py,
 # averaging from the first update and ending by the non-monotone rule.

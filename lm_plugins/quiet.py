@@ -1,7 +1,10 @@
-"""Filters the warnings of the stack that a user of this package can do nothing about."""
+"""Filter what the stack warns of and logs that a user of this package can do nothing with."""
 
 import logging
+import os
 import warnings
+
+from omegaconf import DictConfig
 
 UNACTIONABLE = [  # fairseq calls torch and hydra in ways that they have deprecated
     r"`torch\.cuda\.amp\.autocast\(args\.\.\.\)` is deprecated",
@@ -13,9 +16,35 @@ UNACTIONABLE = [  # fairseq calls torch and hydra in ways that they have depreca
     r"See https://hydra\.cc/docs/",
 ]
 
+# Each logs the whole configuration, some 6,000 characters, as it starts.
+DUMPING = (
+    "fairseq_cli.train",
+    "fairseq_cli.validate",
+    "fairseq_cli.eval_lm",
+    "fairseq_cli.generate",
+    "fairseq_cli.interactive",
+    "fairseq.models.fairseq_model",  # from_pretrained
+)
+
 
 def filter_warnings():
     for message in UNACTIONABLE:
         warnings.filterwarnings("ignore", message=f"(?s).*{message}")
     for name in ("hydra", "matplotlib"):  # some of fairseq's programs log everything at DEBUG
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def filter_configuration():
+    """Keep the dump of the configuration from the screen, unless LOGLEVEL is DEBUG."""
+    for name in DUMPING:
+        logger = logging.getLogger(name)
+        if _leaves_configuration not in logger.filters:
+            logger.addFilter(_leaves_configuration)
+
+
+def _leaves_configuration(record):
+    if not isinstance(record.msg, DictConfig) or os.environ.get("LOGLEVEL", "").upper() == "DEBUG":
+        return True
+    for handler in logging.getLogger(record.name).handlers:  # the file of --log-file
+        handler.handle(record)
+    return False

@@ -1,59 +1,74 @@
-"""fairseq-preprocess into a folder that is complete or not there."""
+"""Binarize texts by fairseq-preprocess."""
 
-import json
+import logging
 import shutil
-import subprocess
-import sys
+from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-MARK = ".complete"
 OPTIONS = ("--only-source", "--padding-factor", "1")
 
 
-def is_complete(folder):
-    """Whether all was made; the mark is written last."""
-    return (Path(folder) / MARK).exists()
-
-
-def check_own(folder):
-    """Refuses to write into a data-bin that was made by other means."""
-    if (Path(folder) / "dict.txt").exists() and not (Path(folder) / "text").exists():
-        raise SystemExit(
-            f"error: {folder} holds a data-bin that was not made here, and is left alone: give another "
-            "folder, or begin a recipe with --stage 2"
-        )
-
-
-def complete(folder, facts):
-    """Marks `folder` as complete, and keeps `facts` there as JSON."""
-    unfinished = Path(folder) / f"{MARK}.part"
-    unfinished.write_text(json.dumps(facts, indent=1) + "\n")
-    unfinished.replace(Path(folder) / MARK)
-
-
 def binarize(texts, dest, options=()):
-    """Binarizes {split: text file} into the folder `dest`, beside what is there already.
+    """Binarize {split: text file} into the folder `dest`, leaving its other files untouched.
 
-    fairseq writes into a folder of its own first, so that nothing half done is taken for finished.
+    fairseq writes into ``.binarizing`` first, so that nothing half done is taken for finished.
 
     Raises:
-        SystemExit: fairseq-preprocess failed; its last words are printed.
+        SystemExit: the folder cannot be written.
     """
+    from fairseq.options import get_preprocessing_parser  # seconds
+    from fairseq_cli import preprocess
+
     dest = Path(dest)
     unfinished = dest / ".binarizing"
     shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
     prefixes = [part for split, path in texts.items() for part in (f"--{split}pref", str(path))]
-    command = [sys.executable, "-m", "fairseq_cli.preprocess", *OPTIONS, *prefixes, *options]
-    done = subprocess.run([*command, "--destdir", str(unfinished)], capture_output=True, text=True)
-    if done.returncode:
-        print((done.stdout + done.stderr)[-2000:], file=sys.stderr)
-        raise SystemExit("error: fairseq-preprocess failed, its last words are above")
-    for path in unfinished.iterdir():
-        path.replace(dest / path.name)
-    unfinished.rmdir()
+    arguments = [*OPTIONS, *prefixes, *options, "--destdir", str(unfinished)]
+    try:
+        unfinished.mkdir(parents=True)
+        with logged_to_file(preprocess.logger):
+            preprocess.main(get_preprocessing_parser().parse_args(arguments))
+        for path in unfinished.iterdir():
+            path.replace(dest / path.name)
+        unfinished.rmdir()
+    except OSError as error:
+        raise SystemExit(f"error: {dest} cannot be written: {error}") from error
+
+
+@contextmanager
+def logged_to_file(logger):
+    """Leave what fairseq-preprocess tells to its preprocess.log."""
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        for handler in list(logger.handlers):
+            handler.close()
+            logger.removeHandler(handler)
+
+
+def write_symbols(texts, dest, symbols=()):
+    """Write a dictionary for ``--srcdict``, `dest`/text/symbols.txt, by descending count.
+
+    Args:
+        symbols: are in it even if the `texts` do not have them
+
+    Returns:
+        its path
+    """
+    counts = Counter(dict.fromkeys(symbols, 0))
+    for path in texts:
+        with open(path, encoding="utf-8") as file:
+            for line in file:
+                counts.update(line.split())
+    path = Path(dest) / "text" / "symbols.txt"
+    lines = [f"{symbol} {number}\n" for symbol, number in counts.most_common()]
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
 
 
 def tokens_of(folder, split):

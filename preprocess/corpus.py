@@ -3,20 +3,22 @@
     python -m preprocess.<corpus> DEST [--source PATH]
 
 DEST becomes the folder to give to fairseq-train. The text stays in DEST/text, downloads in DEST/download.
-A finished DEST is left as it is; an interrupted run goes on where it was.
+A complete DEST is left as it is, and refused if it was made from something else. An interrupted run is
+resumed.
 """
 
 import argparse
+import logging
 import os
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from preprocess.binarize import binarize, check_own, complete, drop_ends, is_complete, tokens_of
+from preprocess.binarize import binarize, drop_ends, tokens_of, write_symbols
+from preprocess.completion import complete, making
 from preprocess.counts import Counts, as_dict, check
 from preprocess.download import download, sha256
-from preprocess.sources import extract
+from preprocess.sources import digest, extract
 
 
 @dataclass(frozen=True)
@@ -64,65 +66,80 @@ class Corpus:
 
 
 def prepare(corpus, dest, source=None):
-    """Makes the data-bin `dest` of `corpus`, from `source` if it is given.
+    """Make the data-bin `dest` of `corpus`, from `source` if it is given.
 
     Raises:
-        SystemExit: a file cannot be had, or is not the official one.
+        SystemExit: a file cannot be had, or is not the official one; `dest` was made from another one.
     """
     dest = Path(dest)
-    if is_complete(dest):
-        print(f"{dest} is complete: nothing to do")
-        return
-    check_own(dest)
-    texts, facts = {}, {}
+    inputs = {"corpus": corpus.name, **(digests(corpus, source) if source is not None else {})}
+    with making(dest, inputs) as needed:
+        if needed:
+            make(corpus, dest, source)
+
+
+def digests(corpus, source):
+    """Return {split: SHA-256 of its plain file} for the files in `source`."""
+    known = {names: digest(source, names) for names in dict.fromkeys(s.names for s in corpus.splits.values())}
+    for names, hashed in known.items():
+        if hashed is None:
+            raise SystemExit(
+                f"error: {source} has none of {', '.join(names)} (nor as .xz, .gz, .bz2, in a .zip or .tar): "
+                "give the folder that has it"
+            )
+    return {name: known[split.names] for name, split in corpus.splits.items()}
+
+
+def make(corpus, dest, source):
+    texts, hashes, facts = {}, {}, {}
     for name, split in corpus.splits.items():
-        texts[name] = write_text(corpus, name, split, dest, source)
-        facts[name] = as_dict(check(texts[name], split.counts))
+        texts[name], hashes[name] = write_text(corpus, name, split, dest, source)
+        facts[name] = as_dict(check_text(texts[name], split.counts))
         print(f"{name}: " + ", ".join(f"{value:,} {key}" for key, value in facts[name].items()), flush=True)
-    binarize(texts, dest, ["--srcdict", str(write_symbols(texts, dest))] if corpus.closed else [])
+    binarize(texts, dest, ["--srcdict", str(write_symbols(texts.values(), dest))] if corpus.closed else [])
     for name, split in corpus.splits.items():
         if corpus.surplus == "all" or (corpus.surplus == "last" and not ends_in_line_break(texts[name])):
             drop_ends(dest, name, corpus.surplus == "all")
-        facts[name]["targets"] = found = len(tokens_of(dest, name)[0])
-        if split.targets not in (None, found):
+        facts[name]["targets"] = targets = len(tokens_of(dest, name)[0])
+        if split.targets not in (None, targets):
             raise SystemExit(
-                f"error: {dest / name} has {found:,} targets, the official text {split.targets:,}"
+                f"error: {dest / name} has {targets:,} targets, the official text {split.targets:,}"
             )
     symbols = 4 + sum(1 for _ in open(dest / "dict.txt", encoding="utf-8"))
     if corpus.dictionary not in (None, symbols):
         raise SystemExit(
             f"error: {dest / 'dict.txt'} makes {symbols:,} symbols, the official text {corpus.dictionary:,}"
         )
-    complete(dest, {"corpus": corpus.name, "symbols": symbols, **facts})
+    complete(dest, {"corpus": corpus.name, **hashes}, {"symbols": symbols, **facts})
     print(f"{dest} is complete: {symbols:,} symbols")
 
 
-def write_symbols(texts, dest):
-    """A dictionary of all symbols of `texts`, sorted by falling count: `dest`/text/symbols.txt."""
-    counts = Counter()
-    for path in texts.values():
-        with open(path, encoding="utf-8") as file:
-            for line in file:
-                counts.update(line.split())
-    path = dest / "text" / "symbols.txt"
-    path.write_text(
-        "".join(f"{symbol} {number}\n" for symbol, number in counts.most_common()), encoding="utf-8"
-    )
-    return path
-
-
 def write_text(corpus, name, split, dest, source):
-    """The file of a split that fairseq reads, `dest`/text/<split>.txt; whole or not at all."""
-    text = dest / "text" / f"{name}.txt"
+    """Write the file of a split that fairseq reads, `dest`/text/<split>.txt; whole or not at all.
+
+    Returns:
+        its path, and the SHA-256 of the plain file that it was made from
+    """
+    text, hashed = dest / "text" / f"{name}.txt", dest / "text" / f"{name}.sha256"
     if not text.exists():
         plain = obtain(corpus, name, split, dest, source)
+        hashed.write_text(sha256(plain))
         if split.rewrite is not None:
             unfinished = Path(f"{text}.part")
             split.rewrite(plain, unfinished)
             plain.unlink()
             plain = unfinished
         plain.replace(text)
-    return text
+    return text, hashed.read_text()
+
+
+def check_text(text, expected):
+    """Return the counts of `text`; remove a wrong one, so that another can take its place."""
+    try:
+        return check(text, expected)
+    except SystemExit:
+        text.unlink()
+        raise
 
 
 def ends_in_line_break(path):
@@ -132,16 +149,12 @@ def ends_in_line_break(path):
 
 
 def obtain(corpus, name, split, dest, source):
-    """The plain file of a split, in `dest`/text."""
+    """Return the plain file of a split, in `dest`/text."""
     plain = dest / "text" / f"{name}.plain"
     if plain.exists():
-        return plain
-    if source is not None:
-        if not extract(source, split.names, plain):
-            raise SystemExit(
-                f"error: {source} has none of {', '.join(split.names)} (nor as .xz, .gz, in a .zip or .tar): "
-                "give the folder that has it"
-            )
+        pass
+    elif source is not None:
+        extract(source, split.names, plain)
     elif split.addresses:
         download(split.addresses, plain, split.sha256)
     else:
@@ -161,6 +174,7 @@ def obtain(corpus, name, split, dest, source):
 
 
 def main(corpus):
+    logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     parser = argparse.ArgumentParser(prog=f"python -m preprocess.{corpus.name}")
     parser.add_argument("dest", metavar="DEST", help="data-bin folder to make")
     parser.add_argument("--source", help="file, archive or folder at hand: nothing is downloaded")

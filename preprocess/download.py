@@ -46,7 +46,7 @@ def download(addresses, path, digest=None):
         part.replace(path)
         return path
     raise SystemExit(
-        f"error: {path.name} cannot be had:\n  "
+        f"error: {path.name} could not be downloaded:\n  "
         + "\n  ".join(failures)
         + f"\nget it by hand, save it as {path}, "
         "or give the folder that holds it with --source, and run the same line again"

@@ -9,16 +9,20 @@ three marks <S>, </S> and <UNK>.
 """
 
 import argparse
+import logging
 import re
-import tarfile
-from concurrent.futures import ThreadPoolExecutor
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from tqdm import tqdm
 
-from preprocess.binarize import binarize, complete, is_complete
+from preprocess.binarize import binarize
+from preprocess.completion import complete, is_complete, making
 from preprocess.counts import Counts, as_dict, check
-from preprocess.download import download
+from preprocess.download import download, sha256
+from preprocess.sources import DAMAGED, digest_of, members
 
 ARCHIVES = (
     "http://www.statmt.org/lm-benchmark/1-billion-word-language-modeling-benchmark-r13output.tar.gz",
@@ -33,39 +37,74 @@ THRESHOLD = 3
 
 
 def texts(dest, source, shards=SHARDS):
-    """([training shards], {split: held-out file}), extracted into `dest`/text if need be."""
+    """Return {name: path} of the shards and the held-out files, extracted into `dest`/text if need be.
+
+    Raises:
+        SystemExit: some are missing.
+    """
     folder = Path(source) if source else dest / "text"
-    if source and not folder.exists():
-        raise SystemExit(
-            f"error: {folder} does not exist: give the archive, or the folder it was extracted to"
-        )
     if folder.is_file() or not source:
-        archive = (
-            folder
-            if source
-            else download(ARCHIVES, dest / "download" / Path(ARCHIVES[0]).name, ARCHIVE_SHA256)
-        )
+        archive = folder if source else dest / "download" / Path(ARCHIVES[0]).name
         folder = dest / "text"
         if not (folder / ".extracted").exists():
+            if not source:
+                download(ARCHIVES, archive, ARCHIVE_SHA256)
             folder.mkdir(parents=True, exist_ok=True)
-            with tarfile.open(archive) as opened:
-                for member in tqdm(opened, desc=archive.name, unit=" files"):
-                    if member.isfile() and (
-                        TRAIN.search(member.name) or member.name.endswith(tuple(HELD_OUT.values()))
-                    ):
-                        member.name = Path(member.name).name
-                        opened.extract(member, folder, filter="data")
+            for name, stream in read_archive(archive):
+                with open(folder / name, "wb") as file:
+                    shutil.copyfileobj(stream, file, 1 << 20)
+            check_names([path.name for path in folder.iterdir()], archive, shards)
             (folder / ".extracted").touch()
-    files = {path.name: path for path in folder.rglob("news.en*") if path.is_file()}
-    train = [files[name] for name in sorted(files) if TRAIN.search(name) and "00000-of" not in name]
-    missing = [name for name in HELD_OUT.values() if name not in files]
-    if len(train) != shards or missing:
+    check_names(files_in(folder), folder, shards)
+    return files_in(folder)
+
+
+def files_in(folder):
+    """Return {name: path} of the files below `folder` that are needed."""
+    return {path.name: path for path in sorted(folder.rglob("news.en*")) if wanted(path.name)}
+
+
+def wanted(name):
+    """Return whether `name` is that of a held-out file, or a training shard other than the first."""
+    return name in HELD_OUT.values() or (TRAIN.match(name) is not None and "00000-of" not in name)
+
+
+def read_archive(archive):
+    """Iterate over (name, binary file) of the files in `archive` that are needed."""
+    try:
+        for path, stream in tqdm(members(archive), desc=archive.name, unit=" files"):
+            if wanted(Path(path).name):
+                yield Path(path).name, stream
+    except DAMAGED as error:
+        raise SystemExit(f"error: {archive} cannot be read ({error}): get it again") from error
+
+
+def check_names(names, source, shards=SHARDS):
+    """Refuse a `source` that lacks some of the files."""
+    count = sum(1 for name in names if TRAIN.match(name) and wanted(name))
+    missing = [name for name in HELD_OUT.values() if name not in names]
+    if count != shards or missing:
         raise SystemExit(
-            f"error: {folder} has {len(train)} of {shards} training shards"
+            f"error: {source} has {count} of {shards} training shards"
             + (f" and lacks {', '.join(missing)}" if missing else "")
             + ": get the archive again"
         )
-    return train, {split: files[name] for split, name in HELD_OUT.items()}
+
+
+def digests(source, shards=SHARDS):
+    """Return {name: SHA-256} of the files in `source`, an archive or a folder."""
+    source = Path(source)
+    if not source.exists():
+        raise SystemExit(
+            f"error: {source} does not exist: give the archive, or the folder it was extracted to"
+        )
+    if source.is_file():
+        hashes = {name: digest_of(stream) for name, stream in read_archive(source)}
+    else:
+        files = tqdm(files_in(source).items(), desc="SHA-256", unit=" files")
+        hashes = {name: sha256(path) for name, path in files}
+    check_names(hashes, source, shards)
+    return hashes
 
 
 def build_dictionary(shards, path, workers, words=WORDS, tokens=TOKENS):
@@ -89,37 +128,48 @@ def build_dictionary(shards, path, workers, words=WORDS, tokens=TOKENS):
 
 
 def prepare(dest, source=None, workers=1, shards=SHARDS, words=WORDS, tokens=TOKENS, test=TEST):
-    """Makes the data-bins; `shards`, `words`, `tokens` and `test` are for tests.
+    """Make the data-bins; `shards`, `words`, `tokens` and `test` are for tests.
 
     Raises:
-        SystemExit: something cannot be had, or is not the official one.
+        SystemExit: something cannot be had, or is not the official one; `dest` was made from another one.
     """
     dest = Path(dest)
-    if is_complete(dest):
-        print(f"{dest} is complete: nothing to do")
-        return
-    train, held_out = texts(dest, source, shards)
-    counts = check(held_out["test"], test)
+    hashes = digests(source, shards) if source else {}
+    with making(dest, {"corpus": "gbw", **hashes}) as needed:
+        if needed:
+            files = texts(dest, source, shards)
+            hashes = hashes or {name: sha256(path) for name, path in files.items()}
+            make(dest, files, hashes, workers, words, tokens, test)
+
+
+def make(dest, files, hashes, workers, words, tokens, test):
+    counts = check(files[HELD_OUT["test"]], test)
+    train = [files[name] for name in sorted(files) if TRAIN.match(name)]
+    held_out = {split: files[name] for split, name in HELD_OUT.items()}
     dictionary = dest / "dict.txt"
     if not dictionary.exists():
-        dest.mkdir(parents=True, exist_ok=True)
         build_dictionary(train, dictionary, workers, words, tokens)
 
-    def shard(number):
-        folder = dest / f"{number:02d}"
-        if not is_complete(folder):
-            parts = {"train": train[number - 1], **(held_out if number == 1 else {})}
-            binarize(parts, folder, ["--srcdict", str(dictionary)])
-            complete(folder, {"shard": train[number - 1].name})
-
-    numbers = range(1, len(train) + 1)
-    with ThreadPoolExecutor(workers) as pool:  # the work is done by processes of fairseq
-        list(tqdm(pool.map(shard, numbers), desc="binarize", total=len(train), unit=" shards"))
-    complete(dest, {"corpus": "gbw", "shards": len(train), "test": as_dict(counts)})
+    tasks = {}
+    for number, path in enumerate(train, 1):
+        parts = {"train": path, **(held_out if number == 1 else {})}
+        tasks[dest / f"{number:02d}"] = parts, dictionary, {"corpus": "gbw", path.name: hashes[path.name]}
+    with ProcessPoolExecutor(workers, get_context("fork")) as pool:
+        made = pool.map(make_shard, tasks, *zip(*tasks.values(), strict=True))
+        list(tqdm(made, desc="binarize", total=len(train), unit=" shards"))
+    complete(dest, {"corpus": "gbw", **hashes}, {"shards": len(train), "test": as_dict(counts)})
     print(f"{dest} is complete: {len(train)} shards")
 
 
+def make_shard(folder, parts, dictionary, inputs):
+    """Make the data-bin of one shard, unless it is complete."""
+    if not is_complete(folder):
+        binarize(parts, folder, ["--srcdict", str(dictionary)])
+        complete(folder, inputs, {})
+
+
 def main():
+    logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     parser = argparse.ArgumentParser(prog="python -m preprocess.gbw")
     parser.add_argument("dest", metavar="DEST", help="folder that gets a data-bin for each shard")
     parser.add_argument(

@@ -1,15 +1,20 @@
-"""Finding a file of a corpus among those at hand: plain, .xz, .gz, or in a .zip or .tar archive."""
+"""Finding files among those at hand: plain, .xz, .gz, .bz2, or in a .zip or .tar archive."""
 
+import bz2
 import gzip
+import hashlib
 import lzma
 import shutil
 import tarfile
 import zipfile
+import zlib
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, Iterator
 
-OPENERS = {"": open, ".xz": lzma.open, ".gz": gzip.open}
+OPENERS = {"": open, ".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz")
+DAMAGED = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
 
 
 @contextmanager
@@ -37,18 +42,62 @@ def opened(source, names):
 
 @contextmanager
 def _member(archive, names):
+    for path, stream in members(archive):
+        if Path(path).name in names:
+            yield stream
+            return
+    yield None
+
+
+def members(archive: Path) -> Iterator[tuple[str, BinaryIO]]:
+    """Iterate over (path, binary file) of the files in a .zip or .tar archive, in its order."""
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as opened:
-            found = [member for member in opened.namelist() if Path(member).name in names]
-            if found:
-                with opened.open(found[0]) as stream:
-                    yield stream
-            else:
-                yield None
+            for info in opened.infolist():
+                if not info.is_dir():
+                    with opened.open(info) as stream:
+                        yield info.filename, stream
         return
     with tarfile.open(archive) as opened:
-        found = next((member for member in opened if Path(member.name).name in names), None)
-        yield opened.extractfile(found) if found is not None else None
+        for member in opened:
+            if member.isfile():
+                yield member.name, opened.extractfile(member)
+
+
+def texts(source: Path) -> Iterator[tuple[str, bytes]]:
+    """Iterate over (path, content) of a text file, or of the .txt files in a folder or archive.
+
+    Several texts come in the order of their paths. Files may be compressed.
+    """
+    if source.is_dir():
+        ends = tuple(f".txt{suffix}" for suffix in OPENERS)
+        for path in sorted(source.rglob("*")):
+            if path.is_file() and path.name.endswith(ends):
+                yield from texts(path)
+    elif source.name.endswith(ARCHIVES):
+        yield from sorted(
+            (f"{source}/{path}", stream.read()) for path, stream in members(source) if path.endswith(".txt")
+        )
+    else:
+        opener = OPENERS.get(source.suffix, open)
+        with opener(source, "rb") as stream:
+            yield str(source), stream.read()
+
+
+def digest(source: Path, names: tuple[str, ...]) -> str | None:
+    """Return the SHA-256 of the content of the first of `names` that `source` has; None if it has none."""
+    try:
+        with opened(source, names) as stream:
+            return None if stream is None else digest_of(stream)
+    except DAMAGED as error:
+        raise SystemExit(f"error: {source} cannot be read ({error}): get {names[0]} again") from error
+
+
+def digest_of(stream: BinaryIO) -> str:
+    hashed = hashlib.sha256()
+    while chunk := stream.read(1 << 20):
+        hashed.update(chunk)
+    return hashed.hexdigest()
 
 
 def extract(source, names, path):
@@ -65,7 +114,7 @@ def extract(source, names, path):
                 return False
             with open(unfinished, "wb") as file:
                 shutil.copyfileobj(stream, file, 1 << 20)
-    except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError) as error:
+    except DAMAGED as error:
         raise SystemExit(f"error: {source} cannot be read ({error}): get {names[0]} again") from error
     unfinished.replace(path)
     return True

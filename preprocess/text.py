@@ -1,136 +1,170 @@
-"""Any text of yours, by words, characters or SentencePiece pieces.
+"""Prepare any text of yours, by words, characters or SentencePiece pieces.
 
-    python -m preprocess.text DEST --source FILE [--valid FILE --test FILE] [--level word]
+    python -m preprocess.text DEST --source PATH [--valid PATH --test PATH] [--level word]
 
-Without --valid and --test the last lines of FILE are held out, 5 % each. DEST/text.json holds the numbers of
-characters, words and tokens, by which fairseq-eval-lm compares levels: bits per character, and a perplexity
-per word, whatever a token is. Words are those between white space, and the end of each line.
+PATH is a text file, plain or .gz, .xz or .bz2, or a folder or archive whose *.txt are taken in the order of
+their paths. Without --valid and --test the end of the text is held out, 5 % each. DEST/text.json holds the
+numbers of characters, words and tokens, by which fairseq-eval-lm compares levels: bits per character, and a
+perplexity per word, whatever a token is. Words are those between white space, and the end of each line.
 """
 
 import argparse
-import json
-import os
+import hashlib
+import logging
 from pathlib import Path
+from typing import Any, Optional
 
-from lm_plugins.data.text_codec import MODEL, SPACE, Characters, Pieces, Words
-from lm_plugins.data.text_sizes import COUNTS
-from preprocess.binarize import binarize, check_own, complete, is_complete, tokens_of
+from preprocess.binarize import binarize, tokens_of, write_symbols
+from preprocess.completion import complete, making
+from preprocess.reading import read
+from preprocess.splits import Lines, hold_out
 
-SPECIAL = ("<s>", "<pad>", "</s>")
-
-
-def split(source, valid, test):
-    """{split: list of lines, without their ends}"""
-    lines = read(source)
-    if valid and test:
-        return {"train": lines, "valid": read(valid), "test": read(test)}
-    if valid or test:
-        raise SystemExit("error: --valid and --test belong together: give both, or none")
-    held = max(1, len(lines) // 20)
-    if len(lines) < 3:
-        raise SystemExit(f"error: {source} has {len(lines)} lines: give --valid and --test, or more lines")
-    return {"train": lines[: -2 * held], "valid": lines[-2 * held : -held], "test": lines[-held:]}
+UNKNOWN = 3  # the number of <unk>
+OPTIONS = {  # of each level, with their defaults
+    "word": {"threshold": 2},  # words that occur once teach the model what to expect of <unk>
+    "character": {},
+    "sentencepiece": {"vocab-size": None, "model-type": "unigram"},
+}
 
 
-def read(path):
-    try:
-        lines = Path(path).read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SystemExit(f"error: {path} cannot be read as UTF-8 text: {error}") from error
-    return lines[:-1] if lines[-1] == "" else lines
+def prepare(dest, source, valid=None, test=None, level="word", size=None, kind=None, threshold=None):
+    """Make the data-bin `dest`.
 
-
-def check_special(lines, path):
-    for number, line in enumerate(lines, 1):
-        for word in line.split():
-            if word in SPECIAL:
-                raise SystemExit(
-                    f"error: line {number} of the {path} text has the word {word}, which fairseq takes for "
-                    "its own: replace it, or take --level character or sentencepiece"
-                )
-
-
-def train_pieces(lines, folder, size, kind):
-    """Trains DEST/sentencepiece.model on the training `lines`; text comes back exactly as it was."""
-    import sentencepiece
-
-    unfinished = folder / f"{MODEL}.part"
-    with open(unfinished, "wb") as file:
-        try:
-            sentencepiece.SentencePieceTrainer.train(
-                sentence_iterator=iter(lines),
-                model_writer=file,
-                vocab_size=size,
-                model_type=kind,
-                character_coverage=1.0,
-                normalization_rule_name="identity",
-                remove_extra_whitespaces=False,
-                minloglevel=2,
-            )
-        except RuntimeError as error:
-            raise SystemExit(f"error: SentencePiece cannot make {size} pieces: {error}") from error
-    unfinished.replace(folder / MODEL)
-
-
-def encoder(level, lines, folder, size, kind):
-    """Function from a line to the symbols of its tokens, separated by spaces."""
-    if level == "word":
-        return Words().encode
-    if level == "character":
-        return Characters(SPACE).encode
-    train_pieces(lines, folder, size, kind)
-    return Pieces(str(folder / MODEL)).encode
-
-
-def prepare(dest, source, valid=None, test=None, level="word", size=8000, kind="unigram", threshold=1):
-    """Makes the data-bin `dest`.
+    Args:
+        size: number of pieces of SentencePiece; None: 8000, or as many as the text makes
+        kind: "unigram" or "bpe"; None: unigram
+        threshold: words of the training text that are rarer become ``<unk>``; None: 2
 
     Raises:
-        SystemExit: a text that cannot be read or split, or holds fairseq's special symbols.
+        SystemExit: a text cannot be read or split, or holds fairseq's special symbols; `dest` was made from
+            another text or with other options.
     """
     dest = Path(dest)
-    if is_complete(dest):
-        print(f"{dest} is complete: nothing to do")
-        return
-    check_own(dest)
-    parts, texts, counts = split(source, valid, test), {}, {}
-    (dest / "text").mkdir(parents=True, exist_ok=True)
-    if level == "word":
-        for name, lines in parts.items():
-            check_special(lines, name)
-    encode = encoder(level, parts["train"], dest, size, kind)
-    for name, lines in parts.items():
+    options = options_of(level, {"threshold": threshold, "vocab-size": size, "model-type": kind})
+    paths = {"source": source, "valid": valid, "test": test}
+    check_paths(paths, dest)
+    texts = {name: read(path) for name, path in paths.items() if path is not None}
+    digests = {name: digest(texts[name]) if name in texts else None for name in paths}
+    inputs = {"corpus": "text", "level": level, **options, **digests}
+    with making(dest, inputs) as needed:
+        if needed:
+            if valid is None:
+                splits = hold_out(texts["source"], source, inside_words=level == "character")
+            else:
+                splits = {"train": texts["source"], "valid": texts["valid"], "test": texts["test"]}
+            make(dest, splits, level, options)
+            complete(dest, inputs, {"source": str(source)})
+            print(f"{dest} is complete")
+
+
+def options_of(level: str, typed: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of `level`, with their defaults; refuse those of other levels."""
+    for name, value in typed.items():
+        if value is not None and name not in OPTIONS[level]:
+            other = next(level for level, options in OPTIONS.items() if name in options)
+            raise SystemExit(f"error: --{name} belongs to --level {other}: leave it out with --level {level}")
+    return {name: default if typed[name] is None else typed[name] for name, default in OPTIONS[level].items()}
+
+
+def check_paths(paths: dict[str, Optional[str]], dest: Path) -> None:
+    if (paths["valid"] is None) != (paths["test"] is None):
+        raise SystemExit("error: --valid and --test belong together: give both, or none")
+    for name, path in paths.items():
+        if path is None:
+            continue
+        if not str(path):
+            raise SystemExit(f"error: --{name} is empty: give the path of a text")
+        here, there = Path(path).resolve(), dest.resolve()
+        if here.is_relative_to(there) or there.is_relative_to(here):
+            raise SystemExit(f"error: {path} and {dest} lie in one another: give another folder to be made")
+
+
+def digest(lines: Lines) -> str:
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def make(dest: Path, splits: dict[str, Lines], level: str, options: dict[str, Any]) -> None:
+    """Write the encoded texts and text.json, and binarize."""
+    from lm_plugins.data.text_sizes import write_text_json  # imports fairseq, which takes seconds
+    from preprocess.encoding import codec_of, encode
+
+    (dest / "text").mkdir(exist_ok=True)
+    codec, texts, sizes = codec_of(level, splits["train"], dest, options), {}, {}
+    for name, lines in splits.items():
         texts[name] = dest / "text" / f"{name}.txt"
-        texts[name].write_text("".join(encode(line) + "\n" for line in lines), encoding="utf-8")
-        counts[name] = {
+        encoded = encode(lines, codec, name)
+        texts[name].write_text("".join(line + "\n" for line in encoded), encoding="utf-8")
+        sizes[name] = {
             "characters": sum(len(line) + 1 for line in lines),
             "words": sum(len(line.split()) + 1 for line in lines),
         }
-    binarize(texts, dest, ["--thresholdsrc", str(threshold)] if level == "word" else [])
-    for name in parts:
+    if level == "word" and options["threshold"] > 1:
+        print(
+            f"words that occur less than {options['threshold']} times in training become <unk> (--threshold)"
+        )
+    binarize(texts, dest, dictionary_options(texts["train"], level, codec, dest, options))
+    if not (dest / "dict.txt").read_text(encoding="utf-8"):
+        raise SystemExit(
+            "error: every word of the training text is too rare: give --threshold 1, or --level character"
+        )
+    for name in splits:
         tokens, _ = tokens_of(dest, name)
-        counts[name] |= {"tokens": len(tokens), "unknown": int((tokens == 3).sum())}
-        print(f"{name}: " + ", ".join(f"{value:,} {key}" for key, value in counts[name].items()), flush=True)
-    unfinished = dest / f"{COUNTS}.part"
-    unfinished.write_text(json.dumps({"level": level, **counts}, indent=1) + "\n")
-    os.replace(unfinished, dest / COUNTS)
-    complete(dest, {"corpus": "text", "source": str(source)})
-    print(f"{dest} is complete")
+        sizes[name] |= {"tokens": len(tokens), "unknown": int((tokens == UNKNOWN).sum())}
+        share = sizes[name]["unknown"] / sizes[name]["tokens"]
+        print(
+            f"{name}: "
+            + ", ".join(f"{value:,} {key}" for key, value in sizes[name].items())
+            + f" ({share:.2%})",
+            flush=True,
+        )
+    warn_of_unknown(sizes, level)
+    write_text_json(str(dest), level, sizes)
+
+
+def dictionary_options(train: Path, level: str, codec: Any, dest: Path, options: dict[str, Any]) -> list[str]:
+    """Return the options of fairseq-preprocess that make the dictionary.
+
+    All pieces of SentencePiece are in it: one that the `train` text happens not to have may be in the others.
+    """
+    if level == "word":
+        return ["--thresholdsrc", str(options["threshold"])]
+    if level == "character":
+        return []
+    return ["--srcdict", str(write_symbols([train], dest, codec.pieces()))]
+
+
+def warn_of_unknown(sizes: dict[str, dict[str, int]], level: str) -> None:
+    """Say where only held-out text has unknown tokens: the model never learns what to expect of them."""
+    unknown = sizes["valid"]["unknown"] + sizes["test"]["unknown"]
+    if unknown and not sizes["train"]["unknown"]:
+        cure = "give --threshold 2" if level == "word" else "give more training text, or replace them"
+        print(
+            f"warning: {unknown:,} tokens of the validation and test text are unknown, and none of the "
+            f"training text, so that <unk> is never learnt and spoils the perplexity: {cure}",
+            flush=True,
+        )
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return int(text)
 
 
 def main():
+    logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     parser = argparse.ArgumentParser(prog="python -m preprocess.text", description=__doc__.splitlines()[0])
     parser.add_argument("dest", metavar="DEST", help="data-bin folder to make")
-    parser.add_argument("--source", required=True, help="text file, UTF-8")
+    parser.add_argument("--source", required=True, help="text in UTF-8: file, folder or archive of *.txt")
     parser.add_argument("--valid", help="validation text")
     parser.add_argument("--test", help="test text")
-    parser.add_argument("--level", choices=("word", "character", "sentencepiece"), default="word")
-    parser.add_argument("--vocab-size", type=int, default=8000, help="pieces of SentencePiece")
+    parser.add_argument("--level", choices=list(OPTIONS), default="word", help="what a token is (word)")
     parser.add_argument(
-        "--model-type", choices=("unigram", "bpe"), default="unigram", help="of SentencePiece"
+        "--vocab-size", type=positive, help="pieces of SentencePiece (8000, or what the text makes)"
     )
+    parser.add_argument("--model-type", choices=("unigram", "bpe"), help="of SentencePiece (unigram)")
     parser.add_argument(
-        "--threshold", type=int, default=1, help="rarer words of the training text become <unk>"
+        "--threshold", type=positive, help="words of the training text that are rarer become <unk> (2)"
     )
     o = parser.parse_args()
     prepare(o.dest, o.source, o.valid, o.test, o.level, o.vocab_size, o.model_type, o.threshold)

@@ -1,6 +1,8 @@
 """What an experiment was run with, beside its results.
 
-python -m recipes.environment FILE COMMAND...
+python -m recipes.environment FILE FOLDER COMMAND...
+
+FOLDER is where the COMMAND was typed.
 """
 
 import json
@@ -43,9 +45,10 @@ def hardware():
 
 
 def main():
-    path, *command = sys.argv[1:]
-    found = {
+    path, folder, *command = sys.argv[1:]
+    environment = {
         "command": shlex.join(command),
+        "folder": folder,
         "commit": git("rev-parse", "HEAD"),
         "changed files": (git("status", "--porcelain") or "").splitlines(),
         "python": platform.python_version(),
@@ -53,7 +56,7 @@ def main():
         "hardware": hardware(),
     }
     with open(path, "w") as file:
-        json.dump(found, file, indent=1)
+        json.dump(environment, file, indent=1)
 
 
 if __name__ == "__main__":

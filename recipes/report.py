@@ -1,141 +1,188 @@
-"""The table of experiments and their learning curves, from fairseq's logs and the result files.
+"""Report experiments: their results, their learning curves, and the next commands.
 
-    python -m recipes.report EXPERIMENT...        # folders such as exp/penn/qrnn
+    python -m recipes.report EXPERIMENT... [--markdown] [--picture FILE]
 
-Prints a table in Markdown and draws EXPERIMENT/curves.png. Published numbers are those in the header of the
-recipe; what was not run is a dash.
+EXPERIMENT is a folder such as exp/penn/qrnn. Published numbers are those in the header of the recipe. A dash
+stands for what was not run. The curves are drawn in EXPERIMENT/curves.png, or all in one FILE.
 """
 
 import argparse
-import json
-import re
+import os
+import shlex
 import sys
+import textwrap
 from pathlib import Path
 
-from recipes.logs import logged
+from recipes import experiment as read
+from recipes.curves import curves, draw
+from recipes.experiment import DASH, KINDS, SUBSETS
+from recipes.progress import duration
+from recipes.sample import best_checkpoint
 
-RECIPES = Path(__file__).resolve().parent
 COLUMNS = (
     "recipe", "arch", "parameters", "valid", "test", "+ fine-tuning", "+ cache", "+ dynamic", "published",
     "hardware", "epochs", "hours", "words/s", "peak GiB", "commit",
 )  # fmt: skip
-DASH = "-"
+BRIEF = (*COLUMNS[:8], "epochs", "hours")  # what fits in a terminal
+PICTURE = "curves.png"
+MEASURES = {  # of one evaluation: title, and how a number is written
+    "word_perplexity": ("perplexity of words", "{:,.2f}"),
+    "bpc": ("bits per character", "{:.3f}"),
+    "perplexity": ("perplexity", "{:,.2f}"),
+}
 
 
-def published(recipe):
-    """What the header of `recipe` (a path) says was published; "" if nothing."""
-    lines = recipe.read_text().splitlines() if recipe.exists() else []
-    return next(
-        (line.removeprefix("# published: ") for line in lines if line.startswith("# published: ")), ""
-    )
-
-
-def recipe_of(experiment):
-    """The recipe that makes exp/<corpus>/<name>: the one that says so in its second line of settings."""
-    corpus, name = experiment.parts[-2:]
-    for path in sorted(RECIPES.glob("*/*.sh")):
-        if f"corpus={corpus} name={name} " in path.read_text():
-            return path
-    return RECIPES / corpus / f"{name}.sh"
-
-
-def read_json(path):
-    return json.loads(path.read_text()) if path.exists() else {}
-
-
-def log_entries(log, tag):
-    """What fairseq logged as JSON under `tag`; of an epoch that was run twice, the last."""
-    text = log.read_text() if log.exists() else ""
-    found = {entry["epoch"]: entry for entry in logged(text, tag)}
-    return [found[epoch] for epoch in sorted(found)]
-
-
-def number(results, what, subset):
-    """The perplexity of words where it is known, else bpc where that is, else the perplexity, as text."""
-    found = read_json(results / what / f"results-{subset}.json")
-    if "word_perplexity" in found:
-        return f"{found['word_perplexity']:.2f}"
-    if "bpc" in found:
-        return f"{found['bpc']:.3f} bpc"
-    return f"{found['perplexity']:.2f}" if found else DASH
-
-
-def pair(results, what):
-    both = [number(results, what, subset) for subset in ("valid", "test")]
-    return DASH if both == [DASH, DASH] else " / ".join(both)
-
-
-def row(experiment):
-    """{column: text} of one experiment."""
-    recipe, environment = recipe_of(experiment), read_json(experiment / "environment.json")
-    log = experiment / "logs" / "train.log"
-    text, epochs = log.read_text() if log.exists() else "", log_entries(log, "train")
-    arch = re.search(r"--arch (\S+)", text)
-    parameters = re.search(r"num\. (?:shared )?model params: ([\d,]+)", text)
-    speeds = sorted(float(epoch["train_wps"]) for epoch in epochs)
-    peaks = [float(epoch["train_peak_gib"]) for epoch in epochs if "train_peak_gib" in epoch]
-    hours = float(epochs[-1]["train_wall"]) / 3600 if epochs else None
-    results = experiment / "results"
+def row(experiment: Path) -> dict[str, str]:
+    """Return {column: text} of one experiment."""
+    recipe, environment = read.recipe_of(experiment), read.read_json(experiment / "environment.json")
+    arch, parameters = read.architecture(experiment)
+    trained = read.training(experiment, "train")
     return {
-        "recipe": f"{recipe.parent.name}/{recipe.stem}",
-        "arch": arch[1] if arch else DASH,
-        "parameters": f"{int(parameters[1].replace(',', '')) / 1e6:.1f} M" if parameters else DASH,
-        "valid": number(results, "plain", "valid"),
-        "test": number(results, "plain", "test"),
-        "+ fine-tuning": pair(results, "finetuned"),
-        "+ cache": pair(results, "cache"),
-        "+ dynamic": pair(results, "dynamic"),
-        "published": published(recipe).replace("|", ";") or DASH,
+        "recipe": f"{recipe.parent.name}/{recipe.stem}" if recipe else read.name_of(experiment),
+        "arch": arch,
+        "parameters": parameters,
+        **{name: read.measured(read.results(experiment, "plain", name)) for name in SUBSETS},
+        **{name: read.pair(experiment, kind) for kind, name in KINDS.items() if kind != "plain"},
+        "published": read.published(recipe).replace("|", ";") or DASH,
         "hardware": environment.get("hardware", DASH),
-        "epochs": str(len(epochs)) if epochs else DASH,
-        "hours": f"{hours:.2f}" if hours is not None else DASH,
-        "words/s": f"{speeds[len(speeds) // 2]:,.0f}" if speeds else DASH,
-        "peak GiB": f"{max(peaks):.2f}" if peaks else DASH,
+        "epochs": str(trained["epochs"]) if trained else DASH,
+        "hours": f"{trained['seconds'] / 3600:.2f}" if trained else DASH,
+        "words/s": f"{trained['speed']:,.0f}" if trained else DASH,
+        "peak GiB": f"{trained['peak']:.2f}" if trained.get("peak") else DASH,
         "commit": (environment.get("commit") or DASH)[:7],
     }
 
 
-def table(rows):
-    lines = [COLUMNS, ["---"] * len(COLUMNS), *([row[name] for name in COLUMNS] for row in rows)]
+def markdown(rows: list[dict]) -> str:
+    lines = [COLUMNS, ["---"] * len(COLUMNS), *([one[name] for name in COLUMNS] for one in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def draw(experiment):
-    """The perplexity of training and validation by epoch, of the training and the fine-tuning."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4.5))
-    drawn = 0
-    for stage in ("train", "finetune"):
-        log = experiment / "logs" / f"{stage}.log"
-        for tag in ("train", "valid"):
-            key = f"{tag}_ppl"
-            points = [(e["epoch"], float(e[key])) for e in log_entries(log, tag) if key in e]
-            if points:
-                axes.plot(*zip(*points, strict=True), marker=".", label=f"{stage}, {tag}")
-                drawn += 1
-    if drawn:
-        axes.set(xlabel="epoch", ylabel="perplexity", yscale="log", title="/".join(experiment.parts[-2:]))
-        axes.legend()
-        figure.savefig(experiment / "curves.png", dpi=120, bbox_inches="tight")
-    pyplot.close(figure)
-    return drawn
+def aligned(lines: list[list[str]]) -> str:
+    """Return a table whose first column is flush left and whose others are flush right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) if at else cell.ljust(width) for at, (cell, width) in enumerate(cells))
+        for cells in (list(zip(line, widths, strict=True)) for line in lines)
+    )
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def overview(rows: dict[str, dict]) -> str:
+    """Return a line for each experiment, {name: row}, without the columns that none has."""
+    columns = [name for name in BRIEF[1:] if any(one[name] != DASH for one in rows.values())]
+    return aligned(
+        [["", *columns], *([name, *(one[column] for column in columns)] for name, one in rows.items())]
+    )
+
+
+def evaluations(experiment: Path) -> str:
+    """Return the table of what was evaluated: for each measure a pair of columns, valid and test."""
+    found = {
+        name: [read.results(experiment, kind, subset) for subset in SUBSETS] for kind, name in KINDS.items()
+    }
+    found = {name: pair for name, pair in found.items() if any(pair)}
+    known = {key for pair in found.values() for numbers in pair for key in numbers}
+    measures = [key for key in MEASURES if key in known and key != "perplexity"] or ["perplexity"]
+    blocks = []
+    for key in measures:
+        title, form = MEASURES[key]
+        lines = [[title, *SUBSETS]]
+        for name, pair in found.items():
+            lines.append([f"  {name}", *(form.format(one[key]) if key in one else DASH for one in pair)])
+        blocks.append(lines)
+    if not found:
+        return "nothing was evaluated yet"
+    return aligned([line for lines in blocks for line in lines])
+
+
+def summary(experiment: Path) -> str:
+    """Return what a terminal shows of one experiment."""
+    facts = row(experiment)
+    if facts["arch"] == DASH:
+        return f"{facts['recipe']}: nothing was trained yet"
+    lines = [f"{facts['recipe']}: {facts['arch']}, {facts['parameters']} parameters", ""]
+    lines += [evaluations(experiment), ""]
+    if facts["published"] != DASH:
+        lines.append(f"{'published':12s}{facts['published']}")
+    for name, stage in read.STAGES.items():
+        done = read.training(experiment, stage)
+        if done:
+            peak = f", peak {done['peak']:.2f} GiB" if done["peak"] else ""
+            time = duration(done["seconds"])
+            epochs = "1 epoch" if done["epochs"] == 1 else f"{done['epochs']} epochs"
+            lines.append(f"{name:12s}{epochs} in {time}, {done['speed']:,.0f} tokens/s{peak}")
+    lines.append(f"{'hardware':12s}{facts['hardware']}")
+    if (experiment / PICTURE).exists():
+        lines.append(f"{'curves':12s}{experiment / PICTURE}")
+    return "\n".join(lines)
+
+
+def sample(experiment: Path) -> str:
+    """Return the text that the model wrote, indented; "" if it wrote none."""
+    path = experiment / "sample.txt"
+    if not path.exists():
+        return ""
+    lines = path.read_text(encoding="utf-8").strip().splitlines()
+    wrapped = (textwrap.fill(line, 76, initial_indent="  ", subsequent_indent="  ") for line in lines)
+    return "\n".join([f"the model writes ({path}):", "", *wrapped])
+
+
+def activation() -> list[str]:
+    """Return the line that puts this repository's commands on the PATH; [] where they are there."""
+    needed = not os.environ.get("VIRTUAL_ENV") and Path(".venv/bin/activate").exists()
+    return ["source .venv/bin/activate"] if needed else []
+
+
+def next_commands(experiment: Path) -> str:
+    """Return commands that go on from here; "" while there is no model."""
+    best = best_checkpoint(experiment)
+    if not best.exists():
+        return ""
+    lines = activation()
+    lines.append(shlex.join(["python", "-m", "recipes.sample", str(experiment), "the beginning of a text"]))
+    evaluated = shlex.split(read.results(experiment, "plain", "test").get("command", ""))
+    if len(evaluated) > 1:
+        where = ["fairseq-eval-lm", evaluated[1], "--user-dir", "lm_plugins", "--path", str(best)]
+        lines.append(shlex.join([*where, "--gen-subset", "test"]))
+    command = read.read_json(experiment / "environment.json").get("command")
+    if command:
+        again = experiment.with_name(f"{experiment.name}-seed2")
+        lines.append(f"{command} --exp {shlex.quote(str(again))} --seed 2")
+        lines.append(
+            f"python -m recipes.report {shlex.join([str(experiment), str(again)])} --picture seeds.png"
+        )
+    return "\n".join(["next:", *(f"  {line}" for line in lines)])
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m recipes.report", description=__doc__.splitlines()[0], allow_abbrev=False
+    )
     parser.add_argument("experiments", nargs="+", type=Path, metavar="EXPERIMENT")
-    experiments = [path.resolve() for path in parser.parse_args().experiments]
+    parser.add_argument("--markdown", action="store_true", help="print a row of a Markdown table for each")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw all of them in one picture")
+    options = parser.parse_args(arguments)
+    experiments = options.experiments
     for path in experiments:
         if not path.is_dir():
             sys.exit(f"error: {path} is no folder of an experiment: give one such as exp/penn/qrnn")
-    print(table([row(path) for path in experiments]))
-    for path in experiments:
-        if draw(path):
-            print(f"\ncurves: {path / 'curves.png'}")
+    drawn = {path: found for path in experiments if (found := curves(path))}
+    if options.picture and not drawn:
+        sys.exit("error: no experiment has logged an epoch yet: there is nothing to draw")
+    if options.picture:
+        draw({read.name_of(path): found for path, found in drawn.items()}, options.picture)
+    else:
+        for path, found in drawn.items():
+            draw({read.name_of(path): found}, path / PICTURE)
+    if options.markdown:
+        print(markdown([row(path) for path in experiments]))
+    elif len(experiments) > 1:
+        print(overview({read.name_of(path): row(path) for path in experiments}))
+    else:
+        parts = summary(experiments[0]), sample(experiments[0]), next_commands(experiments[0])
+        print("\n" + "\n\n".join(part for part in parts if part))
+    if options.picture:
+        print(f"\ncurves: {options.picture}")
 
 
 if __name__ == "__main__":

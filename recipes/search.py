@@ -1,195 +1,220 @@
 """Search for better flags of an architecture, with Optuna.
 
-    python -m recipes.search DATA --arch lstm_mos_bm --study exp/search/mos.db --trials 20 [flags ...]
+    python -m recipes.search DATA --arch awd_lstm_ptb --study exp/search/awd.db --trials 20 [flags ...]
 
-Each trial is a fairseq-train with flags drawn from a space; its score is the best validation loss, and
-it is stopped early if it falls behind (median pruning by the validation loss of each epoch). The study is
-an SQLite file: run the same line again to go on, and run it several times at once for parallel workers.
-Further flags go to every fairseq-train. At the end: a table, a picture, and the best trial's flags.
-
-The default space is that of Zhang 2018, appendix A.2, for --arch lstm_mos_bm; another one is a JSON file with
-{flag: [low, high]}, {flag: [low, high, "log"]} or {flag: {"choices": [...]}}.
+Each trial is a fairseq-train with flags drawn from the space of the architecture's family
+(recipes/search_spaces.py) or of --space FILE. Its score is the best validation loss. A trial that falls
+behind is stopped early (median pruning by the validation loss of each epoch). Further flags go to every
+fairseq-train, and are not drawn. The study is an SQLite file: run the same line again to go on, and run it
+several times at once for parallel workers. At the end: a table, two pictures, and the best trial's command.
 """
 
 import argparse
-import json
-import logging
+import os
+import re
 import shlex
 import subprocess
 import sys
-from itertools import accumulate
+import warnings
 from pathlib import Path
 
-from recipes.logs import logged
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def thesis(trial):
-    """{flag: value}: Zhang 2018, table A.2, of mixtures of softmaxes on Penn Treebank.
-
-    Its learning rate and norm are for gradients that are summed over a window, fairseq's for their mean: both
-    are converted. batch x window x units is at most 1.2 million, or the trial is pruned.
-    """
+try:
     import optuna
+except ImportError as error:
+    raise SystemExit("error: recipes.search needs Optuna: pip install optuna") from error
+from optuna.trial import TrialState
 
-    window, streams = trial.suggest_int("window", 20, 50), trial.suggest_int("streams", 10, 30)
-    units, norm = trial.suggest_int("units", 500, 1500, step=50), trial.suggest_float("norm", 5, 10)
-    if streams * window * units > 1_200_000:
-        raise optuna.TrialPruned()
-    dropout = trial.suggest_float("dropout", 0.5, 0.7)
-    return {
-        "--init-range": (scale := trial.suggest_float("initial scale", 0.001, 0.1)),
-        "--rnn-init-range": scale,
-        "--lr": 1.0 * window,
-        "--clip-norm": norm / window,
-        "--decoder-layers": trial.suggest_int("layers", 1, 3),
-        "--decoder-hidden-size": units,
-        "--decoder-embed-dim": units,
-        "--batch-size": streams,
-        "--tokens-per-sample": window,
-        "--dropout": dropout,
-        "--hidden-dropout": dropout,
-        "--input-dropout": dropout,
-        "--n-experts": trial.suggest_int("components", 2, 20),
-    }
+from lm_plugins.command_line import typed_flags
+from lm_plugins.errors import Refused
+from recipes.logs import logged
+from recipes.search_spaces import Draw, of_arch, of_file
+
+PLUGIN = os.path.relpath(Path(__file__).resolve().parent.parent / "lm_plugins")
+DIVERGED = re.compile("diverged|no longer a finite number")  # lm_plugins of a bad point of the space
+SAMPLERS = {"random": optuna.samplers.RandomSampler, "bayesian": optuna.samplers.TPESampler}
 
 
-def described(space):
-    """The function of a trial that draws from a `space` like that of a JSON file."""
-
-    def draw(trial):
-        found = {}
-        for flag, limits in space.items():
-            if isinstance(limits, dict):
-                found[flag] = trial.suggest_categorical(flag, limits["choices"])
-                continue
-            low, high, *log = limits
-            whole = isinstance(low, int) and isinstance(high, int)
-            suggest = trial.suggest_int if whole else trial.suggest_float
-            found[flag] = suggest(flag, low, high, log=bool(log))
-        return found
-
-    return draw
+class Failed(Exception):
+    """Training ended with an error, whose sentence this is."""
 
 
 def train(command, log, report):
-    """Runs `command`; ``report(epoch, bits)`` is told of each validation and returns whether to stop.
+    """Run `command`; ``report(epoch, bits)`` is called for each validation and returns whether to stop.
 
     Returns:
-        the best validation loss in bits, or None if training failed or was stopped
+        the best validation loss in bits, or None if training was stopped
+
+    Raises:
+        Failed: training ended with an error, or without a validation
     """
-    best = None
-    with open(log, "w") as file:
-        process = subprocess.Popen(
-            command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        for line in process.stdout:
-            file.write(line)
-            for entry in logged(line, "valid"):
-                bits = float(entry["valid_loss"])
-                best = bits if best is None else min(best, bits)
-                if report(entry["epoch"], bits):
-                    process.kill()
-                    process.wait()
-                    return None
-        status = process.wait()
-    return best if status == 0 else None
+    best, line = None, ""
+    with (
+        open(log, "w") as file,
+        subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process,
+    ):
+        try:
+            for line in process.stdout:
+                file.write(line)
+                for entry in logged(line, "valid"):
+                    bits = float(entry["valid_loss"])
+                    best = bits if best is None else min(best, bits)
+                    if report(entry["epoch"], bits):
+                        return None
+            status = process.wait()
+        finally:
+            process.kill()
+    if status != 0:
+        raise Failed(line.strip() or f"fairseq-train ended with status {status}")
+    if best is None:
+        raise Failed("fairseq-train ended before the first validation")
+    return best
 
 
-def objective(options, flags, draw, folder):
-    import optuna
+def command_of(options, flags, drawn, save):
+    """Return the ``fairseq-train`` of a trial, as it can be typed."""
+    return [
+        "fairseq-train", options.data, "--user-dir", PLUGIN, "--arch", options.arch, "--save-dir", str(save),
+        "--no-epoch-checkpoints", "--no-last-checkpoints", "--log-format", "json", "--no-progress-bar",
+        *flags,
+        *(part for flag, value in drawn.items() for part in (flag, typed_value(value))),
+    ]  # fmt: skip
 
-    def run(trial):
-        drawn = draw(trial)
-        save = folder / f"trial{trial.number}"
+
+def typed_value(value):
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def run(trial, options, flags, draw: Draw, folder: Path):
+    """Train one trial.
+
+    Returns:
+        (its state, its validation loss in bits or None, why it was not completed)
+    """
+    save = folder / f"trial{trial.number}"
+
+    def report(epoch, bits):
+        trial.report(bits, epoch)
+        return trial.should_prune()
+
+    try:
+        command = command_of(options, flags, draw(trial), save)
+        trial.set_user_attr("command", shlex.join(command))
         save.mkdir(parents=True, exist_ok=True)
-        command = [
-            sys.executable, "-m", "fairseq_cli.train", options.data, "--user-dir", "lm_plugins",
-            "--arch", options.arch, "--save-dir", str(save), "--no-epoch-checkpoints",
-            "--no-last-checkpoints", "--log-format", "json", "--no-progress-bar", *flags,
-            *(part for flag, value in drawn.items() for part in (flag, str(value))),
-        ]  # fmt: skip
-        trial.set_user_attr("command", shlex.join(command[1:]))
-
-        def report(epoch, bits):
-            trial.report(bits, epoch)
-            return trial.should_prune()
-
-        best = train(command, save / "train.log", report)
-        if best is None:
-            raise optuna.TrialPruned()  # behind the others, or diverged: the log tells
-        return best
-
-    return run
+        best = train([sys.executable, "-m", "fairseq_cli.train", *command[1:]], save / "train.log", report)
+    except optuna.TrialPruned as outside:
+        return TrialState.PRUNED, None, str(outside)
+    except Failed as failure:
+        diverged = DIVERGED.search(str(failure))
+        return TrialState.PRUNED if diverged else TrialState.FAIL, None, str(failure)
+    if best is None:
+        return TrialState.PRUNED, None, "behind the others"
+    return TrialState.COMPLETE, best, ""
 
 
-def finished(study):
-    return [trial for trial in study.trials if trial.state.name == "COMPLETE"]
+def search(study, trials, run_trial):
+    """Run `trials` trials. A failure before the first validation ends the search: it would be that of all."""
+    for _ in range(trials):
+        trial = study.ask()
+        try:
+            state, bits, reason = run_trial(trial)
+        except BaseException:  # interrupted: no other worker must wait for this trial
+            study.tell(trial, state=TrialState.FAIL)
+            raise
+        study.tell(trial, bits, state)
+        if state == TrialState.FAIL and not was_validated(study):
+            sys.exit(f"error: the search stops, since its first trial failed: {reason}")
+        outcome = f"valid perplexity {2**bits:.2f}" if bits is not None else f"{state.name.lower()}: {reason}"
+        print(f"trial {trial.number}: {outcome}", flush=True)
+
+
+def was_validated(study):
+    """Return whether any trial got as far as a validation."""
+    return any(trial.intermediate_values for trial in study.trials)
+
+
+def completed(study):
+    return study.get_trials(states=(TrialState.COMPLETE,))
 
 
 def table(study):
-    """The finished trials, best first."""
-    done = sorted(finished(study), key=lambda trial: trial.value)
+    """Return the completed trials, best first."""
+    done = sorted(completed(study), key=lambda trial: trial.value)
     names = sorted({name for trial in done for name in trial.params})
     lines = ["| trial | valid ppl | " + " | ".join(names) + " |", "|" + "---|" * (len(names) + 2)]
     for trial in done:
-        values = [str(trial.params[name])[:8] for name in names]
+        values = [str(trial.params.get(name, "-"))[:8] for name in names]
         lines.append(f"| {trial.number} | {2**trial.value:.2f} | " + " | ".join(values) + " |")
     return "\n".join(lines)
 
 
-def draw_history(study, path):
+def draw_pictures(study, path: Path):
+    """Draw the history beside the study, and the importance of each flag where two trials differ."""
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from optuna.visualization.matplotlib import plot_optimization_history, plot_param_importances
 
-    done = finished(study)
-    figure, axes = pyplot.subplots(figsize=(7, 4.5))
-    axes.scatter([t.number for t in done], [2**t.value for t in done], label="trials")
-    best = list(accumulate((2**t.value for t in done), min))
-    axes.step([t.number for t in done], best, where="post", color="black", label="best so far")
-    axes.set(xlabel="trial", ylabel="validation perplexity")
-    axes.legend()
-    figure.savefig(path, dpi=120, bbox_inches="tight")
-    pyplot.close(figure)
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    history = plot_optimization_history(study, target_name="validation loss (bits)")
+    history.xaxis.get_major_locator().set_params(integer=True)
+    figures = {".png": history.figure}
+    if len({trial.value for trial in completed(study)}) > 1:
+        figures[".importances.png"] = plot_param_importances(study, target_name="validation loss").figure
+    for suffix, figure in figures.items():
+        figure.savefig(path.with_suffix(suffix), dpi=120, bbox_inches="tight")
+        print(f"picture: {path.with_suffix(suffix)}")
+
+
+def open_study(options, flags):
+    """Open or begin the study; what it compares must be the same for all its trials."""
+    options.study.parent.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        study_name=options.arch,
+        storage=f"sqlite:///{options.study.resolve()}",
+        sampler=SAMPLERS[options.sampler](seed=options.search_seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
+        load_if_exists=True,
+    )
+    space = options.space.read_text() if options.space else ""
+    compared = {"data": os.path.abspath(options.data), "flags": flags, "space": space}
+    before = study.user_attrs.get("compared", compared) if was_validated(study) else compared
+    for what in compared:
+        if before[what] != compared[what]:
+            sys.exit(
+                f"error: the study {options.study} is of other {what}, {before[what]}: give the same, or "
+                "another --study"
+            )
+    study.set_user_attr("compared", compared)
+    return study
 
 
 def main():
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], epilog="further flags: fairseq-train's"
+        description=__doc__.splitlines()[0], epilog="further flags: fairseq-train's", allow_abbrev=False
     )
     parser.add_argument("data", help="data-bin folder")
-    parser.add_argument("--arch", required=True)
+    parser.add_argument("--arch", required=True, help="architecture; its family has a space of its own")
     parser.add_argument("--study", type=Path, required=True, help="SQLite file; trials go beside it")
-    parser.add_argument("--trials", type=int, default=20, help="of this worker")
-    parser.add_argument("--space", type=Path, help="JSON file in place of the thesis's space")
+    parser.add_argument("--trials", type=int, default=20, help="number of trials of this worker")
+    parser.add_argument("--space", type=Path, help="JSON file in place of the family's space")
     parser.add_argument(
-        "--sampler", choices=["random", "bayesian"], default="bayesian",
+        "--sampler", choices=SAMPLERS, default="bayesian",
         help="random search, or Bayesian optimisation (tree-structured Parzen estimator)",
     )  # fmt: skip
-    parser.add_argument("--search-seed", type=int, help="of the sampler")
+    parser.add_argument("--search-seed", type=int, help="seed of the sampler")
     options, flags = parser.parse_known_args()
-    import optuna
-
-    draw = described(json.loads(options.space.read_text())) if options.space else thesis
-    options.study.parent.mkdir(parents=True, exist_ok=True)
-    samplers = {"random": optuna.samplers.RandomSampler, "bayesian": optuna.samplers.TPESampler}
-    study = optuna.create_study(
-        study_name=options.arch,
-        storage=f"sqlite:///{options.study.resolve()}",
-        sampler=samplers[options.sampler](seed=options.search_seed),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
-        load_if_exists=True,
-    )
-    logging.getLogger("optuna").setLevel(logging.INFO)
-    folder = options.study.with_suffix("").resolve()
-    study.optimize(objective(options, flags, draw, folder), n_trials=options.trials)
-    if not finished(study):
-        sys.exit(f"error: no trial was finished: see {folder}/trial*/train.log")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        draw = of_file(options.space) if options.space else of_arch(options.arch, typed_flags(flags))
+    except Refused as refusal:
+        sys.exit(f"error: {refusal}")
+    study = open_study(options, flags)
+    folder = options.study.with_suffix("")
+    search(study, options.trials, lambda trial: run(trial, options, flags, draw, folder))
+    if not completed(study):
+        sys.exit(f"error: no trial was completed: see {folder}/trial*/train.log")
     print(table(study))
-    draw_history(study, options.study.with_suffix(".png"))
+    draw_pictures(study, options.study)
     best = study.best_trial
     print(f"best: trial {best.number}, valid perplexity {2**best.value:.2f}:\n  {best.user_attrs['command']}")
 

@@ -11,6 +11,14 @@ if [ $# -eq 0 ]; then
 fi
 recipe=$1
 shift
+if [ -z "${SLURM_JOB_NODELIST:-}" ] || ! command -v scontrol >/dev/null; then
+  echo "error: this is no job of Slurm: submit it, sbatch --nodes 2 --gpus-per-node 8 $0 $recipe" >&2
+  exit 2
+fi
+if [ ! -x "$recipe" ]; then
+  echo "error: $recipe is no recipe: give the path of one, such as recipes/penn/qrnn.sh" >&2
+  exit 2
+fi
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 # All nodes train; what comes after needs one.
 srun "$recipe" --stage 2 --stop-stage 3 --nodes "$SLURM_NNODES" --gpus "${SLURM_GPUS_ON_NODE:-1}" \

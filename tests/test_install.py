@@ -1,6 +1,7 @@
 """The set-up behind `make`: what it refuses, and when it runs again. Installs nothing."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 
@@ -44,13 +45,6 @@ def test_missing_headers(monkeypatch, tmp_path):
     assert "python3-dev" in refused(install.check_compiler, (3, 11, 0), "x86_64", which=lambda name: name)
 
 
-def test_another_fairseq_in_a_borrowed_environment():
-    assert "fairseq 0.12.2" in refused(install.check_fairseq, {"fairseq": "0.12.2"})
-    assert "fairseq-fixed 0.12.3" in refused(install.check_fairseq, {"fairseq-fixed": "0.12.3"})
-    install.check_fairseq({})
-    install.check_fairseq({"fairseq-fixed": "0.12.3.1"})
-
-
 def test_the_stamp_changes_with_each_input_and_with_nothing_else(tmp_path):
     for name in install.INPUTS:
         path = tmp_path / name
@@ -78,9 +72,9 @@ def test_a_failed_command_is_one_sentence(output, part):
     assert part in install.explain(["python", "-m", "pip", "install", "torch==2.13.0"], output)
 
 
-def run(*arguments):
+def run(*arguments, python=sys.executable):
     return subprocess.run(
-        [sys.executable, ROOT / "tools/install.py", *map(str, arguments)], text=True, capture_output=True
+        [python, ROOT / "tools/install.py", *map(str, arguments)], text=True, capture_output=True
     )
 
 
@@ -97,3 +91,43 @@ def test_nothing_is_done_where_the_stamp_is(tmp_path):
     done = run("--venv", tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_interpreter_of_the_environment_itself_is_refused(tmp_path):
+    """It would borrow the torch that is installed there, and then remove it."""
+    venv = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    (venv / install.OURS).touch()
+    done = run("--venv", venv, python=venv / "bin/python")
+    assert done.returncode == 1 and "run `deactivate`" in done.stderr
+    assert (venv / "bin/python").exists()
+
+
+def make(*arguments, **environ):
+    command = ["make", "--dry-run", "setup", *map(str, arguments)]
+    environ = {**os.environ, **environ}
+    return subprocess.run(command, cwd=ROOT, env=environ, text=True, capture_output=True, check=True).stdout
+
+
+def test_make_goes_on_with_the_interpreter_that_the_environment_was_made_from(tmp_path):
+    """Also where the environment is activated, so that its own python3 comes first."""
+    venv = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    activated = {"PATH": f"{venv}/bin:{os.environ['PATH']}"}
+    assert "python3 tools/install.py" in make(f"VENV={venv}", **activated)
+    (venv / install.OURS).write_text(f"{sys.executable}\ntorch==2.12.0\n")
+    assert f"{sys.executable} tools/install.py" in make(f"VENV={venv}", **activated)
+    assert "mine tools/install.py" in make(f"VENV={venv}", "PYTHON=mine", **activated)
+    (venv / install.OURS).write_text("/removed/python3\n\n")
+    assert "python3 tools/install.py" in make(f"VENV={venv}")
+
+
+def test_the_torch_of_the_last_set_up(tmp_path):
+    assert install.torch_of(tmp_path) == ""
+    for lines, torch in (
+        ("", ""),
+        ("python3\n\n", ""),
+        ("python3\n--index-url URL torch\n", "--index-url URL torch"),
+    ):
+        (tmp_path / install.OURS).write_text(lines)
+        assert install.torch_of(tmp_path) == torch

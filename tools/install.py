@@ -1,7 +1,7 @@
-"""Installs everything into a virtual environment of its own: `make` calls it, instant once done.
+"""Install everything into a virtual environment. `make` runs this; it returns at once if nothing changed.
 
 A torch that the starting interpreter has is used from where it is, and never changed. Standard
-library only. What goes wrong is said in one sentence; pip's own words are in VENV/install.log.
+library only. Errors are one sentence; the complete output of pip is in VENV/install.log.
 """
 
 import argparse
@@ -11,25 +11,28 @@ import importlib.util
 import os
 import platform
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
 import sysconfig
 import time
-from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+KERNELS = runpy.run_path(str(ROOT / "lm_plugins/ops/cpu_sources.py"))["sources"]()
 INPUTS = (
     "requirements.txt",
     "requirements-fairseq.txt",
     "setup.py",
     "tools/install.py",
-    *(path.relative_to(ROOT).as_posix() for path in sorted(ROOT.glob("lm_plugins/ops/**/cpu.[ch]*"))),
+    *(f"lm_plugins/ops/{path}" for path in KERNELS),
 )
-FAIRSEQ = ("fairseq-fixed", "0.12.3.1")
-OURS = "lm_plugins-environment"  # marks a folder that this script made and may make anew
+TORCH = "torch==2.13.0"
+# A file that marks a folder which this script made and may make anew. Its lines are the interpreter, which
+# the Makefile reads, and the torch that was installed: the next set-up takes the same unless told otherwise.
+OURS = "lm_plugins-environment"
 NO_NETWORK = re.compile(
     r"NewConnectionError|NameResolutionError|ConnectTimeout|ProxyError|Connection refused|"
     r"Temporary failure in name resolution|Network is unreachable"
@@ -58,30 +61,9 @@ def check_compiler(version, machine, which=shutil.which):
         raise SystemExit(f"error: {header} is missing: install the headers (Debian: python3-dev)")
 
 
-def check_fairseq(versions):
-    """`versions`: {distribution: version} of what a borrowed environment has under the name fairseq."""
-    for name, version in versions.items():
-        if (name, version) != FAIRSEQ:
-            raise SystemExit(
-                f"error: {sys.executable} already has {name} {version}, which lies in the same folder "
-                f"as the {FAIRSEQ[0]} {FAIRSEQ[1]} that is needed: uninstall it there, or give an "
-                "interpreter without it, make PYTHON=..."
-            )
-
-
-def fairseq_versions():
-    found = {}
-    for name in ("fairseq", "fairseq-fixed"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            pass
-    return found
-
-
 def stamp(torch, root=ROOT):
-    """Changes whenever the result of the set-up would."""
-    parts = [sys.executable, sys.version, torch or "borrowed torch"]
+    """Return a file name that changes whenever the result of the set-up would."""
+    parts = [sys.prefix, sys.version, torch or "borrowed torch"]
     parts += [(root / name).read_text() for name in INPUTS]
     return "installed-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
@@ -148,28 +130,41 @@ def install(environment, torch, borrowed):
     environment.pip("requirements.txt", "-r", "requirements.txt")
     environment.pip(
         "fairseq-fixed, compiled where there is no wheel (some minutes)",
-        "--no-deps", "--no-build-isolation", "-r", "requirements-fairseq.txt",
+        "--no-deps", "--no-build-isolation",
+        "--ignore-installed",  # a borrowed fairseq: `--user-dir lm_plugins` is looked for beside fairseq
+        "-r", "requirements-fairseq.txt",
         CFLAGS="-O1 -g0",
         CUDA_HOME=None,  # set, fairseq would compile CUDA parts that no language model uses
     )  # fmt: skip
     environment.pip("lm_plugins", "--no-deps", "--no-build-isolation", "-e", ".")
 
 
+def torch_of(venv: Path) -> str:
+    """Return what pip installed as torch into the environment `venv`; "" if that is not known."""
+    lines = (venv / OURS).read_text().splitlines() if (venv / OURS).exists() else []
+    return lines[1] if len(lines) > 1 else ""
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
-    parser.add_argument("--torch", default="torch==2.13.0", help="what pip installs, with pip's options")
+    parser.add_argument(
+        "--torch", help=f"what pip installs, with pip's options; default: as before, or {TORCH}"
+    )
     options = parser.parse_args()
+    venv = options.venv.absolute()
+    if Path(sys.prefix).resolve() == venv.resolve():
+        raise SystemExit(
+            f"error: this is the interpreter of {venv} itself: run `deactivate`, then make again"
+        )
     check_python(sys.version_info)
 
     found = importlib.util.find_spec("torch")
     borrowed = Path(found.origin).parent.parent if found else None
-    done = stamp(None if borrowed else options.torch)
-    venv = options.venv.absolute()
+    torch = options.torch or torch_of(venv) or TORCH
+    done = stamp(None if borrowed else torch)
     if (venv / done).exists():
         return
-    if borrowed:
-        check_fairseq(fairseq_versions())
     check_compiler(sys.version_info, platform.machine())
 
     venv.parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +176,8 @@ def main():
             fcntl.flock(lock, fcntl.LOCK_EX)
         if not (venv / done).exists():
             environment = Environment(venv)
-            install(environment, options.torch, borrowed)
+            install(environment, torch, borrowed)
+            (venv / OURS).write_text(f"{sys.executable}\n{'' if borrowed else torch}\n")
             (venv / done).touch()
             environment.say("done")
 

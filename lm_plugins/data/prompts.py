@@ -8,11 +8,15 @@ from fairseq.data import FairseqDataset, data_utils
 class Prompts(FairseqDataset):
     """Each of `lines`, a list of [T] token ids without ``</s>``, is continued.
 
-    As everywhere the source begins with ``</s>``; the target, which nothing is known of, ends in a pad.
+    The source begins with ``</s>``. The target is the line itself, for a scorer.
+
+    Args:
+        closed: the target ends in ``</s>``, as a line of a corpus does; else in a pad, which is not scored
     """
 
-    def __init__(self, lines, pad, eos):
+    def __init__(self, lines, pad, eos, closed=False):
         self.lines, self.pad, self.eos = [torch.as_tensor(line).long() for line in lines], pad, eos
+        self.end = eos if closed else pad
         self.sizes = np.array([len(line) + 1 for line in self.lines])
 
     @classmethod
@@ -20,7 +24,7 @@ class Prompts(FairseqDataset):
         """The lines of a TokenStream."""
         ends = np.cumsum(corpus.line_sizes)
         parts = zip(ends - corpus.line_sizes, ends - 1, strict=True)
-        return cls([corpus[first:last].astype(np.int64) for first, last in parts], pad, eos)
+        return cls([corpus[first:last].astype(np.int64) for first, last in parts], pad, eos, closed=True)
 
     def __len__(self):
         return len(self.lines)
@@ -35,7 +39,7 @@ class Prompts(FairseqDataset):
 
     def collater(self, items):
         numbers, lines = zip(*items, strict=True)
-        eos, pad = torch.tensor([self.eos]), torch.tensor([self.pad])
+        eos, end = torch.tensor([self.eos]), torch.tensor([self.end])
         return {
             "id": torch.tensor(numbers),
             "nsentences": len(lines),
@@ -44,5 +48,5 @@ class Prompts(FairseqDataset):
                 "src_tokens": data_utils.collate_tokens([torch.cat([eos, x]) for x in lines], self.pad),
                 "src_lengths": torch.tensor([len(x) + 1 for x in lines]),
             },
-            "target": data_utils.collate_tokens([torch.cat([x, pad]) for x in lines], self.pad),
+            "target": data_utils.collate_tokens([torch.cat([x, end]) for x in lines], self.pad),
         }

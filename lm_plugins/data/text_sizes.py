@@ -1,22 +1,79 @@
-"""How many characters and words the tokens of a subset stand for: what makes levels comparable."""
+"""The sizes of a text in characters, words and tokens: needed to compare word, piece and character models."""
 
 import json
 import os
+from typing import Any, Optional
 
 from lm_plugins.data.dictionary import is_character_level
+from lm_plugins.errors import Refused
 
-COUNTS = "text.json"  # which preprocess.text wrote beside dict.txt
+TEXT_JSON = "text.json"  # beside dict.txt
+LEVELS = ("word", "character", "sentencepiece")
+SIZES = ("characters", "words", "tokens", "unknown")  # of each split
+
+
+def write_text_json(folder: str, level: str, splits: dict[str, dict[str, int]]) -> None:
+    """Write the `level` of a text and the sizes of its `splits` into the data-bin `folder`."""
+    content = {"level": level, **splits}
+    check(content, folder)
+    path = os.path.join(folder, TEXT_JSON)
+    with open(f"{path}.part", "w") as file:
+        json.dump(content, file, indent=1)
+    os.replace(f"{path}.part", path)
+
+
+def read_text_json(folder: str) -> Optional[dict[str, Any]]:
+    """Return what :func:`write_text_json` wrote into `folder`; None if there is none.
+
+    Raises:
+        Refused: it is not what that function writes.
+    """
+    path = os.path.join(folder, TEXT_JSON)
+    if not os.path.exists(path):
+        return None
+    try:
+        with open(path) as file:
+            content = json.load(file)
+    except (OSError, ValueError) as error:
+        raise Refused(
+            f"{path} cannot be read ({error}): run preprocess.text again, into a new folder"
+        ) from error
+    check(content, folder)
+    return content
+
+
+def check(content: Any, folder: str) -> None:
+    """Refuse a `content` of text.json that cannot be right."""
+
+    def refuse(what):
+        raise Refused(
+            f"{os.path.join(folder, TEXT_JSON)}: {what}: run preprocess.text again, into a new folder"
+        )
+
+    if not isinstance(content, dict):
+        refuse("it holds no JSON object")
+    if content.get("level") not in LEVELS:
+        refuse(f"the level is {content.get('level')!r}, not one of {', '.join(LEVELS)}")
+    for split, sizes in content.items():
+        if split == "level":
+            continue
+        if not isinstance(sizes, dict) or set(sizes) != set(SIZES):
+            refuse(f"{split} has not the sizes {', '.join(SIZES)}")
+        for name, size in sizes.items():
+            least = 0 if name == "unknown" else 1
+            if type(size) is not int or size < least:
+                refuse(f"{name} of {split} is {size!r}, not a whole number of at least {least}")
+        if sizes["unknown"] > sizes["tokens"]:
+            refuse(f"{split} has {sizes['unknown']:,} unknown tokens of {sizes['tokens']:,}")
 
 
 def text_sizes(folder, subset, dictionary, tokens):
-    """(characters, words) of a `subset` of `tokens` tokens; None for what is not known.
+    """Return (characters, words) of a `subset` of `tokens` tokens; None for what is not known.
 
     A text with unknown words has no bits per character: the model does not tell which words they are.
     """
-    path = os.path.join(folder, COUNTS)
-    if os.path.exists(path):
-        with open(path) as file:
-            counts = json.load(file).get(subset)
-        if counts is not None and counts["tokens"] == tokens:
-            return None if counts["unknown"] else counts["characters"], counts["words"]
+    content = read_text_json(folder)
+    if content is not None and subset in content and content[subset]["tokens"] == tokens:
+        sizes = content[subset]
+        return None if sizes["unknown"] else sizes["characters"], sizes["words"]
     return (tokens if is_character_level(dictionary) else None), None

@@ -85,20 +85,19 @@ class CacheTuning:
 
 
 def _draw(path, table, tuning, best):
-    import matplotlib
+    from matplotlib.figure import Figure  # without pyplot, which would look for a screen
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 5))
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    axes = figure.subplots()
     image = axes.imshow(table, aspect="auto", cmap="viridis_r")
     axes.set_xticks(range(len(tuning.lambdas)), [f"{weight:g}" for weight in tuning.lambdas])
     axes.set_yticks(range(len(tuning.thetas)), [f"{theta:g}" for theta in tuning.thetas])
     at = tuning.lambdas.index(best["lambda"]), tuning.thetas.index(best["theta"])
     axes.plot(*at, marker="*", markersize=14, color="white", markeredgecolor="black")
     axes.set(
-        xlabel="lambda", ylabel="theta", title=f"window {best['window'] or 'all'}: {best['perplexity']:.2f}"
+        xlabel="lambda",
+        ylabel="theta",
+        title=f"cache of the last {best['window'] or 'all'} tokens: best perplexity {best['perplexity']:.2f}",
     )
     figure.colorbar(image, label="perplexity")
-    figure.savefig(path, dpi=120, bbox_inches="tight")
-    pyplot.close(figure)
+    figure.savefig(path, dpi=120)

@@ -38,6 +38,7 @@ class EvaluationConfig(CacheConfig, dynamic.DynamicEvaluationConfig):
     )
     results_path: Optional[str] = II("common_eval.results_path")
     checkpoint_path: Optional[str] = II("common_eval.path")
+    post_process: Optional[str] = II("common_eval.post_process")
 
 
 DEFAULTS = EvaluationConfig()
@@ -76,6 +77,11 @@ class Evaluator:
 
     def check(self):
         cfg, learns = self.cfg, self.kind != "none"
+        if cfg.post_process:
+            raise Refused(
+                "--post-process joins pieces to words within a window only, so that the perplexity would "
+                "change with --tokens-per-sample: leave it out"
+            )
         if cfg.eval_streams < 1 or cfg.eval_warmup < 0:
             raise Refused("--eval-streams is at least 1, and --eval-warmup at least 0")
         if cfg.eval_streams > 1 and learns:

@@ -84,5 +84,8 @@ arch(
     embedding_dropout=0.0,
     weight_dropout=0.5,
 )
-# Ours: what trains on the Python language reference in two minutes on one core (make demo).
-arch(QRNN, "qrnn_demo", **TIED, decoder_embed_dim=200, decoder_hidden_size=400, decoder_layers=2)
+# Ours: what trains on a text of 1 MB in minutes on one core.
+SMALL = {"decoder_embed_dim": 200, "decoder_hidden_size": 400, "decoder_layers": 2}
+arch(QRNN, "qrnn_small", **TIED, **SMALL)
+# Replaced by qrnn_small in make demo.
+arch(QRNN, "qrnn_demo", **TIED, **SMALL)

@@ -21,6 +21,13 @@ class RecurrentLanguageModel(FairseqLanguageModel):
         )
         super().add_args(parser)
 
+    @classmethod
+    def from_pretrained(cls, *args, **kwargs):
+        """Return fairseq's hub interface, which codes text of characters or pieces as the corpus was."""
+        interface = super().from_pretrained(*args, **kwargs)
+        interface.bpe = interface.task.build_bpe(interface.cfg.bpe)
+        return interface
+
 
 def arch(model, name, **sizes):
     """Registers ``--arch name``: `model` with these defaults in place of its dataclass's.

@@ -6,26 +6,21 @@ goes on working when torch is replaced. A library made from other sources than t
 
 import ctypes
 import functools
-import hashlib
 import logging
 from pathlib import Path
 
 import torch
 
+from lm_plugins.ops.cpu_sources import digest
+
 logger = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
 MISSING = (
-    "the compiled kernels are missing or out of date, training runs up to two times slower: build them "
-    "with pip install --no-deps --no-build-isolation -e . (docs/install.md)"
+    "the compiled kernels are missing or out of date, and training runs up to two times slower: run "
+    "`make setup`, or install lm_plugins anew where there is a C++ compiler (docs/install.md)"
 )
 OF_TYPE = {torch.float32: "float", torch.float64: "double"}
-
-
-def digest(folder=FOLDER):
-    """Of the sources; setup.py works it out in the same way."""
-    sources = sorted(path.relative_to(folder).as_posix() for path in folder.glob("**/cpu.[ch]*"))
-    return hashlib.sha256(b"".join((folder / path).read_bytes() for path in sources)).hexdigest()[:16]
 
 
 @functools.cache

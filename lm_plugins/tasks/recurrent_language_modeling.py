@@ -106,6 +106,7 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     seed: int = II("common.seed")
     amp: bool = II("common.amp")
     tpu: bool = II("common.tpu")
+    max_valid_steps: Optional[int] = II("dataset.max_valid_steps")
 
 
 # fairseq's options that would train or count wrongly here, and why.
@@ -163,6 +164,11 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
         return self.dictionary
 
     def build_model(self, cfg, from_checkpoint=False):
+        if not from_checkpoint and self.cfg.max_valid_steps is not None:
+            raise Refused(
+                "--max-valid-steps would print the perplexity of a part of the validation data as if it were "
+                "that of all, and choose checkpoint_best.pt by it: leave it out"
+            )
         model = super().build_model(cfg, from_checkpoint)
         self.decoder = getattr(model, "decoder", None)
         if not isinstance(self.decoder, RecurrentDecoder):
@@ -236,9 +242,16 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
         """The windows of `dataset` in `max_sentences` streams a rank (in evaluation 1 by default)."""
         refuse_flags(self.cfg)
         if isinstance(dataset, Prompts):
+            if kwargs.get("num_shards", 1) > 1:
+                raise Refused(
+                    f"fairseq-generate in {kwargs['num_shards']} processes would read one part of the lines "
+                    "alone: leave out --distributed-world-size"
+                )
             kwargs["required_batch_size_multiple"] = (
                 1  # with 8 and 7 prompts a batch fairseq drops the last ones
             )
+            if kwargs.get("max_tokens"):  # a longer line is a batch of its own
+                kwargs["max_tokens"] = max(kwargs["max_tokens"], int(dataset.sizes.max(initial=0)))
             return super().get_batch_iterator(dataset, max_sentences=max_sentences, **kwargs)
         if skip_remainder_batch:
             raise Refused("--skip-remainder-batch drops the last windows of the corpus: leave it out")

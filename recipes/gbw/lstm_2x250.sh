@@ -5,4 +5,4 @@
 corpus=gbw name=lstm_2x250 arch=lstm_gbw_2x250
 finetune=no cache=no
 dynamic=""
-source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

@@ -5,4 +5,4 @@
 corpus=gbw name=lstm_4x2048 arch=lstm_gbw_4x2048
 finetune=no cache=no
 dynamic=""
-source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

@@ -5,4 +5,4 @@
 corpus=penn name=lstm_medium arch=lstm_medium
 finetune=no cache=yes
 dynamic=""
-source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

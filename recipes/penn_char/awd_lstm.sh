@@ -5,4 +5,4 @@
 corpus=penn_char name=awd_lstm arch=awd_lstm_ptb_char
 finetune=no cache=no
 dynamic=""
-source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

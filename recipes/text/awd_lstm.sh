@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# AWD-LSTM on a text of yours: give --source FILE
+# A small AWD-LSTM on a text of yours: give --source FILE
 # source: ours
-corpus=text name=awd_lstm arch=awd_lstm_wt2
-finetune=yes cache=yes
+corpus=text name=awd_lstm arch=awd_lstm_small
+finetune=no cache=yes
 dynamic=""
-source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# AWD-QRNN on a text of yours: give --source FILE
+# A small QRNN on a text of yours: give --source FILE
 # source: ours
-corpus=text name=qrnn arch=qrnn_wt2
-finetune=yes cache=yes
+corpus=text name=qrnn arch=qrnn_small
+finetune=no cache=yes
 dynamic=""
-source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

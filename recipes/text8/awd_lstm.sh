@@ -4,4 +4,4 @@
 corpus=text8 name=awd_lstm arch=awd_lstm_enwik8
 finetune=no cache=no
 dynamic=""
-source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

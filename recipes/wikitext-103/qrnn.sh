@@ -5,4 +5,4 @@
 corpus=wikitext103 name=qrnn arch=qrnn_wt103
 finetune=no cache=yes
 dynamic=""
-source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

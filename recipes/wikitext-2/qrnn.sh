@@ -5,4 +5,4 @@
 corpus=wikitext2 name=qrnn arch=qrnn_wt2
 finetune=yes cache=yes
 dynamic="--dynamic-evaluation rms --dynamic-lr 1e-4 --dynamic-decay 2e-3 --tokens-per-sample 5"
-source "$(dirname "${BASH_SOURCE[0]}")/../common.sh"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

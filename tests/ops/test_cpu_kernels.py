@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from lm_plugins.ops import cpu_kernels
+from lm_plugins.ops import cpu_kernels, cpu_sources
+from tests.kernels import needs_compiler
 
 
 @pytest.fixture(autouse=True)
@@ -26,17 +27,25 @@ def test_a_file_that_is_no_library_is_passed_over(monkeypatch, tmp_path, caplog)
     assert cpu_kernels.library() is None and "missing or out of date" in caplog.text
 
 
-def test_every_source_counts(tmp_path):
+def test_every_source_counts_and_nothing_else(tmp_path):
     digests = []
     for name in ("cpu.h", "one/cpu.cpp", "two/cpu.cpp", "two/cpu.cpp"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).open("a").write("code")
-        digests.append(cpu_kernels.digest(tmp_path))
-    (tmp_path / "two/cpu.py").write_text("not of the library")
-    assert len(set(digests)) == 4 and cpu_kernels.digest(tmp_path) == digests[-1]
+        digests.append(cpu_sources.digest(tmp_path))
+    (tmp_path / "two/__pycache__").mkdir()
+    for name in ("two/cpu.py", "two/__pycache__/cpu.cpython-311.pyc", "two/cpu.cpp~", "two/cpu.c"):
+        (tmp_path / name).write_bytes(b"\xa7")
+    assert len(set(digests)) == 4 and cpu_sources.digest(tmp_path) == digests[-1]
+    assert cpu_sources.sources(tmp_path) == ["cpu.h", "one/cpu.cpp", "two/cpu.cpp"]
 
 
-@pytest.mark.skipif(cpu_kernels.library() is None, reason="the kernels are not built: pip install -e .")
+@needs_compiler
+def test_the_library_is_there_wherever_it_can_be_built():
+    assert cpu_kernels.library() is not None, cpu_kernels.MISSING
+
+
+@needs_compiler
 def test_which_tensors_are_served():
     single, double = torch.zeros(2), torch.zeros(2, dtype=torch.float64)
     assert cpu_kernels.serves(single, single) and cpu_kernels.serves(double)

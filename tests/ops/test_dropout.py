@@ -3,13 +3,10 @@
 import pytest
 import torch
 
-from lm_plugins.ops import cpu_kernels
 from lm_plugins.ops.dropout import dropout, naive
+from tests.kernels import needs_compiler
 
-built = pytest.mark.skipif(
-    cpu_kernels.library() is None, reason="the kernels are not built: pip install -e ."
-)
-each_impl = pytest.mark.parametrize("impl", ["torch", "naive", pytest.param("cpu", marks=built)])
+each_impl = pytest.mark.parametrize("impl", ["torch", "naive", pytest.param("cpu", marks=needs_compiler)])
 
 
 def run(x, p, impl, seed=1):
@@ -31,7 +28,7 @@ def test_a_product_of_words_has_both_words():
     assert (int(high) << 32) + int(low) == a * b
 
 
-@built
+@needs_compiler
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("shape", [(0,), (1,), (7,), (127,), (128,), (129,), (33, 65), (3, 5, 400)])
 def test_the_kernel_draws_what_the_definition_draws(shape, dtype):
@@ -40,7 +37,7 @@ def test_the_kernel_draws_what_the_definition_draws(shape, dtype):
         torch.testing.assert_close(run(x, p, "cpu"), run(x, p, "naive"), rtol=0, atol=0)
 
 
-@built
+@needs_compiler
 def test_many_blocks_and_a_large_seed():
     x = torch.ones(300_000)
     torch.testing.assert_close(run(x, 0.3, "cpu", 2**40 + 7), run(x, 0.3, "naive", 2**40 + 7), rtol=0, atol=0)
@@ -70,7 +67,7 @@ def test_masks_follow_the_random_state(impl):
     torch.testing.assert_close(run(x, 0.5, impl, seed=3)[0], first, rtol=0, atol=0)
 
 
-@built
+@needs_compiler
 def test_threads_change_nothing():
     x, threads, results = torch.randn(1000, 7), torch.get_num_threads(), []
     for number in (1, 2, 5, 100):
@@ -81,7 +78,7 @@ def test_threads_change_nothing():
         torch.testing.assert_close(other, results[0], rtol=0, atol=0)
 
 
-@built
+@needs_compiler
 def test_inputs_that_are_not_contiguous():
     x = torch.randn(30, 20).t()
     y, _ = run(x, 0.5, "cpu")

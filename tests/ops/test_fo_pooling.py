@@ -7,17 +7,15 @@ import torch
 
 from lm_plugins.ops import cpu_kernels
 from lm_plugins.ops.fo_pooling import fo_pooling
+from tests.kernels import needs_compiler
 
 SHAPES = [(1, 1, 1), (1, 3, 33), (7, 1, 5), (13, 2, 33), (2, 2, 515), (3, 0, 4)]  # 515: more than a block
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-built = pytest.mark.skipif(
-    cpu_kernels.library() is None, reason="the kernels are not built: pip install -e ."
-)
 installed = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
 IMPLS = [
     "naive",
     "sequential",
-    pytest.param("cpu", marks=built),
+    pytest.param("cpu", marks=needs_compiler),
     pytest.param("triton", marks=installed),
 ]
 
@@ -140,7 +138,7 @@ def test_a_cut_window_with_its_state_is_the_whole(impl, cut):
     torch.testing.assert_close(state, last, rtol=0, atol=0)
 
 
-@built
+@needs_compiler
 def test_threads_share_the_work_without_changing_it():
     tensors, options = inputs((5, 3, 1100), "mask", resets=True)
     weights, threads = weights_like((5, 3, 1100)), torch.get_num_threads()

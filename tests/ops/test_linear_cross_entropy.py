@@ -3,13 +3,10 @@
 import pytest
 import torch
 
-from lm_plugins.ops import cpu_kernels
 from lm_plugins.ops.linear_cross_entropy import linear_cross_entropy, linear_logsumexp
+from tests.kernels import needs_compiler
 
-built = pytest.mark.skipif(
-    cpu_kernels.library() is None, reason="the kernels are not built: pip install -e ."
-)
-each_impl = pytest.mark.parametrize("impl", ["chunked", pytest.param("cpu", marks=built)])
+each_impl = pytest.mark.parametrize("impl", ["chunked", pytest.param("cpu", marks=needs_compiler)])
 ROWS, COMPONENTS, FEATURES, WORDS = 7, 3, 5, 11
 CHUNKS = [1, WORDS, 2 * WORDS + 1, 3 * WORDS, 7 * WORDS, 1 << 22, None]
 
@@ -166,7 +163,7 @@ def test_nan_and_infinity_are_not_hidden(impl, bad):
     assert nll.isnan().tolist() == [row == 1 for row in range(ROWS)]
 
 
-@built
+@needs_compiler
 @pytest.mark.parametrize("mixture", [False, True], ids=["softmax", "mixture"])
 def test_threads_share_the_work_without_changing_it(mixture):
     tensors, target, threads = inputs(mixture), torch.randint(WORDS, (ROWS,)), torch.get_num_threads()
@@ -179,7 +176,7 @@ def test_threads_share_the_work_without_changing_it(mixture):
         torch.testing.assert_close(other, results[0], rtol=1e-13, atol=1e-13)
 
 
-@built
+@needs_compiler
 def test_what_the_kernels_do_not_take_is_refused():
     features, weight, bias, _ = inputs(False)
     for wrong in (bias.half(), bias.float()):

@@ -14,25 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from preprocess import binarize, corpus, enwik8, gbw, text, text8
+from preprocess import binarize, completion, corpus, enwik8, gbw, text8
 from preprocess.counts import Counts, check, count
 from preprocess.download import download
 from preprocess.sources import extract
-from tests.runner import run_fairseq
 
 LINES = {"train": "the cat sat\nthe dog <unk>\n\nthe end\n", "valid": "the cat\n", "test": "a dog sat\n"}
-
-
-@pytest.fixture(autouse=True)
-def quick_fairseq(monkeypatch):
-    """fairseq-preprocess from the warm server of the tests."""
-
-    class Done:
-        def __init__(self, command, **_):
-            finished = run_fairseq("preprocess", *command[3:], succeeds=None)
-            self.returncode, self.stdout, self.stderr = finished.status, finished.output, ""
-
-    monkeypatch.setattr(binarize.subprocess, "run", Done)
 
 
 @pytest.fixture
@@ -95,8 +82,11 @@ def test_from_files_at_hand_to_a_data_bin(tmp_path, capsys):
     facts = json.loads((dest / ".complete").read_text())
     assert facts["train"] == {"lines": 4, "tokens": 12, "unknown": 1, "types": 7, "targets": 12}
     before = {p: p.stat().st_mtime_ns for p in dest.rglob("*") if p.is_file()}
-    corpus.prepare(small(), dest, tmp_path / "missing")
-    assert "nothing to do" in capsys.readouterr().out
+    for source in (None, write(tmp_path / "elsewhere")):
+        corpus.prepare(small(), dest, source)
+        assert "nothing to do" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="missing does not exist"):
+        corpus.prepare(small(), dest, tmp_path / "missing")
     assert before == {p: p.stat().st_mtime_ns for p in dest.rglob("*") if p.is_file()}
 
 
@@ -164,9 +154,9 @@ def test_from_the_net_and_after_a_kill_in_each_step(served, tmp_path, monkeypatc
             patch.setattr(module, name, kill)
             with pytest.raises(Killed):
                 corpus.prepare(wanted, dest)
-        assert not binarize.is_complete(dest)
+        assert not completion.is_complete(dest)
     corpus.prepare(wanted, dest)
-    assert binarize.is_complete(dest) and len(requests) == 3, "each file was read once"
+    assert completion.is_complete(dest) and len(requests) == 3, "each file was read once"
     assert len(binarize.tokens_of(dest, "train")[0]) == 12
 
 
@@ -187,7 +177,20 @@ def test_another_text_is_refused(tmp_path):
     assert (foreign / "dict.txt").read_text() == "mine 1\n"
     with pytest.raises(SystemExit, match="has none of valid.txt"):
         corpus.prepare(small(), tmp_path / "fourth", tmp_path / "other" / "text")
-    assert not any(binarize.is_complete(tmp_path / name) for name in ("bin", "other", "third", "fourth"))
+    assert not any(completion.is_complete(tmp_path / name) for name in ("bin", "other", "third", "fourth"))
+
+
+def test_a_first_try_from_a_wrong_source_can_be_mended(tmp_path, capsys):
+    wrong = write(tmp_path / "wrong", {**LINES, "valid": "the cat sat\n"})
+    with pytest.raises(SystemExit, match="valid.txt has 4 tokens"):
+        corpus.prepare(small(), tmp_path / "bin", wrong)
+    corpus.prepare(small(), tmp_path / "bin", write(tmp_path / "right"))
+    assert "was begun from something else: beginning again" in capsys.readouterr().out
+    assert completion.is_complete(tmp_path / "bin")
+    with pytest.raises(SystemExit, match=r"from another valid text \(SHA-256 \w{12}..., now \w{12}...\)"):
+        corpus.prepare(small(), tmp_path / "bin", wrong)
+    with pytest.raises(SystemExit, match="holds the corpus small: give another folder"):
+        corpus.prepare(corpus.Corpus("penn", small().splits), tmp_path / "bin")
 
 
 def symbols(folder, split):
@@ -220,7 +223,7 @@ def test_every_character_of_text8_is_one_target(tmp_path):
         assert found.encode() == data[first:last]
 
 
-def test_the_billion_words_have_one_dictionary_and_a_folder_for_each_shard(tmp_path):
+def test_the_billion_words_have_one_dictionary_and_a_folder_for_each_shard(tmp_path, capsys):
     source = tmp_path / "source"
     source.mkdir()
     draw = np.random.default_rng(2)
@@ -242,36 +245,18 @@ def test_the_billion_words_have_one_dictionary_and_a_folder_for_each_shard(tmp_p
         assert (folder / "dict.txt").read_bytes() == (tmp_path / "bin/dict.txt").read_bytes()
         assert len(binarize.tokens_of(folder, "train")[0]) == len(train[shard].split()) + 30
         assert (folder / "test.bin").exists() == (shard == 1)
+    gbw.prepare(tmp_path / "bin", source, **options)
+    with tarfile.open(tmp_path / "all.tar.gz", "w:gz") as archive:
+        archive.add(source, "inside")
+    gbw.prepare(tmp_path / "bin", tmp_path / "all.tar.gz", **options)
+    assert capsys.readouterr().out.count("nothing to do") == 2, "the same content, packed or not"
     with pytest.raises(SystemExit, match="tokens, the official ones 7"):
         gbw.prepare(tmp_path / "other", source, **options | {"tokens": 7})
     with pytest.raises(SystemExit, match="has 3 of 99 training shards"):
         gbw.prepare(tmp_path / "other", source)
-
-
-@pytest.mark.parametrize("level", ["word", "character", "sentencepiece"])
-def test_a_text_of_ones_own_at_each_level(level, tmp_path):
-    lines = ["the quick  bröwn fox", "jumps over\tthe lazy dog", "the fox again"] * 20
-    (tmp_path / "mine.txt").write_text("\n".join(lines) + "\n")
-    text.prepare(tmp_path / "bin", tmp_path / "mine.txt", level=level, size=34)
-    counts = json.loads((tmp_path / "bin/text.json").read_text())
-    held = {"valid": lines[54:57], "test": lines[57:]}
-    for split, expected in held.items():
-        assert counts[split]["characters"] == sum(len(line) + 1 for line in expected)
-        assert counts[split]["words"] == sum(len(line.split()) + 1 for line in expected)
-        assert counts[split]["tokens"] == len(binarize.tokens_of(tmp_path / "bin", split)[0])
-        assert counts[split]["unknown"] == 0
-    assert (tmp_path / "bin/sentencepiece.model").exists() == (level == "sentencepiece")
-
-
-def test_fairseq_s_own_symbols_in_a_text_are_refused(tmp_path):
-    (tmp_path / "mine.txt").write_text("a b\nc <pad> d\n" + "e\n" * 30)
-    with pytest.raises(SystemExit, match="line 2 of the train text has the word <pad>"):
-        text.prepare(tmp_path / "bin", tmp_path / "mine.txt")
-    with pytest.raises(SystemExit, match="cannot be read as UTF-8"):
-        text.prepare(tmp_path / "bin", tmp_path / "none.txt")
-    with pytest.raises(SystemExit, match="SentencePiece cannot make 5000 pieces"):
-        text.prepare(tmp_path / "bin", tmp_path / "mine.txt", level="sentencepiece", size=5000)
-    assert not binarize.is_complete(tmp_path / "bin")
+    (source / gbw.HELD_OUT["valid"]).write_text("w1 w2 other\n")
+    with pytest.raises(SystemExit, match="from another news.en.heldout-00001-of-00050 text"):
+        gbw.prepare(tmp_path / "bin", source, **options)
 
 
 def test_counting(tmp_path):

@@ -28,9 +28,15 @@ def test_the_demo_prints_a_table_and_keeps_its_figures(tmp_path):
     assert 1 < perplexity["interpolated bigram"] < perplexity["unigram"]
     assert len(result["validation perplexity by epoch"]) == 2
     assert f"{perplexity['qrnn_demo']:.2f}" in done.stdout
-    log = (tmp_path / "demo/eval.log").read_text()
-    assert f"{result['test tokens']:,}" in log, "the same tokens as the baselines"
-    assert (tmp_path / "demo/curve.png").stat().st_size > 0
+    log = (tmp_path / "demo/logs/plain-test.log").read_text()
+    assert f"{result['test tokens']:,} targets" in log
+    preprocessed = (tmp_path / "demo/logs/preprocess.log").read_text()
+    assert f"{result['test tokens']} tokens" in preprocessed, "the same tokens as the baselines"
+    assert (tmp_path / "demo/curves.png").stat().st_size > 0
+    assert "epoch 2 of 2          validation perplexity" in done.stdout
+    written = (tmp_path / "demo/sample.txt").read_text().split()
+    assert 30 < len(written) < 70 and " ".join(written[:5]) in " ".join(done.stdout.split())
+    assert "\nnext:\n" in done.stdout and f"python -m recipes.sample {tmp_path / 'demo'}" in done.stdout
     assert (tmp_path / "demo/checkpoints/checkpoint_best.pt").exists()
 
 

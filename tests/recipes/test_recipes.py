@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from fairseq import options
 
-from recipes import report, search
+from recipes import report
+from recipes.experiment import published
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted(ROOT.glob("recipes/*/*.sh"))
@@ -101,12 +102,14 @@ TINY = (
 )  # fmt: skip
 
 
-def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path):
+def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path, capsys):
     path, exp = ROOT / "recipes/text/qrnn.sh", tmp_path / "text" / "qrnn"
     where = ("--data", tmp_path / "bin", "--exp", exp, "--source", corpus / "train.txt")
     begun = recipe(path, *where, "--stop-stage", "2", "--gpus", "2", *TINY)
     assert begun.returncode == 0, begun.stdout[-3000:] + begun.stderr[-3000:]
     assert (exp / "checkpoints/checkpoint_best.pt").exists() and not (exp / "results").exists()
+    other = recipe(path, *where[:4], "--source", corpus / "test.txt", "--stop-stage", "1")
+    assert other.returncode == 1 and "was made from another source text" in other.stdout + other.stderr
     line = (path, *where, "--stop-stage", "4", "--stage", "4", "--gpus", "2", *TINY)
     again = recipe(*line)
     assert again.returncode == 0, again.stdout[-3000:] + again.stderr[-3000:]
@@ -115,74 +118,23 @@ def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path)
     assert "done before: fairseq-eval-lm" not in recipe(*line).stdout
     saved = json.loads((exp / "results/plain/results-test.json").read_text())
     assert saved["word_perplexity"] == pytest.approx(saved["perplexity"]) and saved["bpc"] > 0
-    assert json.loads((exp / "environment.json").read_text())["hardware"]
+    environment = json.loads((exp / "environment.json").read_text())
+    assert environment["hardware"] and environment["command"] == shlex.join(map(str, line))
     row = report.row(exp)
     assert (
         row["recipe"] == "text/qrnn" and row["test"] == f"{saved['perplexity']:.2f}" and row["+ cache"] == "-"
     )
     assert row["epochs"] == "1" and row["arch"] == "qrnn_wt2" and (exp / "curves.png").stat().st_size > 1000
-    assert "| text/qrnn | qrnn_wt2 |" in again.stdout
+    table = again.stdout[again.stdout.index("text/qrnn: qrnn_wt2, ") :]
+    assert f"{saved['word_perplexity']:.2f}\nbits per character" in table and "1 epoch in" in table
+    assert (exp / "sample.txt").read_text().split()[0] in table and "--seed 2" in table
+    assert all(len(line) < 100 for line in table[: table.index("curves  ")].splitlines())
+    report.main([str(exp), "--markdown"])
+    assert "| text/qrnn | qrnn_wt2 |" in capsys.readouterr().out
 
 
 def test_published_numbers_are_in_the_headers():
-    assert report.published(ROOT / "recipes/penn/qrnn.sh").startswith("valid 60.6 test 58.3 | finetuned")
-    assert all(report.published(path) for path in RECIPES if path.parent.name not in ("text", "text8"))
+    assert published(ROOT / "recipes/penn/qrnn.sh").startswith("valid 60.6 test 58.3 | finetuned")
+    assert all(published(path) for path in RECIPES if path.parent.name not in ("text", "text8"))
     with pytest.raises(SystemExit, match="no folder of an experiment"):
-        sys.argv[1:], kept = ["missing"], sys.argv[1:]
-        try:
-            report.main()
-        finally:
-            sys.argv[1:] = kept
-
-
-def test_a_search_goes_on_and_finds_the_best(tmp_path, monkeypatch, capsys):
-    """The training is a stand-in: the loss is a function of the drawn flags."""
-
-    def stand_in(command, log, tell):
-        flags = dict(zip(command[::1], command[1:], strict=False))
-        bits = 5 + (float(flags["--dropout"]) - 0.4) ** 2
-        assert (
-            flags["--arch"] == "qrnn_ptb"
-            and flags["--max-epoch"] == "2"
-            and int(flags["--decoder-layers"]) < 4
-        )
-        return None if tell(1, bits) else bits
-
-    space = {
-        "--dropout": [0.1, 0.9],
-        "--decoder-layers": [1, 3],
-        "--lr": [0.1, 10.0, "log"],
-        "--wdrop": {"choices": [1, 2]},
-    }
-    (tmp_path / "space.json").write_text(json.dumps(space))
-    monkeypatch.setattr(search, "train", stand_in)
-    line = [
-        "search", "data", "--arch", "qrnn_ptb", "--study", str(tmp_path / "study.db"), "--trials", "6",
-        "--space", str(tmp_path / "space.json"), "--search-seed", "1", "--max-epoch", "2",
-    ]  # fmt: skip
-    for _ in range(2):
-        monkeypatch.setattr(sys, "argv", line)
-        search.main()
-    printed = capsys.readouterr().out
-    rows = [text for text in printed.splitlines() if text.startswith("| ") and not text.startswith("| trial")]
-    assert 6 < len(rows) <= 18 and "--max-epoch 2" in printed.split("best: ")[-1]
-    perplexities = [float(text.split("|")[2]) for text in rows[-6:]]
-    assert perplexities == sorted(perplexities) and (tmp_path / "study.png").exists()
-
-
-def test_the_thesis_s_space_is_that_of_its_table():
-    import optuna
-
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
-    drawn = []
-
-    def run(trial):
-        drawn.append(search.thesis(trial))
-        return 0.0
-
-    study.optimize(run, n_trials=40)
-    assert 5 < len(drawn) < 40, "some are too large"
-    for flags in drawn:
-        assert flags["--batch-size"] * flags["--tokens-per-sample"] * flags["--decoder-hidden-size"] <= 1.2e6
-        assert 5 <= flags["--clip-norm"] * flags["--tokens-per-sample"] <= 10
-        assert flags["--lr"] == flags["--tokens-per-sample"] and 2 <= flags["--n-experts"] <= 20
+        report.main(["missing"])

@@ -1,6 +1,7 @@
 """fairseq-generate, fairseq-interactive and lm_plugins.hub continue and score text."""
 
 import math
+import pickle
 
 import pytest
 import torch
@@ -53,6 +54,34 @@ def test_beams_have_the_scores_of_a_full_forward_pass(checkpoint, data_bin):
     for _, score, tokens in found[::7]:
         assert score == pytest.approx(bits(lm, tokens), abs=2e-3), tokens
     assert len({tuple(tokens) for _, _, tokens in found}) > 100
+
+
+def test_reference_scores_are_those_of_a_full_forward_pass(checkpoint, data_bin, corpus):
+    """By fairseq-generate, with the </s> of each line, and by fairseq's own from_pretrained, without."""
+    run = generate(data_bin, checkpoint, "--score-reference", "--gen-subset", "valid", "--max-tokens", "10")
+    lm, lines = load(checkpoint, data_bin), (corpus / "valid.txt").read_text().splitlines()
+    scored = {
+        int(line.split("\t")[0][2:]): [float(bits) for bits in line.split("\t")[1].split()]
+        for line in run.output.splitlines()
+        if line.startswith("P-")
+    }
+    assert len(scored) == len(lines) == 80 and "BLEU" not in run.output and "T-" not in run.output
+    expected = lm.score([line + "\n" for line in lines])
+    for number, score in enumerate(expected):
+        assert score.tokens == [*lines[number].split(), "</s>"]
+        assert scored[number] == pytest.approx((score.log_probs / math.log(2)).tolist(), abs=2e-4)
+
+    from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel
+
+    interface = RecurrentLanguageModel.from_pretrained(
+        str(checkpoint.parent), checkpoint.name, str(data_bin)
+    ).eval()
+    for text, score in zip(lines, interface.score(lines), strict=True):
+        assert torch.allclose(score["positional_scores"], lm.score(text).log_probs, atol=1e-5)
+    both = "\n".join(lines[:2])
+    score = interface.score(both, replace_newline_with_eos=True)["positional_scores"]
+    assert torch.allclose(score, lm.score(both).log_probs, atol=1e-5)
+    assert interface.sample("w1 w2", beam=1, max_len_b=5).startswith("w1 w2")
 
 
 def test_interactive_continues_what_is_typed(checkpoint, data_bin, tmp_path):
@@ -122,6 +151,8 @@ def test_a_seed_repeats_a_sample_that_goes_over_lines(checkpoint, data_bin):
 def test_other_dictionaries_come_out_as_text(kind, tmp_path):
     import sentencepiece
 
+    from lm_plugins.models.awd_lstm import AWDLSTM
+
     text = ["the quick bröwn fox", "jumps over the lazy dog", "again the fox jumps"] * 8
     if kind == "pieces":
         (tmp_path / "raw.txt").write_text("\n".join(text))
@@ -144,6 +175,10 @@ def test_other_dictionaries_come_out_as_text(kind, tmp_path):
     lm = load(tmp_path / "model/checkpoint_last.pt", data)
     assert lm.decode(lm.encode("the lazy fox\nthe bröwn dog")) == "the lazy fox\nthe bröwn dog"
     assert lm.sample("the fox", length=0) == "the fox"
+    interface = AWDLSTM.from_pretrained(str(tmp_path / "model"), "checkpoint_last.pt", str(data))
+    score, text = lm.score("the fox"), interface.sample("the fox", beam=1, max_len_b=30)
+    assert torch.allclose(interface.score("the fox")["positional_scores"], score.log_probs, atol=1e-5)
+    assert text.startswith("the fox")
     assert lm.sample("the fox", length=9, seed=1).startswith("the fox")
     (tmp_path / "typed.txt").write_text("the fox\n")
     typed = ("--input", tmp_path / "typed.txt", "--max-len-b", "30", "--beam", "1")
@@ -155,13 +190,47 @@ def test_other_dictionaries_come_out_as_text(kind, tmp_path):
     )
 
 
-def test_what_cannot_be_is_refused(checkpoint, data_bin):
+def test_a_folder_stands_for_its_best_checkpoint(checkpoint, data_bin):
+    lm = load(checkpoint.parent, data_bin)
+    assert torch.equal(
+        lm.score("w1 w2").log_probs,
+        load(checkpoint.parent / "checkpoint_best.pt", data_bin).score("w1 w2")[1],
+    )
+
+
+def test_a_newline_is_scored_as_the_end_of_a_sentence(checkpoint, data_bin):
+    lm = load(checkpoint, data_bin)
+    without, closed = lm.score(["w1 w2", "w1 w2\n"])
+    assert without.tokens == ["w1", "w2"] and closed.tokens == ["w1", "w2", "</s>"]
+    assert torch.allclose(without.log_probs, closed.log_probs[:2])
+    assert lm.score([]) == []
+
+
+def test_what_cannot_be_is_refused(checkpoint, data_bin, tmp_path):
     from lm_plugins.errors import Refused
+    from lm_plugins.hub import load as hub_load
 
     lm = load(checkpoint, data_bin)
     with pytest.raises(Refused, match="nothing to score"):
         lm.score("")
+    with pytest.raises(Refused, match="a text is a str, not a NoneType"):
+        lm.score(["w1", None])
+    with pytest.raises(Refused, match="a text is a str, not a list"):
+        lm.sample(["w1"])
     with pytest.raises(Refused, match="top_p"):
         lm.sample("w1", top_p=0)
     with pytest.raises(Refused, match="there is no checkpoint"):
         load("missing.pt", data_bin)
+    with pytest.raises(Refused, match="there is no checkpoint .*bin/checkpoint_best.pt"):
+        load(data_bin, data_bin)
+    with pytest.raises(Refused, match="the device 'gpu' cannot be used here"):
+        hub_load(checkpoint, data_bin, device="gpu")
+    junk = tmp_path / "junk.pt"
+    for content in (b"", b"hello world", bytes(range(256)) * 9, pickle.dumps({"model": {}}, protocol=2)):
+        junk.write_bytes(content)
+        with pytest.raises(Refused, match="junk.pt cannot be read"):
+            load(junk, data_bin)
+    for state in ({"0.encoder.weight": torch.zeros(3, 2)}, [1, 2], torch.zeros(3)):
+        torch.save(state, junk)
+        with pytest.raises(Refused, match="junk.pt cannot be read"):
+            load(junk, data_bin)

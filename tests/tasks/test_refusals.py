@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.conftest import binarize, write_corpus
-from tests.runner import PLUGIN, evaluate, run_fairseq, train
+from tests.runner import PLUGIN, evaluate, logged, run_fairseq, train
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,7 @@ def files(folder):
         (("--valid-subset", "nowhere"), "no data for the subset 'nowhere'"),
         (("--criterion", "cross_entropy"), "lm_cross_entropy"),
         (("--distributed-world-size", "2"), "torchrun"),
+        (("--max-valid-steps", "0"), "--max-valid-steps"),
     ],
 )
 def test_training_flags(data_bin, tmp_path, flags, part):
@@ -94,6 +95,21 @@ def test_an_empty_split(data_bin, tmp_path, checkpoints):
 
 def test_a_checkpoint_that_is_not_there(data_bin, tmp_path):
     refused(evaluate(data_bin, tmp_path / "none.pt", succeeds=False), "none.pt", "that exists")
+    refused(evaluate(data_bin, tmp_path, succeeds=False), f"{tmp_path} is a folder", "checkpoint_best.pt")
+    finished = run_fairseq("eval-lm", data_bin, "--user-dir", PLUGIN, succeeds=False)
+    refused(finished, "fairseq-eval-lm needs a model: give --path")
+
+
+def test_a_part_of_a_corpus(data_bin, checkpoints):
+    """fairseq-validate has --max-valid-steps, and reads all of the subset all the same."""
+    path = ("--user-dir", PLUGIN, "--cpu", "--path", checkpoints / "checkpoint1.pt")
+    whole, part = (
+        logged(run_fairseq("validate", data_bin, *path, "--log-format", "json", *flags).output, "valid")
+        for flags in ((), ("--max-valid-steps", "2"))
+    )
+    assert whole[0]["valid_loss"] == part[0]["valid_loss"]
+    flags = ("--score-reference", "--distributed-world-size", "2")
+    refused(run_fairseq("generate", data_bin, *path, *flags, succeeds=False), "one part of the lines")
 
 
 def test_literal_special_symbols(tmp_path, checkpoints):
@@ -177,6 +193,7 @@ def test_a_loss_that_is_no_number(data_bin, tmp_path):
     [
         (("--context-window", "5"), "--context-window"),
         (("--num-shards", "2"), "--num-shards"),
+        (("--post-process", "subword_nmt"), "--post-process"),
         (("--task", "language_modeling"), "--task recurrent_language_modeling"),
         (("--gen-subset", "nowhere"), "no data for the subset 'nowhere'"),
     ],

@@ -1,0 +1,141 @@
+"""Whether a folder is complete, and what it was made from.
+
+The inputs of a folder are a flat dictionary: the corpus, the options that change its content, and the
+SHA-256 of the content of each source text, wherever that text lies. They are in ``.inputs`` while the folder
+is being made, and in ``.complete``, the last file to be written, once it is complete.
+"""
+
+import json
+import re
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Iterator
+
+from preprocess.lock import LOCK, locked
+
+COMPLETE, INPUTS = ".complete", ".inputs"
+MADE = re.compile(  # what is removed when a folder is begun again; never a download
+    r"text|\.binarizing|\d\d|dict\.txt.*|preprocess\.log|(train|valid|test)\.(bin|idx|rewritten.*)|"
+    r"text\.json.*|sentencepiece\.model.*"
+)
+BY_HAND = re.compile(
+    rf"{re.escape(LOCK)}|download(/.*)?|text|text/[^/]*\.plain(\.part)?"
+)  # before the first run
+
+
+@contextmanager
+def making(dest: Path, inputs: dict[str, Any]) -> Iterator[bool]:
+    """Hold the lock of `dest`, and yield whether it is still to be made from `inputs`.
+
+    A complete folder is compared in what `inputs` names. An unfinished one that was begun from other inputs
+    is begun again.
+
+    Raises:
+        SystemExit: `dest` was made from something else, or holds other files.
+    """
+    if not is_complete(dest):
+        check_foreign(dest)
+        with locked(dest):
+            if not is_complete(dest):  # by a process that was waited for
+                begin(dest, inputs)
+                yield True
+                return
+    check_same(dest, inputs)
+    print(f"{dest} is complete: nothing to do", flush=True)
+    yield False
+
+
+def is_complete(folder: Path) -> bool:
+    """Return whether all of `folder` was made."""
+    return (Path(folder) / COMPLETE).exists()
+
+
+def complete(folder: Path, inputs: dict[str, Any], facts: dict[str, Any]) -> None:
+    """Mark `folder` as complete, made from `inputs`; the mark also keeps `facts`."""
+    write_json(Path(folder) / COMPLETE, {"inputs": inputs, **facts})
+    (Path(folder) / INPUTS).unlink(missing_ok=True)
+
+
+def begin(dest: Path, inputs: dict[str, Any]) -> None:
+    """Write ``.inputs``; first remove what was made from other inputs."""
+    if (dest / INPUTS).exists() and read_json(dest / INPUTS) != inputs:
+        print(f"{dest} is unfinished and was begun from something else: beginning again", flush=True)
+        for path in list(dest.iterdir()):
+            if MADE.fullmatch(path.name):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    write_json(dest / INPUTS, inputs)
+
+
+def check_foreign(dest: Path) -> None:
+    """Refuse a folder that holds what was not made here."""
+    if not dest.is_dir() or (dest / INPUTS).exists() or is_complete(dest):
+        return
+    if (dest / "dict.txt").exists():
+        raise SystemExit(
+            f"error: {dest} holds a data-bin that was not made here, and is left alone: give another "
+            "folder, or begin a recipe with --stage 2"
+        )
+    names = [
+        path.relative_to(dest).as_posix() for folder in (dest, dest / "text") for path in folder.glob("*")
+    ]
+    others = sorted(name for name in names if not BY_HAND.fullmatch(name))
+    if others:
+        examples = ", ".join(others[:3]) + (", ..." if others[3:] else "")
+        raise SystemExit(
+            f"error: {dest} holds other files ({examples}), and is left alone: give a new or an empty folder"
+        )
+
+
+def check_same(dest: Path, inputs: dict[str, Any]) -> None:
+    """Refuse a complete folder that was made from something else than `inputs`."""
+    mark = read_json(dest / COMPLETE)
+    made = mark.get("inputs", {"corpus": mark.get("corpus")})
+    if made.get("corpus") != inputs["corpus"]:
+        raise SystemExit(f"error: {dest} holds the corpus {made.get('corpus')}: give another folder")
+    different = [
+        describe(name, made[name], asked)
+        for name, asked in inputs.items()
+        if name in made and made[name] != asked
+    ]
+    if different:
+        raise SystemExit(
+            f"error: {dest} was made {'; '.join(different)}: give another folder, or remove this one to have "
+            "it made anew"
+        )
+    unknown = sorted(inputs.keys() - made.keys())
+    if unknown:
+        raise SystemExit(
+            f"error: {dest} was made by an earlier version, which did not record {', '.join(unknown)}: give "
+            "another folder, or remove this one to have it made anew"
+        )
+
+
+def describe(name: str, made: Any, asked: Any) -> str:
+    """Say how two values of one input differ."""
+    if is_digest(made) and is_digest(asked):
+        return f"from another {name} text (SHA-256 {made[:12]}..., now {asked[:12]}...)"
+    if is_digest(made) or is_digest(asked):
+        return f"{'with' if made else 'without'} --{name}"
+    return f"with --{name} {made}, not {asked}"
+
+
+def is_digest(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        content = None
+    if not isinstance(content, dict):
+        raise SystemExit(f"error: {path} is damaged: remove {path.parent} and run the same line again")
+    return content
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write `content` to `path`; whole or not at all."""
+    unfinished = path.with_name(f"{path.name}.part")
+    unfinished.write_text(json.dumps(content, indent=1) + "\n")
+    unfinished.replace(path)

@@ -1,0 +1,37 @@
+"""Encode lines of text as symbols for fairseq, and check that they can be read back."""
+
+from pathlib import Path
+from typing import Any
+
+from lm_plugins.data.text_codec import MODEL, Characters, Pieces, Words
+from preprocess.pieces import train_pieces
+
+SPECIAL = ("<s>", "<pad>", "</s>")
+
+
+def codec_of(level: str, lines: list[str], dest: Path, options: dict[str, Any]) -> Any:
+    """Return the codec of `level`; train SentencePiece on the training `lines`."""
+    if level == "word":
+        return Words()
+    if level == "character":
+        return Characters()
+    train_pieces(lines, dest, options["vocab-size"], options["model-type"])
+    return Pieces(str(dest / MODEL))
+
+
+def encode(lines: list[str], codec: Any, split: str) -> list[str]:
+    """Return the symbols of each line, separated by spaces; refuse what cannot be read back from them."""
+    encoded, exact = [codec.encode(line) for line in lines], not isinstance(codec, Words)
+    for number, (line, symbols) in enumerate(zip(lines, encoded, strict=True), 1):
+        special = next((symbol for symbol in symbols.split() if symbol in SPECIAL), None)
+        if special:
+            raise SystemExit(
+                f"error: line {number} of the {split} text has the word {special}, which fairseq takes for "
+                "its own: replace it, or take --level character"
+            )
+        if exact and "<unk>" not in line and codec.decode(" ".join(symbols.split())) != line:
+            raise SystemExit(
+                f"error: line {number} of the {split} text cannot be read back from its tokens: replace its "
+                f"rare white space or private characters, it begins {line[:40]!r}"
+            )
+    return encoded

@@ -1,0 +1,59 @@
+"""Train a SentencePiece model."""
+
+import re
+from pathlib import Path
+from typing import Optional
+
+from lm_plugins.data.text_codec import ESCAPES, MODEL
+
+WISH = 8000  # pieces; a text that does not have as many gets fewer
+
+
+def train_pieces(lines: list[str], folder: Path, size: Optional[int], kind: str) -> None:
+    """Train `folder`/sentencepiece.model on the `lines`; text comes back exactly as it was.
+
+    Args:
+        size: number of pieces; None: WISH, or as many as the text makes
+        kind: "unigram" or "bpe"
+
+    Raises:
+        SystemExit: the text does not make `size` pieces.
+    """
+    import sentencepiece
+
+    lines = [line.translate(ESCAPES) for line in lines]
+    wish = max(WISH, 2 * len(set().union(*lines)))
+    unfinished = folder / f"{MODEL}.part"
+    with open(unfinished, "wb") as file:
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(lines),
+                model_writer=file,
+                vocab_size=size or wish,
+                hard_vocab_limit=size is not None,
+                model_type=kind,
+                character_coverage=1.0,
+                normalization_rule_name="identity",
+                remove_extra_whitespaces=False,
+                max_sentence_length=max(10, *(len(line.encode()) for line in lines)),
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            what = f"make {size:,} pieces" if size else "learn from this text"
+            raise SystemExit(f"error: SentencePiece cannot {what}: {explain(str(error))}") from error
+    unfinished.replace(folder / MODEL)
+    made = sentencepiece.SentencePieceProcessor(model_file=str(folder / MODEL)).get_piece_size()
+    print(
+        f"{made:,} pieces"
+        + (f", all that this text makes of {wish:,}" if size is None and made < wish else ""),
+        flush=True,
+    )
+
+
+def explain(message: str) -> str:
+    """Return what to do about an error of SentencePiece."""
+    if most := re.search(r"value <= (\d+)", message):
+        return f"this text makes {most[1]} at most; give a smaller --vocab-size, or leave it out"
+    if least := re.search(r"required_chars\. \d+ vs (\d+)", message):
+        return f"this text has characters for {least[1]}; give a larger --vocab-size, or leave it out"
+    return message

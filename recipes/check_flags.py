@@ -1,0 +1,53 @@
+"""Check the flags that a recipe hands to fairseq-train, before the recipe does anything.
+
+python -m recipes.check_flags RECIPE OPTIONS --arch ARCH FLAGS...
+"""
+
+import contextlib
+import difflib
+import io
+import logging
+import sys
+
+
+def check(recipe: str, own: list[str], flags: list[str]) -> None:
+    """Refuse `flags` that fairseq-train does not understand.
+
+    Args:
+        recipe: how it was called
+        own: its options
+
+    Raises:
+        SystemExit: names what is wrong, and what may have been meant.
+    """
+    from fairseq import options
+
+    sys.argv = ["fairseq-train", "data", "--user-dir", "lm_plugins", *flags]
+    parser = options.get_training_parser()  # imports the --user-dir, which completes sys.argv
+    written = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(written):
+            options.parse_args_and_arch(parser)
+    except SystemExit as stop:
+        if stop.code:
+            words = written.getvalue().strip().splitlines()[-1].split("error: ", 1)[-1]
+            known = [*own, *parser._option_string_actions]
+            print(f"error: {words}{hint(words, known)}, see {recipe} --help", file=sys.stderr)
+            raise SystemExit(2) from None
+
+
+def hint(words: str, known: list[str]) -> str:
+    """Return which of the `known` options was probably meant by the first unknown one."""
+    unknown = next((word for word in words.split() if word.startswith("--")), "")
+    near = difflib.get_close_matches(unknown.split("=")[0], known, n=1, cutoff=0.75)
+    return f" (did you mean {near[0]}?)" if near and "unrecognized" in words else ""
+
+
+def main():
+    logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
+    recipe, own, *flags = sys.argv[1:]
+    check(recipe, own.split(), flags)
+
+
+if __name__ == "__main__":
+    main()

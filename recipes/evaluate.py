@@ -1,0 +1,166 @@
+"""Evaluate an experiment on its validation and test set, and write a sample of text, in one process.
+
+    python -m recipes.evaluate EXPERIMENT DATA --plain [--finetune] [--cache] [--dynamic=FLAGS] [--cpu]
+
+fairseq takes seconds to import, so it is imported once: each evaluation is a fork that runs the main function
+of fairseq-eval-lm. Its output goes to EXPERIMENT/logs, its numbers to EXPERIMENT/results. What was finished
+with the same command and checkpoint is not done again. The first that fails ends the program with its status.
+"""
+
+import argparse
+import logging
+import multiprocessing
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from recipes import sample
+from recipes.progress import follow
+
+SUBSETS = ("valid", "test")
+
+
+class Stage(NamedTuple):
+    name: str
+    checkpoint: Path
+    command: list[str]
+
+
+def stages(options: argparse.Namespace) -> list[Stage]:
+    """Return the evaluations that `options` ask for, in the order in which they run."""
+    experiment = options.experiment
+    trained = experiment / "checkpoints/checkpoint_best.pt"
+    finetuned = experiment / "finetuned/checkpoint_best.pt"
+    finetune = options.finetune and (options.dry_run or finetuned.exists())
+    best = finetuned if finetune else trained
+    cpu = ["--cpu"] if options.cpu else []
+
+    def evaluation(kind: str, subset: str, checkpoint: Path, *flags: str) -> Stage:
+        where = ["--path", str(checkpoint), "--gen-subset", subset]
+        results = ["--results-path", str(experiment / "results" / kind), "--no-progress-bar"]
+        command = ["fairseq-eval-lm", options.data, "--user-dir", "lm_plugins", *where, *results, *cpu]
+        return Stage(f"{kind}-{subset}", checkpoint, [*command, *flags])
+
+    found = []
+    if options.plain:
+        found += [evaluation("plain", subset, trained) for subset in SUBSETS]
+        found += [evaluation("finetuned", subset, best) for subset in SUBSETS if finetune]
+    if options.cache:
+        numbers = str(experiment / "cache.json")
+        found.append(evaluation("tuning", "valid", best, "--cache-tune", numbers))
+        found += [evaluation("cache", subset, best, "--cache-from", numbers) for subset in SUBSETS]
+    if options.dynamic:
+        flags = shlex.split(options.dynamic)
+        found += [evaluation("dynamic", subset, best, *flags) for subset in SUBSETS]
+    return [*found, Stage("sample", best, sample.command(experiment, best, options.data, options.cpu))]
+
+
+def import_fairseq() -> None:
+    """Imports what all evaluations share, but not the plug-in, which completes the command of its process."""
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # the other check forbids CUDA in forks
+    logging.basicConfig(
+        format="%(asctime)s | %(levelname)s | %(name)s | %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+        stream=sys.stdout,
+    )
+    import fairseq_cli.eval_lm  # noqa: F401
+
+    logging.getLogger().setLevel(logging.INFO)  # from here on: what is said of the import is of no use
+
+
+def work(command: list[str]) -> None:
+    """Runs `command` in this process."""
+    sys.argv = command
+    if command[0] == "fairseq-eval-lm":
+        from fairseq_cli.eval_lm import cli_main
+
+        cli_main()
+    else:
+        sys.argv = command[2:]  # python -m recipes.sample
+        sample.main()
+
+
+def child(task: Callable[[], None], output: int) -> None:
+    """Runs `task` with its output to the descriptor `output`."""
+    os.dup2(output, sys.stdout.fileno())
+    os.dup2(output, sys.stderr.fileno())
+    os.close(output)
+    try:
+        task()
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        sys.exit(1)
+
+
+def in_fork(task: Callable[[], None], log: Path) -> int:
+    """Runs `task` in a fork of this process, whose output goes to `log`, and returns its exit status."""
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    process = multiprocessing.get_context("fork").Process(target=child, args=(task, writing))
+    process.start()
+    os.close(writing)
+    with open(reading, errors="replace") as lines:
+        follow(lines, log)
+    process.join()
+    return process.exitcode if process.exitcode >= 0 else 128 - process.exitcode
+
+
+def run(experiment: Path, planned: list[Stage]) -> None:
+    """Runs the stages that were not finished before, with the same command and checkpoint.
+
+    Raises:
+        SystemExit: there is no checkpoint, or a stage failed
+    """
+    ready = False
+    for name, checkpoint, command in planned:
+        if not checkpoint.exists():
+            raise SystemExit(f"error: there is no checkpoint {checkpoint}: train the model first")
+        mark, log = experiment / ".done" / name, experiment / "logs" / f"{name}.log"
+        facts = checkpoint.stat()
+        done = f"{shlex.join(command)} {checkpoint} {facts.st_mtime_ns} {facts.st_size}\n"
+        if mark.exists() and mark.read_text() == done:
+            print(f"done before: {shlex.join(command)}", flush=True)
+            continue
+        for path in (mark, log):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        print(f"$ {shlex.join(command)}", flush=True)
+        with open(log, "a") as file:
+            file.write(f"$ {shlex.join(command)}\n")
+        if not ready:
+            import_fairseq()
+            ready = True
+        status = in_fork(lambda command=command: work(command), log)
+        if status:
+            print(f"error: the stage {name} failed with status {status}: see {log}", file=sys.stderr)
+            raise SystemExit(status)
+        mark.write_text(done)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m recipes.evaluate", description=__doc__.splitlines()[0], allow_abbrev=False
+    )
+    parser.add_argument("experiment", type=Path, help="folder that holds checkpoints/")
+    parser.add_argument("data", help="data-bin folder, or several with colons between them")
+    parser.add_argument("--plain", action="store_true", help="evaluate the model as it is")
+    parser.add_argument("--finetune", action="store_true", help="use the fine-tuned model if there is one")
+    parser.add_argument("--cache", action="store_true", help="tune a cache on valid, evaluate with it")
+    parser.add_argument("--dynamic", default="", metavar="FLAGS", help="evaluate dynamically, with these")
+    parser.add_argument("--cpu", action="store_true", help="leave the GPU alone")
+    parser.add_argument("--dry-run", action="store_true", help="print the commands and run none")
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends it and its forks without a traceback
+    planned = stages(options)
+    if options.dry_run:
+        print("\n".join(shlex.join(stage.command) for stage in planned))
+    else:
+        run(options.experiment, planned)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Read what is known of an experiment from its folder: logs, results and environment."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+from recipes.logs import epochs
+
+RECIPES = Path(__file__).resolve().parent
+DASH = "-"
+KINDS = {  # folder in results/: name in tables
+    "plain": "trained",
+    "finetuned": "+ fine-tuning",
+    "cache": "+ cache",
+    "dynamic": "+ dynamic",
+}
+SUBSETS = ("valid", "test")
+STAGES = {"trained": "train", "fine-tuned": "finetune"}  # name: log
+
+
+def read_json(path: Path) -> dict:
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def name_of(experiment: Path) -> str:
+    """Return the last two parts of its path, penn/qrnn."""
+    return "/".join(experiment.resolve().parts[-2:])
+
+
+def recipe_of(experiment: Path) -> Path | None:
+    """Return the recipe that was run in `experiment`, or that makes exp/<corpus>/<name>; None if neither."""
+    command = shlex.split(read_json(experiment / "environment.json").get("command") or "")
+    typed = Path(command[0]) if command else Path()
+    recipe = RECIPES / typed.parent.name / typed.name
+    if typed.suffix == ".sh" and recipe.is_file():
+        return recipe
+    corpus, name = experiment.resolve().parts[-2:]
+    wanted = f"corpus={corpus} name={name} "
+    return next((path for path in sorted(RECIPES.glob("*/*.sh")) if wanted in path.read_text()), None)
+
+
+def published(recipe: Path | None) -> str:
+    """Return what the header of `recipe` says was published; "" if nothing."""
+    lines = recipe.read_text().splitlines() if recipe else []
+    found = (line.removeprefix("# published: ") for line in lines if line.startswith("# published: "))
+    return next(found, "")
+
+
+def results(experiment: Path, kind: str, subset: str) -> dict:
+    """Return the numbers of an evaluation; {} if it was not run."""
+    return read_json(experiment / "results" / kind / f"results-{subset}.json")
+
+
+def measured(found: dict) -> str:
+    """Return the perplexity of words where it is known, else bpc where that is, else the perplexity."""
+    if "word_perplexity" in found:
+        return f"{found['word_perplexity']:.2f}"
+    if "bpc" in found:
+        return f"{found['bpc']:.3f} bpc"
+    return f"{found['perplexity']:.2f}" if found else DASH
+
+
+def pair(experiment: Path, kind: str) -> str:
+    both = [measured(results(experiment, kind, subset)) for subset in SUBSETS]
+    return DASH if both == [DASH, DASH] else " / ".join(both)
+
+
+def training(experiment: Path, stage: str) -> dict:
+    """Return epochs, seconds, tokens/s (the median) and peak GiB of a stage; {} if it was not run."""
+    entries = epochs(experiment / "logs" / f"{stage}.log", "train")
+    if not entries:
+        return {}
+    speeds = sorted(float(one["train_wps"]) for one in entries)
+    peaks = [float(one["train_peak_gib"]) for one in entries if "train_peak_gib" in one]
+    return {
+        "epochs": len(entries),
+        "seconds": entries[-1]["seconds"],
+        "speed": speeds[len(speeds) // 2],
+        "peak": max(peaks, default=None),
+    }
+
+
+def architecture(experiment: Path) -> tuple[str, str]:
+    """Return --arch and the number of parameters, as text."""
+    log = experiment / "logs/train.log"
+    text = log.read_text(errors="replace") if log.exists() else ""
+    arch = re.search(r"--arch (\S+)", text)
+    count = re.search(r"num\. (?:shared )?model params: ([\d,]+)", text)
+    return arch[1] if arch else DASH, _size(int(count[1].replace(",", ""))) if count else DASH
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count / 1e3:.1f} k"

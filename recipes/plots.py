@@ -1,0 +1,45 @@
+"""Draw pictures whose axes can be read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DPI = 120
+
+
+@contextmanager
+def picture(path: Path, width: float = 7, height: float = 4.5) -> Iterator["Figure"]:
+    """Yields an empty figure of `width` x `height` inches, which is then written to `path`."""
+    from matplotlib.figure import Figure  # without pyplot, which would look for a screen
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    yield figure
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=DPI)
+
+
+def log_scale(axes: "Axes") -> None:
+    """Makes the y axis of what is drawn logarithmic, with plain round numbers: 50, 60, 80."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    if high < 4 * low:
+        locator = MaxNLocator(10, steps=[1, 2, 5, 10])
+    else:
+        locator = LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 8) if high < 30 * low else (1, 2, 5))
+    axes.yaxis.set_major_locator(locator)
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+
+
+def whole_numbers(axes: "Axes") -> None:
+    """Labels the x axis, of epochs or trials, with whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(9, integer=True, min_n_ticks=1))

@@ -1,0 +1,169 @@
+"""Show the progress of a fairseq program, and keep its whole output in a log.
+
+    fairseq-train ... 2>&1 | python -m recipes.progress LOG
+
+appends every line to LOG. The terminal shows the epochs done, the perplexity, the speed and the time left:
+a line at the end of each epoch, and within an epoch at most one every ten seconds.
+"""
+
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from recipes.logs import Record, entry, record
+
+UNTIMED = re.compile(r"(INFO|DEBUG):[\w.]+:")  # a record of a program that has not set a format
+EVERY = 10.0  # seconds between two lines within an epoch
+RESULTS = [f"lm_plugins.evaluation.{name}" for name in ("evaluator", "cache_tuning", "dynamic_evaluation")]
+
+
+def duration(seconds: float) -> str:
+    """Return `seconds` as "50 s", "12 min" or "3 h 20 min"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def last_number(flag: str, text: str) -> int:
+    """Return the value of `flag` (max_epoch) in a command or in fairseq's configuration, or 0."""
+    option = flag.replace("_", "-")
+    values = re.findall(rf"--{option}[ =](\d+)|'{flag}': (\d+)", text)
+    return int(max(values[-1])) if values else 0
+
+
+class Progress:
+    """Decides what is shown of a log that is read line by line.
+
+    Args:
+        show: prints a line
+        clock: tells the time in seconds
+    """
+
+    def __init__(self, show: Callable[[str], None] = print, clock: Callable[[], float] = time.monotonic):
+        self.show, self.clock = show, clock
+        self.max_epoch = self.max_update = 0
+        self.parameters = ""
+        self.start: tuple[float, float] | None = None  # time, and the part of the training done by then
+        self.within = False  # an epoch was seen from within
+        self.valid: dict | None = None
+        self.shown = clock()
+        self.held: list[str] = []  # the last lines, if they are no records: how an error ends the output
+
+    def feed(self, line: str) -> None:
+        parts = record(line)
+        if parts is None and UNTIMED.match(line) is None:
+            self.held.append(line.rstrip("\n"))
+            return
+        self.held.clear()
+        if parts is None:
+            return
+        if parts.level not in ("INFO", "DEBUG"):
+            self.show(f"{parts.level}: {parts.message}")
+        elif parts.name in RESULTS:
+            self.show(f"  {parts.message}")
+        elif parts.name == "fairseq.logging.progress_bar":
+            self._seldom(f"  {parts.message.strip()}")
+        else:
+            self._training(parts)
+
+    def _training(self, parts: Record) -> None:
+        if parts.name in ("fairseq_cli.train", "lm_plugins.command_line"):
+            self.max_epoch = last_number("max_epoch", parts.message) or self.max_epoch
+            self.max_update = last_number("max_update", parts.message) or self.max_update
+            counted = re.match(r"num\. (?:shared )?model params: ([\d,]+)", parts.message)
+            self.parameters = counted[1] if counted else self.parameters
+        elif parts.name == "fairseq.trainer":
+            begun = re.fullmatch(r"begin training epoch (\d+)", parts.message)
+            if begun and self.start is None:
+                self._begin(int(begun[1]))
+        elif inner := entry(parts, "train_inner"):
+            self._inner(inner)
+        elif valid := entry(parts, "valid"):
+            self.valid = valid
+        elif train := entry(parts, "train"):
+            self._end(train)
+
+    def _begin(self, epoch: int) -> None:
+        self.start = self.clock(), (epoch - 1) / self.max_epoch if self.max_epoch else 0.0
+        self.show(f"  {self._epoch(epoch)} begins, {self.parameters} parameters")
+
+    def _inner(self, inner: dict) -> None:
+        done = self._done(inner["update"], float(inner["num_updates"]))
+        if not self.within:  # the first updates are slow, and a resumed epoch does not start at its beginning
+            self.within, self.start = True, (self.clock(), done)
+        percent = 100 * (inner["update"] - inner["epoch"] + 1)
+        at = f"  {self._epoch(inner['epoch'])}, {min(percent, 100):3.0f} %"
+        speed = f"{float(inner.get('wps', 'nan')):,.0f} tokens/s"
+        self._seldom(f"{at}   {'training':10s} {_score(inner, '')}   {speed}{self._left(done)}")
+
+    def _end(self, train: dict) -> None:
+        done = self._done(train["epoch"], float(train["train_num_updates"]))
+        prefix, values = ("valid_", self.valid) if self.valid else ("train_", train)
+        score = f"{'validation' if self.valid else 'training':10s} {_score(values, prefix)}"
+        speed = f"{float(train.get('train_wps', 'nan')):,.0f} tokens/s"
+        self._tell(f"  {self._epoch(train['epoch'])}          {score}   {speed}{self._left(done)}")
+        self.valid = None
+
+    def _epoch(self, epoch: int) -> str:
+        width = len(str(self.max_epoch))
+        return f"epoch {epoch:{width}d} of {self.max_epoch}" if self.max_epoch else f"epoch {epoch}"
+
+    def _done(self, epochs: float, updates: float) -> float:
+        """Return the part of the training that is done, from 0 to 1; 0 where no end is known."""
+        limits = (epochs, self.max_epoch), (updates, self.max_update)
+        return max((count / limit for count, limit in limits if limit), default=0.0)
+
+    def _left(self, done: float) -> str:
+        began, before = self.start or (self.clock(), done)
+        seconds = self.clock() - began
+        if done >= 1 or done <= before or seconds <= 0:
+            return ""
+        return f"   {duration((1 - done) * seconds / (done - before))} left"
+
+    def _seldom(self, text: str) -> None:
+        if self.clock() - self.shown >= EVERY:
+            self._tell(text)
+
+    def _tell(self, text: str) -> None:
+        self.show(text)
+        self.shown = self.clock()
+
+
+def _score(values: dict, prefix: str) -> str:
+    """Return the perplexity, or the loss where the training criterion has none."""
+    if f"{prefix}ppl" in values:
+        perplexity = float(values[f"{prefix}ppl"])
+        return f"perplexity {perplexity:8.{3 if perplexity < 10 else 2}f}"  # of characters it is small
+    return f"loss {float(values.get(f'{prefix}loss', 'nan')):8.3f}"
+
+
+def follow(lines: Iterable[str], log: Path) -> None:
+    """Appends `lines` to `log` as they come, and shows the progress."""
+    progress = Progress(_print)
+    with open(log, "a", buffering=1) as file:
+        for line in lines:
+            file.write(line)
+            progress.feed(line)
+    for line in progress.held:
+        print(line, file=sys.stderr, flush=True)
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except OSError:  # nobody reads it any more, which must not end a training
+        sys.stdout = None
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # fairseq ends by it, and its last words are read
+    sys.stdin.reconfigure(errors="replace")
+    follow(sys.stdin, Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

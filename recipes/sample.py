@@ -1,0 +1,69 @@
+"""Let an experiment's model write text.
+
+    python -m recipes.sample EXPERIMENT [BEGINNING] [--length N] [--temperature T] [--seed N]
+
+Prints the beginning and what the model writes after it.
+"""
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+LENGTH = 60  # words or pieces
+CHARACTERS = 300
+TEMPERATURE = 0.8
+
+
+def best_checkpoint(experiment: Path) -> Path:
+    """Return the fine-tuned model's checkpoint, or the trained one's where none was fine-tuned."""
+    finetuned = experiment / "finetuned/checkpoint_best.pt"
+    return finetuned if finetuned.exists() else experiment / "checkpoints/checkpoint_best.pt"
+
+
+def command(experiment: Path, checkpoint: Path, data: str, cpu: bool) -> list[str]:
+    """Return the command that writes EXPERIMENT/sample.txt."""
+    where = ["--checkpoint", str(checkpoint), "--data", data, "--output", str(experiment / "sample.txt")]
+    return ["python", "-m", "recipes.sample", str(experiment), *where, *(["--cpu"] if cpu else [])]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m recipes.sample", description=__doc__.splitlines()[0], allow_abbrev=False
+    )
+    parser.add_argument("experiment", type=Path, help="folder that holds checkpoints/")
+    parser.add_argument("beginning", nargs="?", default="", help="text to continue (none)")
+    parser.add_argument("--length", type=int, help=f"tokens ({LENGTH}; {CHARACTERS} characters)")
+    parser.add_argument("--temperature", type=float, default=TEMPERATURE, help="0: the likeliest (0.8)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--checkpoint", type=Path, help="another than the experiment's best")
+    parser.add_argument("--data", help="data-bin folder (the one that the checkpoint names)")
+    parser.add_argument("--output", type=Path, help="write the text to this file, instead of printing it")
+    parser.add_argument("--cpu", action="store_true", help="leave the GPU alone")
+    options = parser.parse_args()
+
+    logging.basicConfig(level=logging.WARNING)  # before the imports, which log much of no use
+    import torch
+
+    from lm_plugins import errors
+    from lm_plugins.data.dictionary import is_character_level
+    from lm_plugins.hub import load
+
+    sys.excepthook = errors.report
+    device = "cpu" if options.cpu or not torch.cuda.is_available() else "cuda"
+    model = load(options.checkpoint or best_checkpoint(options.experiment), options.data, device)
+    length = options.length
+    if length is None:
+        length = CHARACTERS if is_character_level(model.dictionary) else LENGTH
+    unknown = int((model.encode(options.beginning) == model.dictionary.unk()).sum())
+    if unknown:
+        print(f"note: {unknown} of the beginning's tokens are unknown to the model: <unk>", file=sys.stderr)
+    text = model.sample(options.beginning, length, options.temperature, seed=options.seed)
+    if options.output:
+        options.output.write_text(text + "\n", encoding="utf-8")
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,154 @@
+"""The spaces that recipes.search draws flags from: one for each family of architectures.
+
+A space is a function of an Optuna trial that returns {flag: value}. A JSON file describes one by
+{flag: limits}, where the limits are [low, high], [low, high, "log"] or {"choices": [...]}. Two integers draw
+integers.
+"""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+from fairseq.models import ARCH_MODEL_REGISTRY
+
+from lm_plugins.command_line import check_arch
+from lm_plugins.presets import PRESETS, PUBLISHED, SIZED
+
+THESIS = ("lstm_mos_bm", "lstm_mos_bmlg")
+# For a text of your own: nothing is published, so the size is drawn as well.
+SMALL = tuple(name for name, regime in SIZED if regime == PUBLISHED)
+SPREAD = 0.2  # of a dropout around the published one
+
+Space = dict[str, list | dict]
+Draw = Callable[[optuna.Trial], dict]
+
+
+def of_arch(arch: str, typed: dict[str, str | None]) -> Draw:
+    """Return the space of an architecture, without the flags that the user `typed`."""
+    check_arch(arch)
+    if arch in THESIS:
+        return without(thesis, typed)
+    if arch in SMALL:
+        return without(described(small()), typed)
+    if arch not in PRESETS:
+        raise SystemExit(f"error: --arch {arch} has no preset to search around: give --space FILE")
+    return without(described(published(arch, typed)), typed)
+
+
+def small() -> Space:
+    dropouts = {f"--{name}-dropout": [0.0, 0.5] for name in ("input", "hidden", "weight")}
+    return {
+        "--lr": [1e-3, 2e-2, "log"],
+        "--dropout": [0.0, 0.5],
+        **dropouts,
+        "--decoder-embed-dim": {"choices": [100, 200, 300, 400]},
+        "--decoder-hidden-size": {"choices": [200, 400, 600, 800]},
+        "--decoder-layers": [1, 3],
+    }
+
+
+def published(arch: str, typed: dict[str, str | None]) -> Space:
+    """Return the learning rates of the optimizer, and the dropouts around those of the architecture."""
+    sized = SIZED.get((arch, typed.get("--regime", PUBLISHED)))
+    preset = sized(typed, tokens=1, world=1) if sized else PRESETS[arch]  # its rate is that of any corpus
+    optimizer = typed.get("--optimizer") or preset["--optimizer"]
+    if optimizer == "nt_asgd" and preset.get("--averaging") != "never":
+        rates = [10.0, 40.0]  # AWD-LSTM, QRNN and MoS: 15 to 30
+    elif optimizer == "adam":
+        rates = [3e-4, 1e-2, "log"]
+    else:
+        rates = [float(preset["--lr"]) / 4, float(preset["--lr"]) * 4, "log"]
+    options = dataclasses.fields(ARCH_MODEL_REGISTRY[arch].config)
+    dropouts = {
+        "--" + option.name.replace("_", "-"): around(option.default)
+        for option in options
+        if option.name.endswith("dropout") and option.default > 0
+    }
+    return {"--lr": rates, **dropouts}
+
+
+def around(probability: float) -> list[float]:
+    return [round(max(0.0, probability - SPREAD), 3), round(min(0.9, probability + SPREAD), 3)]
+
+
+def thesis(trial: optuna.Trial) -> dict:
+    """Draw from the space of Zhang 2018, table A.2, of mixtures of softmaxes on Penn Treebank.
+
+    Its learning rate and norm are for gradients that are summed over a window, fairseq's for their mean: both
+    are converted. batch x window x units is at most 1.2 million, or the trial is pruned.
+    """
+    window, streams = trial.suggest_int("window", 20, 50), trial.suggest_int("streams", 10, 30)
+    units, norm = trial.suggest_int("units", 500, 1500, step=50), trial.suggest_float("norm", 5, 10)
+    if streams * window * units > 1_200_000:
+        raise optuna.TrialPruned("batch x window x units is above 1.2 million")
+    dropout = trial.suggest_float("dropout", 0.5, 0.7)
+    return {
+        "--init-range": (scale := trial.suggest_float("initial scale", 0.001, 0.1)),
+        "--rnn-init-range": scale,
+        "--lr": 1.0 * window,
+        "--clip-norm": norm / window,
+        "--decoder-layers": trial.suggest_int("layers", 1, 3),
+        "--decoder-hidden-size": units,
+        "--decoder-embed-dim": units,
+        "--batch-size": streams,
+        "--tokens-per-sample": window,
+        "--dropout": dropout,
+        "--hidden-dropout": dropout,
+        "--input-dropout": dropout,
+        "--n-experts": trial.suggest_int("components", 2, 20),
+    }
+
+
+def described(space: Space) -> Draw:
+    """Return the function that draws from a space as a file describes it."""
+
+    def draw(trial):
+        drawn = {}
+        for flag, limits in space.items():
+            if isinstance(limits, dict):
+                drawn[flag] = trial.suggest_categorical(flag, limits["choices"])
+                continue
+            low, high, *log = limits
+            whole = isinstance(low, int) and isinstance(high, int)
+            suggest = trial.suggest_int if whole else trial.suggest_float
+            drawn[flag] = suggest(flag, low, high, log=bool(log))
+        return drawn
+
+    return draw
+
+
+def without(draw: Draw, typed: dict[str, str | None]) -> Draw:
+    """Leave what the user typed as it is typed."""
+    return lambda trial: {flag: value for flag, value in draw(trial).items() if flag not in typed}
+
+
+def of_file(path: Path) -> Draw:
+    """Return the space that a JSON file describes."""
+    try:
+        space = json.loads(path.read_text())
+    except OSError as error:
+        raise SystemExit(f"error: --space {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SystemExit(f"error: --space {path} is no JSON: {error}") from error
+    if not isinstance(space, dict) or not space:
+        raise SystemExit(f"error: --space {path} is no object {{flag: limits}}")
+    for flag, limits in space.items():
+        if not flag.startswith("--") or not (_is_range(limits) or _is_choice(limits)):
+            raise SystemExit(
+                f'error: --space {path}: {flag}: {json.dumps(limits)} is none of "--flag": [low, high], '
+                '[low, high, "log"] and {"choices": [...]}'
+            )
+    return described(space)
+
+
+def _is_range(limits):
+    if not isinstance(limits, list) or len(limits) not in (2, 3) or limits[2:] not in ([], ["log"]):
+        return False
+    numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in limits[:2])
+    return numbers and limits[0] <= limits[1] and (len(limits) == 2 or limits[0] > 0)
+
+
+def _is_choice(limits):
+    return isinstance(limits, dict) and isinstance(limits.get("choices"), list) and bool(limits["choices"])

@@ -1,0 +1,109 @@
+"""A folder is complete, being made, or not ours; what it was made from decides."""
+
+import json
+import threading
+
+import pytest
+
+from preprocess.completion import complete, is_complete, making
+
+INPUTS = {"corpus": "text", "level": "word", "threshold": 2, "source": "a" * 64, "valid": None}
+
+
+def made(dest, inputs=INPUTS):
+    with making(dest, inputs) as needed:
+        if needed:
+            complete(dest, inputs, {"fact": 1})
+    return needed
+
+
+def test_the_same_inputs_are_made_once(tmp_path, capsys):
+    assert made(tmp_path / "new") and not made(tmp_path / "new")
+    assert "new is complete: nothing to do" in capsys.readouterr().out
+    mark = json.loads((tmp_path / "new/.complete").read_text())
+    assert mark == {"inputs": INPUTS, "fact": 1} and not (tmp_path / "new/.inputs").exists()
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"level": "character"}, "was made with --level word, not character"),
+        ({"threshold": 3}, "was made with --threshold 2, not 3: give another folder, or remove this one"),
+        ({"source": "b" * 64}, r"from another source text \(SHA-256 aaaaaaaaaaaa..., now bbbbbbbbbbbb...\)"),
+        ({"valid": "b" * 64}, "was made without --valid: give another"),
+        ({"level": "character", "source": "b" * 64}, "not character; from another source text"),
+        ({"corpus": "penn"}, "holds the corpus text"),
+    ],
+)
+def test_other_inputs_are_named_and_refused(change, sentence, tmp_path):
+    made(tmp_path / "bin")
+    with pytest.raises(SystemExit, match=sentence):
+        made(tmp_path / "bin", INPUTS | change)
+
+
+def test_marks_of_an_earlier_version_and_damaged_ones(tmp_path):
+    (tmp_path / ".complete").write_text('{"corpus": "text", "source": "mine.txt"}')
+    with pytest.raises(SystemExit, match="an earlier version, which did not record level, source, threshold"):
+        made(tmp_path)
+    assert not made(tmp_path, {"corpus": "text"}), "nothing is asked that it does not tell"
+    (tmp_path / ".complete").write_text('{"corpus": ')
+    with pytest.raises(SystemExit, match=".complete is damaged: remove"):
+        made(tmp_path)
+
+
+def test_an_unfinished_folder_is_resumed_or_begun_again(tmp_path, capsys):
+    class Killed(Exception):
+        pass
+
+    def interrupted(inputs):
+        with pytest.raises(Killed), making(tmp_path, inputs):
+            before = sorted(path.name for path in tmp_path.iterdir())
+            (tmp_path / "text").mkdir(exist_ok=True)
+            for name in ("dict.txt", "train.bin", "sentencepiece.model", "download", "text/train.txt"):
+                (tmp_path / name).touch()
+            raise Killed
+        return before
+
+    assert interrupted(INPUTS) == [".inputs", ".lock"]
+    assert "dict.txt" in interrupted(INPUTS)
+    assert interrupted(INPUTS | {"threshold": 3}) == [".inputs", ".lock", "download"], "a download is kept"
+    assert "begun from something else: beginning again" in capsys.readouterr().out
+    assert not is_complete(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "text/train.txt", "checkpoints/checkpoint_best.pt"])
+def test_a_folder_of_other_files_is_left_alone(name, tmp_path):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(SystemExit, match="holds other files .*, and is left alone"):
+        made(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / name]
+    with pytest.raises(SystemExit, match="cannot be written .*: give another folder"):
+        made(tmp_path / name)
+
+
+def test_a_second_process_waits_and_finds_the_work_done(tmp_path, capsys):
+    begun, go_on, needs = threading.Event(), threading.Event(), []
+
+    def first():
+        with making(tmp_path, INPUTS) as needed:
+            begun.set()
+            go_on.wait(10)
+            complete(tmp_path, INPUTS, {})
+        needs.append(needed)
+
+    def second():
+        needs.append(made(tmp_path))
+
+    threads = [threading.Thread(target=target) for target in (first, second)]
+    threads[0].start()
+    assert begun.wait(10)
+    threads[1].start()
+    printed = ""
+    while "being written by another process: waiting for it" not in printed:
+        printed += capsys.readouterr().out
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(needs) == [False, True]
+    assert "nothing to do" in capsys.readouterr().out

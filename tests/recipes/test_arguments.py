@@ -1,0 +1,79 @@
+"""What is typed behind a recipe is understood or refused before anything is done."""
+
+import pytest
+
+from recipes.check_flags import hint
+from tests.recipes.test_recipes import ROOT, commands, recipe
+
+QRNN, PENN = ROOT / "recipes/text/qrnn.sh", ROOT / "recipes/penn/lstm_small.sh"
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (["--stage"], "--stage needs a value"),
+        (["--stage", ""], "--stage needs a value"),
+        (["--stage="], "--stage needs a value"),
+        (["--exp", ""], "--exp needs a value"),
+        (["--source", "--dry-run"], "--source needs a value"),
+        (["--stage", "7"], "numbers from 1 to 6, not 7"),
+        (["--stage", "99999999999999999999"], "numbers from 1 to 6"),
+        (["--stop-stage=x"], "numbers from 1 to 6, not x"),
+        (["--stage", "3", "--stop-stage", "2"], "--stage 3 is after --stop-stage 2"),
+        (["--gpus", "0"], "numbers from 1 on, not 0"),
+        (["--nodes=-1"], "numbers from 1 on, not -1"),
+        (["mine.txt"], "mine.txt belongs to no option: files of the corpus are given as --source mine.txt"),
+        (["--stage", "2", "--data", "nowhere"], "nowhere holds no dict.txt: begin with --stage 1"),
+    ],
+)
+def test_a_sentence_and_status_2(arguments, sentence, tmp_path):
+    for path in (PENN, QRNN):
+        source = ["--source", "x.txt"] if path == QRNN else []
+        run = recipe(path, *source, "--exp", tmp_path / "exp", *arguments)
+        assert run.returncode == 2 and run.stdout == "", run.stdout
+        assert run.stderr.startswith("error: ") and run.stderr.count("\n") == 1 and sentence in run.stderr
+        assert not (tmp_path / "exp").exists()
+
+
+def test_stages_that_need_what_is_not_there(tmp_path):
+    (tmp_path / "dict.txt").touch()
+    run = recipe(PENN, "--stage=4", "--data", tmp_path, "--exp", tmp_path / "exp")
+    assert run.returncode == 2 and "checkpoint_best.pt: begin with --stage 2" in run.stderr
+    run = recipe(QRNN, "--exp", tmp_path / "exp")
+    assert run.returncode == 2 and "give the text as --source PATH" in run.stderr
+    run = recipe(ROOT / "recipes/slurm.sh", PENN, SLURM_JOB_NODELIST="")
+    assert run.returncode == 2 and "this is no job of Slurm" in run.stderr
+
+
+def test_an_unknown_option_comes_to_light_before_anything_is_done(tmp_path):
+    run = recipe(PENN, "--sorce", "x", "--data", tmp_path / "bin", "--exp", tmp_path / "exp")
+    assert run.returncode == 2 and run.stdout == "", run.stdout
+    sentence = "error: unrecognized arguments: --sorce x (did you mean --source?), see"
+    assert run.stderr.splitlines()[-1].startswith(sentence) and "usage" not in run.stderr
+    assert not (tmp_path / "bin").exists() and not (tmp_path / "exp").exists()
+    assert hint("argument --lr: expected one argument", ["--lr"]) == ""
+
+
+def test_options_of_a_text_reach_its_preprocessing(tmp_path):
+    for arguments in (
+        ["--source", "a/mine.txt.xz", "--level", "word", "--threshold=3", "--valid", "v", "--test", "t"],
+        ["--source=a/mine.txt", "--level=sentencepiece", "--vocab-size=500", "--model-type=bpe"],
+    ):
+        preprocess, train = commands(QRNN, *arguments, "--lr=3")[:2]
+        typed = [part for argument in arguments for part in argument.split("=")]
+        assert sorted(preprocess[4:]) == sorted(typed)
+        assert preprocess[3] == f"data-bin/text/mine-{preprocess[preprocess.index('--level') + 1]}"
+        assert train[1] == preprocess[3] and train[-1] == "--lr=3"
+    found = {}
+    for source in ("x/mine.txt", "x/my text.txt", "x/texts", "shakespeare/train.txt.gz", "x/mine.v2.txt"):
+        preprocess, train = commands(QRNN, "--source", source, "--level", "character")[:2]
+        found[source] = preprocess[3].removeprefix("data-bin/text/").removesuffix("-character")
+        assert train[train.index("--save-dir") + 1] == f"exp/text/{found[source]}-character-qrnn/checkpoints"
+    assert list(found.values()) == ["mine", "my_text", "texts", "shakespeare", "mine.v2"]
+
+
+def test_a_recipe_is_found_by_a_symlink_and_from_another_folder(tmp_path, monkeypatch):
+    (tmp_path / "qrnn").symlink_to(QRNN)
+    monkeypatch.chdir(tmp_path)
+    preprocess = commands(tmp_path / "qrnn", "--source", "mine.txt", "--exp", "e")[0]
+    assert preprocess[3:6] == ["data-bin/text/mine-word", "--source", str(tmp_path / "mine.txt")]

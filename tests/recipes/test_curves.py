@@ -1,0 +1,96 @@
+"""Logs of restarted trainings, and the curves drawn from them."""
+
+import subprocess
+import sys
+
+import pytest
+
+from recipes import curves, plots, report
+from recipes.logs import epochs
+from tests.recipes.logs import BEGIN, COMMAND, epoch, line
+from tests.runner import ROOT
+
+
+def run_of(start, *ends):
+    """A run that starts at `start`; ends: {seconds: epoch}."""
+    return COMMAND + line(start, "fairseq_cli.train", BEGIN) + "".join(epoch(*end) for end in ends)
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    """Two epochs, a kill in the third, a restart a day later, and a fine-tuning of two epochs."""
+    folder = tmp_path / "penn" / "tiny"
+    (folder / "logs").mkdir(parents=True)
+    killed = run_of(0, (100, 1), (200, 2)) + line(250, "train", '{"epoch": 3, "train_p')[:-1]
+    resumed = run_of(86400, (86500, 3, 80.0, 60.0), (86600, 4, 70.0, 55.0))
+    (folder / "logs/train.log").write_text(killed + resumed)
+    (folder / "logs/finetune.log").write_text(run_of(0, (40, 1, 60.0, 52.0), (80, 2, 50.0, 51.0)))
+    return folder
+
+
+def test_time_sums_over_restarts_and_a_line_cut_short_is_left_out(experiment):
+    entries = epochs(experiment / "logs/train.log", "train")
+    assert [(one["epoch"], one["seconds"]) for one in entries] == [(1, 100), (2, 200), (3, 350), (4, 450)]
+    assert epochs(experiment / "logs/none.log", "train") == []
+    row = report.row(experiment)
+    assert row["epochs"] == "4" and row["hours"] == f"{450 / 3600:.2f}"
+
+
+def test_an_epoch_that_was_run_twice_counts_once(tmp_path):
+    (tmp_path / "log").write_text(run_of(0, (100, 1), (200, 2)) + run_of(500, (600, 2, 1.0, 2.0)))
+    entries = epochs(tmp_path / "log", "valid")
+    assert [(one["valid_ppl"], one["seconds"]) for one in entries] == [("100.0", 100), ("2.0", 300)]
+
+
+def test_fine_tuning_comes_after_the_training(experiment):
+    found = {curve.label: curve for curve in curves.curves(experiment)}
+    assert list(found) == ["training", "validation", "fine-tuned, training", "fine-tuned, validation"]
+    assert found["validation"].epochs == [1, 2, 3, 4]
+    assert found["fine-tuned, validation"].epochs == [5, 6]
+    assert found["fine-tuned, validation"].seconds == [490, 530]
+    assert found["fine-tuned, validation"].values == [52, 51]
+
+
+def test_a_loss_is_no_perplexity(experiment):
+    (experiment / "logs/train.log").write_text(
+        COMMAND + line(0, "fairseq_cli.train", BEGIN) + epoch(10, 1, 4.0, loss_only=True)
+    )
+    quantities = {curve.label: curve.quantity for curve in curves.curves(experiment)}
+    assert quantities["training"] == curves.LOSS and quantities["validation"] == curves.PERPLEXITY
+    curves.draw({"one": curves.curves(experiment)}, experiment / "out.png", ("bigram", 90.0))
+    assert (experiment / "out.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "wanted"),
+    [
+        (48, 85, {"50", "60", "80"}),
+        (34, 350, {"50", "60", "80", "200"}),
+        (10, 1300, {"50", "100", "1,000"}),
+        (1.1, 1.9, {"1.2", "1.5"}),
+    ],
+)
+def test_ticks_are_plain_round_numbers(tmp_path, low, high, wanted):
+    with plots.picture(tmp_path / "a.png") as figure:
+        axes = figure.subplots()
+        axes.plot([1, 2, 3], [high, (low + high) / 2, low])
+        plots.log_scale(axes)
+        plots.whole_numbers(axes)
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert wanted <= set(labels) and not any("10^" in label for label in labels)
+    assert all(float(tick).is_integer() for tick in axes.get_xticks())
+
+
+def test_the_report_names_several_experiments_and_imports_no_torch(experiment):
+    script = (
+        "import sys; from recipes import report; report.main(sys.argv[1:]); assert 'torch' not in sys.modules"
+    )
+    other, out = experiment.with_name("other"), experiment.parent / "both.png"
+    other.mkdir()
+    line = [sys.executable, "-c", script, experiment, other, "--picture", out]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = [text.split() for text in done.stdout.splitlines()[:3]]
+    assert rows[0] == ["arch", "epochs", "hours"]
+    assert rows[1] == ["penn/tiny", "qrnn_ptb", "4", "0.12"] and rows[2] == ["penn/other", "-", "-", "-"]
+    assert out.stat().st_size > 1000 and not (experiment / "curves.png").exists()

@@ -1,0 +1,198 @@
+"""The search draws from the space of an architecture's family, and tells a bad point from a broken run."""
+
+import dataclasses
+import json
+import sys
+
+import optuna
+import pytest
+
+from lm_plugins.presets import PRESETS
+from recipes import search, search_spaces
+from tests.recipes.test_recipes import parsed
+
+SPACE = {
+    "--dropout": [0.1, 0.9],
+    "--decoder-layers": [1, 3],
+    "--lr": [0.1, 10.0, "log"],
+    "--wdrop": {"choices": [1, 2]},
+}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs a search in which `stand_in` takes the place of training."""
+    (tmp_path / "space.json").write_text(json.dumps(SPACE))
+
+    def run(stand_in, *flags, data="data", trials=6):
+        line = [
+            "search", data, "--arch", "qrnn_ptb", "--study", str(tmp_path / "study.db"), "--trials",
+            str(trials), "--space", str(tmp_path / "space.json"), "--search-seed", "1", "--max-epoch", "2",
+            *flags,
+        ]  # fmt: skip
+        monkeypatch.setattr(search, "train", stand_in)
+        monkeypatch.setattr(sys, "argv", line)
+        search.main()
+
+    return run
+
+
+def trials(folder):
+    return optuna.load_study(study_name="qrnn_ptb", storage=f"sqlite:///{folder}/study.db").trials
+
+
+def quadratic(command, log, tell):
+    """The loss is a function of the drawn flags."""
+    flags = dict(zip(command, command[1:], strict=False))
+    assert (
+        flags["--arch"] == "qrnn_ptb" and flags["--max-epoch"] == "2" and int(flags["--decoder-layers"]) < 4
+    )
+    bits = 5 + (float(flags["--dropout"]) - 0.4) ** 2
+    return None if tell(1, bits) else bits
+
+
+def test_a_search_goes_on_and_finds_the_best(run, tmp_path, capsys):
+    for _ in range(2):
+        run(quadratic)
+    printed = capsys.readouterr().out
+    rows = [text for text in printed.splitlines() if text.startswith("| ") and not text.startswith("| trial")]
+    assert 6 < len(rows) <= 18
+    perplexities = [float(text.split("|")[2]) for text in rows[-6:]]
+    assert perplexities == sorted(perplexities)
+    assert printed.count("trial ") >= 12 and f"picture: {tmp_path}/study.png" in printed
+    assert (tmp_path / "study.png").exists() and (tmp_path / "study.importances.png").exists()
+    command = printed.split("best: ")[-1].splitlines()[1].split()
+    assert command[:2] == ["fairseq-train", "data"] and command.count("--max-epoch") == 1
+    with pytest.raises(SystemExit, match="is of other data, .*/data: give the same"):
+        run(quadratic, data="other")
+    with pytest.raises(SystemExit, match="is of other flags"):
+        run(quadratic, "--seed", "3")
+
+
+def test_bad_data_stops_the_search_at_once(run, tmp_path):
+    def bad(command, log, tell):
+        raise search.Failed("lm_plugins: error: data holds no dict.txt: give a folder")
+
+    with pytest.raises(SystemExit, match="error: the search stops, .*: data holds no dict.txt"):
+        run(bad)
+    assert [trial.state.name for trial in trials(tmp_path)] == ["FAIL"]
+    run(quadratic, data="other")  # nothing was compared yet
+
+
+def test_a_trial_that_crashes_or_diverges_does_not(run, tmp_path, capsys):
+    ends = iter(
+        ["", "out of memory", "lm_plugins: error: the validation loss is nan: training has diverged", ""]
+    )
+
+    def uneven(command, log, tell):
+        if reason := next(ends):
+            raise search.Failed(reason)
+        return quadratic(command, log, tell)
+
+    run(uneven, trials=4)
+    assert [trial.state.name for trial in trials(tmp_path)] == ["COMPLETE", "FAIL", "PRUNED", "COMPLETE"]
+    assert "trial 1: fail: out of memory\n" in capsys.readouterr().out
+
+
+def test_an_interrupted_trial_is_not_left_running(run, tmp_path):
+    def interrupted(command, log, tell):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(interrupted)
+    assert [trial.state.name for trial in trials(tmp_path)] == ["FAIL"]
+
+
+def logs(*bits, then="pass"):
+    """A command that logs as fairseq does."""
+    lines = [
+        f"2026-01-01 00:00:00 | INFO | valid | {json.dumps({'epoch': epoch, 'valid_loss': str(loss)})}"
+        for epoch, loss in enumerate(bits, 1)
+    ]
+    return [sys.executable, "-c", f"print({chr(10).join(lines)!r}, flush=True)\n{then}"]
+
+
+def test_the_score_is_the_best_validation(tmp_path):
+    told, log = [], tmp_path / "train.log"
+    assert search.train(logs(6.0, 5.0, 5.5), log, lambda *entry: told.append(entry)) == 5.0
+    assert told == [(1, 6.0), (2, 5.0), (3, 5.5)] and log.read_text().count("valid_loss") == 3
+    endless = logs(6.0, 5.0, then="import time; time.sleep(600)")
+    assert search.train(endless, log, lambda epoch, bits: epoch == 2) is None
+    with pytest.raises(search.Failed, match="^error: no memory$"):
+        search.train(logs(6.0, then="import sys; sys.exit('error: no memory')"), log, lambda *_: False)
+    with pytest.raises(search.Failed, match="before the first validation"):
+        search.train(logs(), log, lambda *_: False)
+
+
+@pytest.mark.parametrize("arch", sorted(set(PRESETS) - set(search_spaces.THESIS)))
+def test_the_space_of_a_family_holds_the_published_values(arch):
+    from fairseq.models import ARCH_MODEL_REGISTRY
+
+    import lm_plugins  # noqa: F401
+
+    space = search_spaces.small() if arch in search_spaces.SMALL else search_spaces.published(arch, {})
+    options = {field.name: field.default for field in dataclasses.fields(ARCH_MODEL_REGISTRY[arch].config)}
+    for flag, limits in space.items():
+        value = float(PRESETS[arch]["--lr"]) if flag == "--lr" else options[flag[2:].replace("-", "_")]
+        if isinstance(limits, dict):
+            assert value in limits["choices"]
+        else:
+            assert limits[0] <= value <= limits[1]
+        assert not flag.endswith("dropout") or (limits[0] >= 0 and limits[1] <= 0.9)
+    assert ("--decoder-hidden-size" in space) == (arch in search_spaces.SMALL)
+
+
+@pytest.mark.parametrize("arch", ["awd_lstm_mos_ptb", "lstm_wt103", "qrnn_small", "lstm_mos_bmlg"])
+def test_a_drawn_command_can_be_typed(arch, tmp_path):
+    typed = {"--dropout": "0.3"}
+    draw = search_spaces.of_arch(arch, typed)
+    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=2)).ask()
+    drawn = draw(trial)
+    assert "--dropout" not in drawn
+    options = type("Options", (), {"data": "data", "arch": arch})
+    args = parsed(search.command_of(options, ["--dropout", "0.3"], drawn, tmp_path))
+    assert args.dropout == 0.3 and args.lr[0] == pytest.approx(drawn["--lr"], rel=1e-3)
+    assert args.hidden_dropout == pytest.approx(drawn["--hidden-dropout"], rel=1e-3)
+
+
+def test_another_optimizer_has_its_own_learning_rates():
+    adam = search_spaces.published("awd_lstm_ptb", {"--optimizer": "adam"})
+    assert adam["--lr"] == [3e-4, 1e-2, "log"] and search_spaces.published("qrnn_ptb", {})["--lr"] == [
+        10.0,
+        40.0,
+    ]
+
+
+@pytest.mark.parametrize(
+    "text, part",
+    [
+        (None, "cannot be read: No such file"),
+        ("{", "is no JSON"),
+        ("[]", "is no object"),
+        ('{"lr": [1, 2]}', 'lr: .1, 2. is none of "--flag"'),
+        ('{"--lr": [2, 1]}', "--lr: .2, 1. is none of"),
+        ('{"--lr": [0, 1, "log"]}', "is none of"),
+        ('{"--lr": {"choices": []}}', "is none of"),
+    ],
+)
+def test_a_bad_space_is_one_sentence(tmp_path, text, part):
+    if text is not None:
+        (tmp_path / "space.json").write_text(text)
+    with pytest.raises(SystemExit, match=part):
+        search_spaces.of_file(tmp_path / "space.json")
+
+
+def test_the_thesis_s_space_is_that_of_its_table():
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
+    drawn = []
+
+    def run(trial):
+        drawn.append(search_spaces.thesis(trial))
+        return 0.0
+
+    study.optimize(run, n_trials=40)
+    assert 5 < len(drawn) < 40, "some are too large"
+    for flags in drawn:
+        assert flags["--batch-size"] * flags["--tokens-per-sample"] * flags["--decoder-hidden-size"] <= 1.2e6
+        assert 5 <= flags["--clip-norm"] * flags["--tokens-per-sample"] <= 10
+        assert flags["--lr"] == flags["--tokens-per-sample"] and 2 <= flags["--n-experts"] <= 20
