@@ -2,8 +2,8 @@
 
 All ``bash`` blocks of a page are run by one `bash -eu` in a copy of the tree; blocks of other machines are
 marked ``text``. The corpora are there already, replaced by the tests' own, and LM_PLUGINS_ADDOPTS
-makes the models tiny. fairseq's commands are forked from the tests' server (:mod:`tests.typed_commands`),
-and `make` only looks its target up.
+makes the models tiny. fairseq's commands and Python are forked from the tests' server
+(:mod:`tests.typed_commands`), and `make` only looks its target up.
 """
 
 import re
@@ -59,10 +59,16 @@ def commands(tmp_path_factory):
 
 @pytest.fixture
 def checkout(data, commands, tmp_path):
-    """Return a folder like a checkout after `make setup`, with the corpora in data-bin/."""
+    """Return a folder like a checkout after `make setup`, with the corpora, and a text of the user's own."""
     for name in FOLDERS:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("Makefile", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    texts = [data.parent / f"{split}.txt" for split in ("train", "valid", "test")]
+    (tmp_path / "mine").mkdir()
+    for text in texts:
+        shutil.copy(text, tmp_path / "mine")
+    (tmp_path / "mine.txt").write_text("".join(text.read_text() for text in texts))
     for corpus in CORPORA:
         shutil.copytree(data, tmp_path / "data-bin" / corpus)
         (tmp_path / "data-bin" / corpus.split("/")[0] / ".complete").write_text("{}\n")

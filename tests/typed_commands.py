@@ -1,11 +1,13 @@
 """Let a shell run fairseq's commands as a user types them, without their eight seconds of start-up.
 
-A folder of commands (`fairseq-train`, `torchrun`, ...) goes to the front of the shell's PATH. Each of them
-asks the tests' process to fork the program from the warm server of :mod:`tests.runner`, with the
-arguments, folder, environment and standard streams that the shell gave to the command.
+A folder of commands (`fairseq-train`, `torchrun`, `python`, ...) goes to the front of the shell's PATH. Each
+of them asks the tests' process to fork the program from the warm server of :mod:`tests.runner`, with
+the arguments, folder, environment and standard streams that the shell gave to the command.
 """
 
+import importlib
 import os
+import runpy
 import shlex
 import sys
 import threading
@@ -13,9 +15,9 @@ from contextlib import contextmanager
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
 
-from tests.runner import call, free_port, server
+from tests.runner import end_with, free_port, server
 
-PROGRAMS = ("train", "eval-lm", "generate", "interactive")
+PROGRAMS = ("train", "eval-lm", "preprocess", "generate", "interactive")
 ASK = """#!{python} -IS
 import os, sys
 from multiprocessing.connection import Client
@@ -25,16 +27,30 @@ with Client({address!r}) as tests:
 """
 
 
+def main(argv: list[str]):
+    """Run the program `argv`: python with a module or its standard input, or one of fairseq's."""
+    name, sys.argv = Path(argv[0]).name, argv
+    if name != "python":
+        importlib.import_module("fairseq_cli." + name.removeprefix("fairseq-").replace("-", "_")).cli_main()
+    elif argv[1] == "-m":
+        sys.argv = argv[2:]
+        runpy.run_module(argv[2], run_name="__main__", alter_sys=True)
+    else:
+        assert argv[1:] == ["-"], f"{argv}: only python -m MODULE and python - are known here"
+        sys.argv = ["-"]
+        exec(sys.stdin.read(), {"__name__": "__main__"})
+
+
 def become(argv: list[str], folder: str, environ: dict, pid: int):
-    """Run fairseq's program `argv` in place of the process `pid`, whose streams are taken."""
+    """Run the program `argv` in place of the process `pid`, whose streams are taken."""
     for number, mode in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
-        os.dup2(os.open(f"/proc/{pid}/fd/{number}", mode), number)
+        os.dup2(os.open(f"/proc/{pid}/fd/{number}", mode | os.O_APPEND), number)
     sys.stdin = os.fdopen(0)
     os.chdir(folder)
+    sys.path.insert(0, folder)
     os.environ.clear()
     os.environ.update(environ)
-    sys.argv = argv
-    call(Path(argv[0]).name.removeprefix("fairseq-"))
+    end_with(lambda: main(argv))
 
 
 def ranks(argv: list[str], environ: dict) -> list[tuple[list[str], dict]]:
@@ -47,22 +63,28 @@ def ranks(argv: list[str], environ: dict) -> list[tuple[list[str], dict]]:
     return [(program, {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(int(world))]
 
 
+def answer(command, typed: tuple):
+    """Run the program that was typed, and send its status."""
+    argv, folder, environ, pid = typed
+    with command:
+        started = [
+            server.Process(target=become, args=(program, folder, its_environ, pid))
+            for program, its_environ in ranks(argv, environ)
+        ]
+        for process in started:
+            process.start()
+        for process in started:
+            process.join()
+        command.send(max(abs(process.exitcode) for process in started))
+
+
 def serve(listener: Listener):
-    """Answer commands one after the other, each with the status of its program, until one is None."""
+    """Answer commands, which may be the parts of a pipeline, until one is None."""
     while True:
-        with listener.accept() as command:
-            if (typed := command.recv()) is None:
-                return
-            argv, folder, environ, pid = typed
-            started = [
-                server.Process(target=become, args=(program, folder, its_environ, pid))
-                for program, its_environ in ranks(argv, environ)
-            ]
-            for process in started:
-                process.start()
-            for process in started:
-                process.join()
-            command.send(max(abs(process.exitcode) for process in started))
+        command = listener.accept()
+        if (typed := command.recv()) is None:
+            return
+        threading.Thread(target=answer, args=(command, typed), daemon=True).start()
 
 
 def write_script(path: Path, text: str):
@@ -76,9 +98,8 @@ def typed_commands(folder: Path):
     """Fill `folder`, a new bin/ of an environment: fairseq's commands, torchrun, python and activate."""
     folder.mkdir(parents=True)
     address = str(folder / "tests")
-    for name in (*(f"fairseq-{program}" for program in PROGRAMS), "torchrun"):
+    for name in (*(f"fairseq-{program}" for program in PROGRAMS), "torchrun", "python"):
         write_script(folder / name, ASK.format(python=sys.executable, address=address))
-    write_script(folder / "python", f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     (folder / "activate").write_text(f"PATH={shlex.quote(str(folder))}:$PATH\n")
     with Listener(address) as listener:
         answering = threading.Thread(target=serve, args=(listener,), daemon=True)
