@@ -27,7 +27,7 @@ demo: setup
 	@$(VENV)/bin/python -m recipes.demo
 
 test: setup
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile
+	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 lint: setup
 	$(VENV)/bin/python -m ruff check .

@@ -1,8 +1,8 @@
 """Runs fairseq's commands as a user does, each in a process of its own.
 
-The processes are forked from a server that has imported torch and fairseq, but not the plug-in
-(nothing here may import it): a run then starts in a fraction of a second instead of some eight, and
-is otherwise the same.
+The processes are forked from a server that has imported torch and fairseq (tests/preload.py), but not
+the plug-in (nothing here may import it): a run then starts in a fraction of a second instead of some
+eight, and is otherwise the same.
 """
 
 import importlib
@@ -19,17 +19,8 @@ import torch
 
 ROOT = Path(__file__).parent.parent
 PLUGIN = str(ROOT / "lm_plugins")
-PRELOADED = [
-    "fairseq_cli.train",  # first: it sets the format of the log
-    "fairseq_cli.eval_lm",
-    "fairseq_cli.validate",
-    "fairseq_cli.generate",
-    "fairseq_cli.interactive",
-    "fairseq_cli.preprocess",
-]
-
 server = multiprocessing.get_context("forkserver")
-server.set_forkserver_preload(PRELOADED)
+server.set_forkserver_preload(["tests.preload"])
 
 
 @dataclass

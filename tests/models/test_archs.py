@@ -1,11 +1,14 @@
 """Architectures have the published sizes, and what the user gives wins over their defaults."""
 
+import functools
+
 import pytest
 import torch
 from fairseq import options, tasks
 from fairseq.data import Dictionary
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.models import ARCH_MODEL_REGISTRY, build_model
+from omegaconf import OmegaConf
 
 from lm_plugins.presets import PRESETS
 
@@ -23,12 +26,16 @@ class Task(tasks.FairseqTask):
         return self.source_dictionary_
 
 
+@functools.cache
 def config(arch, *flags):
+    """The model's part of fairseq's configuration, read-only because tests share it."""
     parser = options.get_training_parser()
     task = ("--task", "recurrent_language_modeling", "--criterion", "lm_cross_entropy")
     optimizer = ("--optimizer", "adam", "--batch-size", "2")
     args = options.parse_args_and_arch(parser, ["data", "--arch", arch, *task, *optimizer, *flags])
-    return convert_namespace_to_omegaconf(args).model
+    model = convert_namespace_to_omegaconf(args).model
+    OmegaConf.set_readonly(model, True)
+    return model
 
 
 def build(arch, size, *flags):

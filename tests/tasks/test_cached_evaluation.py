@@ -61,6 +61,19 @@ def whole_distribution(path, data, window, theta, weight):
     return math.exp(-both.gather(2, target.unsqueeze(2)).log().mean())
 
 
+@pytest.fixture(scope="module")
+def without(checkpoints, data_bin):
+    """{model: its evaluation with no further flags}"""
+    return {name: evaluate(data_bin, checkpoints[name]) for name in ("lstm", "qrnn")}
+
+
+@pytest.fixture(scope="module")
+def cached(checkpoints, data_bin, tmp_path_factory):
+    """(the evaluation of the LSTM with a cache, the folder of its results)"""
+    folder = tmp_path_factory.mktemp("results")
+    return evaluate(data_bin, checkpoints["lstm"], *CACHE, "--results-path", folder), folder
+
+
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("window", ["1", "60", "100000", "0"])
 def test_equals_the_whole_distribution(name, window, checkpoints, data_bin):
@@ -72,9 +85,8 @@ def test_equals_the_whole_distribution(name, window, checkpoints, data_bin):
     assert found == pytest.approx(expected, abs=0.006)
 
 
-def test_nothing_else_changes_the_number(checkpoints, data_bin):
-    path = checkpoints["lstm"]
-    expected = perplexity(evaluate(data_bin, path, *CACHE))
+def test_nothing_else_changes_the_number(checkpoints, without, cached, data_bin):
+    path, expected = checkpoints["lstm"], perplexity(cached[0])
     for flags in (
         ("--tokens-per-sample", "7"),
         ("--softmax-batch", "9"),
@@ -84,11 +96,10 @@ def test_nothing_else_changes_the_number(checkpoints, data_bin):
         assert perplexity(evaluate(data_bin, path, *CACHE, *flags)) == pytest.approx(expected, abs=0.011), (
             flags
         )
-    without = evaluate(data_bin, path)
-    zero = evaluate(data_bin, path, *CACHE, "--cache-lambda", "0")
-    line = [next(x for x in run.output.splitlines() if " nats, " in x) for run in (without, zero)]
+    plain, zero = without["lstm"], evaluate(data_bin, path, *CACHE, "--cache-lambda", "0")
+    line = [next(x for x in run.output.splitlines() if " nats, " in x) for run in (plain, zero)]
     nats = [part.split(" targets, ")[1].split(" nats")[0] for part in line]
-    assert nats[0] == nats[1] and perplexity(without) == perplexity(zero) != expected
+    assert nats[0] == nats[1] and perplexity(plain) == perplexity(zero) != expected
 
 
 def test_tuned_on_valid_and_used_on_test(checkpoints, data_bin, tmp_path):
@@ -105,9 +116,9 @@ def test_tuned_on_valid_and_used_on_test(checkpoints, data_bin, tmp_path):
     assert "WARNING: numbers found on 'test' must not be reported" in on_test.output
 
 
-def test_the_result_is_written(checkpoints, data_bin, tmp_path):
-    run = evaluate(data_bin, checkpoints["lstm"], *CACHE, "--results-path", tmp_path)
-    saved = json.loads((tmp_path / "results-test.json").read_text())
+def test_the_result_is_written(cached):
+    run, folder = cached
+    saved = json.loads((folder / "results-test.json").read_text())
     assert saved["perplexity"] == pytest.approx(perplexity(run), abs=0.006)
     assert saved["nats"] == pytest.approx(saved["bits_per_token"] * saved["targets"] * math.log(2))
     assert (
@@ -117,7 +128,7 @@ def test_the_result_is_written(checkpoints, data_bin, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["lstm", "qrnn"])
-def test_dynamic_evaluation_equals_a_plain_loop(name, checkpoints, data_bin):
+def test_dynamic_evaluation_equals_a_plain_loop(name, checkpoints, without, data_bin):
     flags = ("--dynamic-evaluation", "sgd", "--dynamic-lr", "0.3", "--dynamic-decay", "0.01")
     found = evaluate(data_bin, checkpoints[name], *flags, "--tokens-per-sample", "20")
     decoder, source, target = plain(checkpoints[name], data_bin)
@@ -133,7 +144,7 @@ def test_dynamic_evaluation_equals_a_plain_loop(name, checkpoints, data_bin):
             for w, w0, g in zip(weights, start, gradients, strict=True):
                 w += 0.01 * (w0 - w) - (0 if g is None else 0.3 * g)
     assert perplexity(found) == pytest.approx(math.exp(nats / len(target)), abs=0.02)
-    assert perplexity(found) < perplexity(evaluate(data_bin, checkpoints[name])) - 0.1
+    assert perplexity(found) < perplexity(without[name]) - 0.1
     assert perplexity(
         evaluate(data_bin, checkpoints[name], *flags, "--tokens-per-sample", "20")
     ) == perplexity(found)

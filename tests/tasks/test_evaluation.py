@@ -16,6 +16,12 @@ def trained(request, data_bin, tmp_path_factory):
     return folder, train(data_bin, folder, "--max-epoch", "2", arch=request.param)
 
 
+@pytest.fixture(scope="module")
+def evaluated(trained, data_bin):
+    """The evaluation of it with no further flags."""
+    return evaluate(data_bin, trained[0] / "checkpoint_last.pt")
+
+
 def test_equals_a_plain_torch_loop(trained, data_bin):
     folder, _ = trained
     weights = load(folder / "checkpoint_last.pt")["model"]
@@ -27,12 +33,10 @@ def test_equals_a_plain_torch_loop(trained, data_bin):
     assert f"Loss (base 2): {bits:.4f}, Perplexity: {2**bits:.2f}" in finished.output
 
 
-def test_all_targets_are_scored_and_the_count_is_said(trained, data_bin):
-    folder, _ = trained
+def test_all_targets_are_scored_and_the_count_is_said(evaluated, data_bin):
     count = f"{len(tokens_of(data_bin, 'test')):,}"
-    finished = evaluate(data_bin, folder / "checkpoint_last.pt", "--gen-subset", "test")
-    assert f"scored {count} of {count} targets of 'test'" in finished.output
-    assert f"Evaluated {count} tokens" in finished.output
+    assert f"scored {count} of {count} targets of 'test'" in evaluated.output
+    assert f"Evaluated {count} tokens" in evaluated.output
 
 
 def test_the_window_changes_nothing(trained, data_bin):
@@ -51,10 +55,10 @@ def test_it_prints_the_perplexity_that_training_logged(trained, data_bin):
     assert perplexity(again) == pytest.approx(ppl, abs=0.006)
 
 
-def test_softmax_batch_and_word_probabilities_agree(trained, data_bin):
+def test_softmax_batch_and_word_probabilities_agree(trained, evaluated, data_bin):
     folder, _ = trained
     path = folder / "checkpoint_last.pt"
-    plain = perplexity(evaluate(data_bin, path))
+    plain = perplexity(evaluated)
     assert perplexity(evaluate(data_bin, path, "--softmax-batch", "7")) == plain
     words = evaluate(data_bin, path, "--output-word-probs", "--output-word-stats")
     assert perplexity(words) == plain
@@ -68,7 +72,7 @@ def test_softmax_batch_and_word_probabilities_agree(trained, data_bin):
     assert math.exp(-sum(scores) / len(scores)) == pytest.approx(plain, abs=0.01)
 
 
-def test_fairseq_validate_agrees(trained, data_bin):
+def test_fairseq_validate_agrees(trained, evaluated, data_bin):
     folder, _ = trained
     path = folder / "checkpoint_last.pt"
     finished = run_fairseq(
@@ -76,10 +80,9 @@ def test_fairseq_validate_agrees(trained, data_bin):
         "--valid-subset", "test",
     )  # fmt: skip
     (result,) = logged(finished.output, "test")
-    assert float(result["test_ppl"]) == pytest.approx(perplexity(evaluate(data_bin, path)), abs=0.006)
+    assert float(result["test_ppl"]) == pytest.approx(perplexity(evaluated), abs=0.006)
 
 
-def test_evaluation_is_quiet(trained, data_bin):
-    folder, _ = trained
-    output = evaluate(data_bin, folder / "checkpoint_last.pt").output
+def test_evaluation_is_quiet(evaluated):
+    output = evaluated.output
     assert "Warning" not in output and "Traceback" not in output

@@ -84,7 +84,8 @@ class PaperLoop:
 def test_equals_the_papers_algorithm_before_and_after_the_trigger(data_bin, tmp_path):
     """From a trained model on, where the validation loss soon goes up: overfitting triggers."""
     plain = (*NO_DROPOUT, *NO_REGULARISATION, *VARIED)
-    train(data_bin, tmp_path / "start", "--max-epoch", "14", *plain, "--lr", "4")
+    only_the_end = ("--disable-validation", "--no-epoch-checkpoints")
+    train(data_bin, tmp_path / "start", "--max-epoch", "14", *plain, "--lr", "4", *only_the_end)
     start = tmp_path / "start/checkpoint_last.pt"
     options = ("--finetune-from-model", start, "--averaging", "triggered", "--nonmono", "0")
     finished = train(data_bin, tmp_path, "--max-epoch", "5", *plain, *NT_ASGD, *options, "--lr", "1", *DECAY)
@@ -101,7 +102,7 @@ def test_equals_the_papers_algorithm_before_and_after_the_trigger(data_bin, tmp_
 
 
 REGIME = (
-    *NT_ASGD, *DECAY, *VARIED, "--update-freq", "2", "--nonmono", "4", "--max-epoch", "4", "--lr", "8",
+    *NT_ASGD, *DECAY, *VARIED, "--update-freq", "2", "--nonmono", "4", "--max-epoch", "3", "--lr", "8",
     "--save-interval-updates", "20", "--keep-interval-updates", "1",
 )  # fmt: skip
 
@@ -118,7 +119,7 @@ def regime(data_bin, tmp_path_factory):
     """A run through both phases, with a checkpoint in the middle of each epoch."""
     folder = tmp_path_factory.mktemp("regime")
     finished = train(data_bin, folder, *REGIME, "--keep-interval-updates", "-1")
-    averaged = [state(folder / f"checkpoint{epoch}.pt")["averaged"] for epoch in range(1, 5)]
+    averaged = [state(folder / f"checkpoint{epoch}.pt")["averaged"] for epoch in range(1, 4)]
     assert None in averaged and averaged[-1] > 50, averaged
     return folder, finished, averaged
 
@@ -142,12 +143,12 @@ def test_a_checkpoint_evaluates_to_what_was_logged(data_bin, regime):
     folder, finished, _ = regime
     ends = [e for e in logged(finished.output, "valid")]
     by_update = {int(e["valid_num_updates"]): float(e["valid_ppl"]) for e in ends}
-    for name in ("checkpoint1.pt", "checkpoint4.pt", "checkpoint_best.pt"):
+    for name in ("checkpoint1.pt", "checkpoint3.pt", "checkpoint_best.pt"):
         path = folder / name
         updates = load(path)["optimizer_history"][-1]["num_updates"]
         found = perplexity(evaluate(data_bin, path, "--gen-subset", "valid", "--batch-size", "4"))
         assert found == pytest.approx(by_update[updates], abs=0.006)
-    saved = load(folder / "checkpoint4.pt")
+    saved = load(folder / "checkpoint3.pt")
     iterates = saved["last_optimizer_state"]["iterates"]
     averages = saved["last_optimizer_state"]["averages"]
     shown = saved["model"]["decoder.embed_tokens.weight"]
@@ -179,7 +180,7 @@ def test_two_killed_processes_resume_bitwise(data_bin, tmp_path):
     options = (*REGIME, "--batch-size", "2")
     train_ranks(2, data_bin, tmp_path / "whole", *options)
     killed = tmp_path / "killed"
-    kill_after(start_ranks(2, data_bin, killed, *options), killed / "checkpoint_4_240.pt")
+    kill_after(start_ranks(2, data_bin, killed, *options), killed / "checkpoint_3_180.pt")
     assert state(killed / "checkpoint_last.pt")["averaged"] is not None
     train_ranks(2, data_bin, killed, *options)
     assert same_weights(tmp_path / "whole/checkpoint_last.pt", killed / "checkpoint_last.pt")
@@ -189,7 +190,7 @@ def test_two_killed_processes_resume_bitwise(data_bin, tmp_path):
 def test_fine_tuning_averages_from_the_start_and_ends_by_the_rule(data_bin, regime, tmp_path):
     """One further flag; a finished run that is started again does nothing."""
     folder, _, _ = regime
-    options = ("--finetune-from-model", folder / "checkpoint4.pt", *NT_ASGD, "--nonmono", "0")
+    options = ("--finetune-from-model", folder / "checkpoint3.pt", *NT_ASGD, "--nonmono", "0")
     finished = train(data_bin, tmp_path, "--max-epoch", "40", *options, "--lr", "20")
     valid = logged(finished.output, "valid")
     losses = [float(epoch["valid_loss"]) for epoch in valid]
@@ -215,9 +216,9 @@ def test_a_decayed_rate_is_in_the_checkpoint_of_its_epoch(data_bin, tmp_path):
         "--lr",
         "8",
     )
-    whole = train(data_bin, tmp_path / "whole", *options, "--max-epoch", "5")
+    whole = train(data_bin, tmp_path / "whole", *options, "--max-epoch", "3")
     train(data_bin, tmp_path / "parts", *options, "--max-epoch", "2")
-    train(data_bin, tmp_path / "parts", *options, "--max-epoch", "5")
+    train(data_bin, tmp_path / "parts", *options, "--max-epoch", "3")
     rates = {float(epoch["train_lr"]) for epoch in logged(whole.output, "train")}
     assert len(rates) > 1, "the rate has fallen"
     assert same_weights(tmp_path / "whole/checkpoint_last.pt", tmp_path / "parts/checkpoint_last.pt")

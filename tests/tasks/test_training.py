@@ -126,7 +126,7 @@ def test_two_valid_subsets_have_states_of_their_own(data_bin, tmp_path):
 
 
 REGIME = (
-    "--max-epoch", "3", "--random-start", "--update-freq", "2", "--save-interval-updates", "9",
+    "--max-epoch", "2", "--random-start", "--update-freq", "2", "--save-interval-updates", "9",
     "--keep-interval-updates", "2", "--no-epoch-checkpoints",
 )  # fmt: skip
 
@@ -223,7 +223,7 @@ def test_the_regularisation_is_logged_apart(data_bin, tmp_path):
 
 
 def test_validation_and_training_on_one_subset_do_not_mix(data_bin, tmp_path):
-    common = ("--max-epoch", "2", "--no-epoch-checkpoints", "--validate-interval-updates", "7")
+    common = ("--max-epoch", "2", "--no-epoch-checkpoints", "--validate-interval-updates", "47")
     train(data_bin, tmp_path / "valid", *common)
     train(data_bin, tmp_path / "train", *common, "--valid-subset", "train")
     assert same_weights(tmp_path / "valid/checkpoint_last.pt", tmp_path / "train/checkpoint_last.pt")
