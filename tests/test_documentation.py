@@ -13,6 +13,7 @@ import subprocess
 import pytest
 import torch
 
+from preprocess.completion import complete
 from tests.conftest import binarize, write_corpus
 from tests.runner import ROOT, train
 from tests.typed_commands import typed_commands, write_script
@@ -20,6 +21,7 @@ from tests.typed_commands import typed_commands, write_script
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 FIRST = {"README.md", "index.md"}  # activate the environment, and train the model that other pages evaluate
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LANGUAGES = {"bash", "python", "text"}
 FOLDERS = ("lm_plugins", "preprocess", "recipes")
 CORPORA = ("penn", "penn_char", "wikitext2", "wikitext103", "enwik8", "text8", "gbw/01", "gbw/02")
 SIZES = (
@@ -71,12 +73,23 @@ def checkout(data, commands, tmp_path):
     (tmp_path / "mine.txt").write_text("".join(text.read_text() for text in texts))
     for corpus in CORPORA:
         shutil.copytree(data, tmp_path / "data-bin" / corpus)
-        (tmp_path / "data-bin" / corpus.split("/")[0] / ".complete").write_text("{}\n")
+        name = corpus.split("/")[0]
+        complete(tmp_path / "data-bin" / name, {"corpus": name}, {})
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "bin").symlink_to(commands)
     (tmp_path / "bin").mkdir()
     write_script(tmp_path / "bin" / "make", '#!/bin/sh\nexec /usr/bin/make --dry-run "$@" >/dev/null\n')
     return tmp_path
+
+
+def test_every_block_says_what_it_is():
+    unknown = {
+        (page.name, language)
+        for page in PAGES
+        for language, _ in BLOCK.findall(page.read_text())
+        if language not in LANGUAGES
+    }
+    assert unknown == set()
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "bash")], ids=lambda page: page.name)

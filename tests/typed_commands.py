@@ -28,15 +28,17 @@ with Client({address!r}) as tests:
 
 
 def main(argv: list[str]):
-    """Run the program `argv`: python with a module or its standard input, or one of fairseq's."""
+    """Run the program `argv`: python with a module, code or its standard input, or one of fairseq's."""
     name, sys.argv = Path(argv[0]).name, argv
     if name != "python":
         importlib.import_module("fairseq_cli." + name.removeprefix("fairseq-").replace("-", "_")).cli_main()
     elif argv[1] == "-m":
         sys.argv = argv[2:]
         runpy.run_module(argv[2], run_name="__main__", alter_sys=True)
+    elif argv[1] == "-c":
+        exec(argv[2], {"__name__": "__main__"})
     else:
-        assert argv[1:] == ["-"], f"{argv}: only python -m MODULE and python - are known here"
+        assert argv[1:] == ["-"], f"{argv}: only python -m MODULE, -c CODE and - are known here"
         sys.argv = ["-"]
         exec(sys.stdin.read(), {"__name__": "__main__"})
 
