@@ -111,7 +111,7 @@ def main() -> None:
         folder = folder.relative_to(Path.cwd())
 
     data, log = binarize(folder), folder / "logs/train.log"
-    training = ["--user-dir", "lm_plugins", "--arch", "qrnn_demo", "--save-dir", folder / "checkpoints"]
+    training = ["--user-dir", "lm_plugins", "--arch", "qrnn_small", "--save-dir", folder / "checkpoints"]
     logs = ["--log-format", "json", "--log-interval", "10"]
     fairseq("train", [data, *training, *logs, *flags], log)
     cpu = ["--cpu"] if "--cpu" in flags else []
@@ -119,7 +119,7 @@ def main() -> None:
 
     perplexity = baselines(data)
     scores = {subset: evaluated(folder, subset) for subset in ("valid", "test")}
-    perplexity["qrnn_demo"] = {subset: found["perplexity"] for subset, found in scores.items()}
+    perplexity["qrnn_small"] = {subset: found["perplexity"] for subset, found in scores.items()}
     output = log.read_text()
     result = {
         "test tokens": scores["test"]["targets"],
@@ -131,7 +131,7 @@ def main() -> None:
     }
     (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
     level = f"{BIGRAM}, validation", perplexity[BIGRAM]["valid"]
-    draw({"qrnn_demo": curves(folder)}, folder / "curves.png", level)
+    draw({"qrnn_small": curves(folder)}, folder / "curves.png", level)
 
     rows = [
         [f"  {name}", f"{found['valid']:.2f}", f"{found['test']:.2f}"] for name, found in perplexity.items()

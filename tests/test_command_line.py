@@ -8,7 +8,7 @@ import pytest
 from lm_plugins.command_line import complete, typed_flags
 from lm_plugins.errors import Refused
 from lm_plugins.one_cycle import training_tokens
-from lm_plugins.presets import PRESETS
+from lm_plugins.presets import PRESETS, PUBLISHED, SIZED
 from preprocess.binarize import tokens_of as read_tokens
 
 TRAIN = ["/usr/bin/fairseq-train", "data", "--user-dir", "lm_plugins"]
@@ -125,7 +125,10 @@ def test_added_options_are_typed_by_the_environment_and_lose_against_the_command
     assert (flags["--decoder-layers"], flags["--lr"], flags["--rotate-streams"]) == ("3", "7", None)
     argv = complete([*TRAIN, "--arch", "qrnn_ptb"], environ)
     assert complete(argv, environ) == argv
-    assert complete(["fairseq-eval-lm", "data"], environ)[2:] == ["--task", "recurrent_language_modeling"]
+    assert complete(["fairseq-eval-lm", "data", "--path", "x"], environ)[4:] == [
+        "--task",
+        "recurrent_language_modeling",
+    ]
 
 
 def test_no_preset_fills_the_disk_with_a_checkpoint_an_epoch():
@@ -164,6 +167,21 @@ def test_one_cycle_is_as_long_as_its_epochs(data_bin):
         completed(*TRAIN, "--arch", "qrnn_ptb", "--regime", "short")
     with pytest.raises(Refused, match="awd_lstm_wt2 has no --regime short.*qrnn_ptb"):
         completed(*TRAIN, "--arch", "awd_lstm_wt2", "--regime", "short")
+
+
+@pytest.mark.parametrize(
+    "tokens, epochs, window, dropout",
+    [(50_000, 16, 35, 0.4), (250_000, 8, 35, 0.2), (1_000_000, 4, 70, 0.1), (100_000_000, 2, 70, 0.05)],
+)
+def test_a_small_training_fits_its_text(tokens, epochs, window, dropout):
+    flags = SIZED["qrnn_small", PUBLISHED]({}, tokens, 1)
+    assert (int(flags["--max-epoch"]), int(flags["--tokens-per-sample"])) == (epochs, window)
+    assert float(flags["--dropout"]) == dropout
+    assert int(flags["--max-update"]) == epochs * math.ceil(math.ceil(tokens / 20) / window)
+    longer = SIZED["qrnn_small", PUBLISHED]({"--max-epoch": "32"}, tokens, 1)
+    assert float(longer["--dropout"]) == 0.4 and int(longer["--max-update"]) * epochs == 32 * int(
+        flags["--max-update"]
+    )
 
 
 LARGE = {"--sparse-embedding-grad", "--split-vocabulary"}

@@ -99,7 +99,16 @@ arch(
 )
 
 # Ours: the counterpart of qrnn_small, for a text of your own.
-arch(AWDLSTM, "awd_lstm_small", **TIED, decoder_embed_dim=200, decoder_hidden_size=400, decoder_layers=2)
+arch(
+    AWDLSTM,
+    "awd_lstm_small",
+    **TIED,
+    decoder_embed_dim=200,
+    decoder_hidden_size=400,
+    decoder_layers=2,
+    input_dropout=0.4,
+    weight_dropout=0.1,
+)
 
 # Yang et al. 2018 (arXiv:1711.03953); its code's README.
 MOS = {"output_layer": "mos", "n_experts": 15, "latent_dropout": 0.29}

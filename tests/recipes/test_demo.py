@@ -24,10 +24,10 @@ def test_the_demo_prints_a_table_and_keeps_its_figures(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads((tmp_path / "demo/result.json").read_text())
     perplexity = result["test perplexity"]
-    assert list(perplexity) == ["unigram", "interpolated bigram", "qrnn_demo"]
+    assert list(perplexity) == ["unigram", "interpolated bigram", "qrnn_small"]
     assert 1 < perplexity["interpolated bigram"] < perplexity["unigram"]
     assert len(result["validation perplexity by epoch"]) == 2
-    assert f"{perplexity['qrnn_demo']:.2f}" in done.stdout
+    assert f"{perplexity['qrnn_small']:.2f}" in done.stdout
     log = (tmp_path / "demo/logs/plain-test.log").read_text()
     assert f"{result['test tokens']:,} targets" in log
     preprocessed = (tmp_path / "demo/logs/preprocess.log").read_text()

@@ -7,7 +7,7 @@ import sys
 import optuna
 import pytest
 
-from lm_plugins.presets import PRESETS
+from lm_plugins.presets import PRESETS, PUBLISHED, SIZED
 from recipes import search, search_spaces
 from tests.recipes.test_recipes import parsed
 
@@ -124,7 +124,12 @@ def test_the_score_is_the_best_validation(tmp_path):
         search.train(logs(), log, lambda *_: False)
 
 
-@pytest.mark.parametrize("arch", sorted(set(PRESETS) - set(search_spaces.THESIS)))
+def learning_rate(arch):
+    flags = SIZED[arch, PUBLISHED]({}, 1_000_000, 1) if arch in search_spaces.SMALL else PRESETS[arch]
+    return float(flags["--lr"])
+
+
+@pytest.mark.parametrize("arch", sorted({*PRESETS, *search_spaces.SMALL} - set(search_spaces.THESIS)))
 def test_the_space_of_a_family_holds_the_published_values(arch):
     from fairseq.models import ARCH_MODEL_REGISTRY
 
@@ -133,7 +138,7 @@ def test_the_space_of_a_family_holds_the_published_values(arch):
     space = search_spaces.small() if arch in search_spaces.SMALL else search_spaces.published(arch, {})
     options = {field.name: field.default for field in dataclasses.fields(ARCH_MODEL_REGISTRY[arch].config)}
     for flag, limits in space.items():
-        value = float(PRESETS[arch]["--lr"]) if flag == "--lr" else options[flag[2:].replace("-", "_")]
+        value = learning_rate(arch) if flag == "--lr" else options[flag[2:].replace("-", "_")]
         if isinstance(limits, dict):
             assert value in limits["choices"]
         else:
@@ -143,13 +148,13 @@ def test_the_space_of_a_family_holds_the_published_values(arch):
 
 
 @pytest.mark.parametrize("arch", ["awd_lstm_mos_ptb", "lstm_wt103", "qrnn_small", "lstm_mos_bmlg"])
-def test_a_drawn_command_can_be_typed(arch, tmp_path):
+def test_a_drawn_command_can_be_typed(arch, data_bin, tmp_path):
     typed = {"--dropout": "0.3"}
     draw = search_spaces.of_arch(arch, typed)
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=2)).ask()
     drawn = draw(trial)
     assert "--dropout" not in drawn
-    options = type("Options", (), {"data": "data", "arch": arch})
+    options = type("Options", (), {"data": str(data_bin), "arch": arch})
     args = parsed(search.command_of(options, ["--dropout", "0.3"], drawn, tmp_path))
     assert args.dropout == 0.3 and args.lr[0] == pytest.approx(drawn["--lr"], rel=1e-3)
     assert args.hidden_dropout == pytest.approx(drawn["--hidden-dropout"], rel=1e-3)
