@@ -3,7 +3,8 @@
 All ``bash`` blocks of a page are run by one `bash -eu` in a copy of the tree; blocks of other machines are
 marked ``text``. The corpora are there already, replaced by the tests' own, and LM_PLUGINS_ADDOPTS
 makes the models tiny. fairseq's commands and Python are forked from the tests' server
-(:mod:`tests.typed_commands`), and `make` only looks its target up. All pages together take less than a minute of processor time.
+(:mod:`tests.typed_commands`), and `make` only looks its target up. All
+pages together take less than a minute of processor time.
 """
 
 import re
