@@ -39,11 +39,18 @@ def _main(program, arguments, environ, log):
     os.dup2(descriptor, 1), os.dup2(descriptor, 2)
     os.environ.update(environ)
     sys.argv = [f"fairseq-{program}", *arguments]
+    end_with(lambda: importlib.import_module("fairseq_cli." + program.replace("-", "_")).cli_main())
+
+
+def end_with(main):
+    """Call `main`, and end this process with its status."""
     status = 0
     try:
-        importlib.import_module("fairseq_cli." + program.replace("-", "_")).cli_main()
+        main()
     except SystemExit as stop:
-        status = stop.code if isinstance(stop.code, int) else 1
+        status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
     except BaseException:
         sys.excepthook(*sys.exc_info())
         status = 1

@@ -1,0 +1,128 @@
+"""The commands in README.md and docs/ run as they stand, in the order of their page, from a checkout's root.
+
+All ``bash`` blocks of a page are run by one `bash -eu` in a copy of the tree; blocks of other machines are
+marked ``text``. The corpora are there already, replaced by the tests' own, and LM_PLUGINS_ADDOPTS
+makes the models tiny. fairseq's commands and Python are forked from the tests' server
+(:mod:`tests.typed_commands`), and `make` only looks its target up. All
+pages together take less than a minute of processor time.
+"""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+import torch
+
+from preprocess.completion import complete
+from tests.conftest import binarize, write_corpus
+from tests.runner import ROOT, train
+from tests.typed_commands import typed_commands, write_script
+
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+FIRST = {"README.md", "index.md"}  # activate the environment, and train the model that other pages evaluate
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LANGUAGES = {"bash", "python", "text"}
+FOLDERS = ("lm_plugins", "preprocess", "recipes")
+CORPORA = ("penn", "penn_char", "wikitext2", "wikitext103", "enwik8", "text8", "gbw/01", "gbw/02")
+SIZES = (
+    "--cpu --decoder-embed-dim 12 --decoder-hidden-size 16 --batch-size 4 --max-epoch 1 --max-update 3 "
+    "--adaptive-softmax-cutoff 20,100 --no-progress-bar"
+)
+
+
+def blocks(page, language):
+    """Return the code blocks of `page` in `language`."""
+    return [code for its_language, code in BLOCK.findall(page.read_text()) if its_language == language]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Return a data-bin of more words than the noise words of the Google Billion Words."""
+    folder = tmp_path_factory.mktemp("text")
+    list(write_corpus(folder, words=600))
+    return binarize(folder)
+
+
+@pytest.fixture(scope="module")
+def model(data, tmp_path_factory):
+    """Return a folder with the checkpoint that docs/index.md trains."""
+    folder = tmp_path_factory.mktemp("small")
+    train(data, folder, "--max-update", "3", arch="lstm_small")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory):
+    """Yield the bin/ of the environment."""
+    folder = tmp_path_factory.mktemp("environment") / "bin"
+    with typed_commands(folder):
+        yield folder
+
+
+@pytest.fixture
+def checkout(data, commands, tmp_path):
+    """Return a folder like a checkout after `make setup`, with the corpora, and a text of the user's own."""
+    for name in FOLDERS:
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Makefile", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    texts = [data.parent / f"{split}.txt" for split in ("train", "valid", "test")]
+    (tmp_path / "mine").mkdir()
+    for text in texts:
+        shutil.copy(text, tmp_path / "mine")
+    (tmp_path / "mine.txt").write_text("".join(text.read_text() for text in texts))
+    for corpus in CORPORA:
+        shutil.copytree(data, tmp_path / "data-bin" / corpus)
+        name = corpus.split("/")[0]
+        complete(tmp_path / "data-bin" / name, {"corpus": name}, {})
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "bin").symlink_to(commands)
+    (tmp_path / "bin").mkdir()
+    write_script(tmp_path / "bin" / "make", '#!/bin/sh\nexec /usr/bin/make --dry-run "$@" >/dev/null\n')
+    return tmp_path
+
+
+def test_every_block_says_what_it_is():
+    unknown = {
+        (page.name, language)
+        for page in PAGES
+        for language, _ in BLOCK.findall(page.read_text())
+        if language not in LANGUAGES
+    }
+    assert unknown == set()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "bash")], ids=lambda page: page.name)
+def test_blocks_of_a_page_run_in_its_order(page, checkout, request):
+    path = f"{checkout}/bin:/usr/bin:/bin"
+    if page.name not in FIRST:
+        shutil.copytree(request.getfixturevalue("model"), checkout / "checkpoints" / "small")
+        path = f"{checkout}/.venv/bin:{path}"
+    environ = {"HOME": str(checkout), "PATH": path, "LM_PLUGINS_ADDOPTS": SIZES, "OMP_NUM_THREADS": "1"}
+    shell = subprocess.run(
+        ["bash", "-eu"],
+        input="\n".join(blocks(page, "bash")),
+        cwd=checkout,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert shell.returncode == 0, shell.stdout[-3000:] + shell.stderr[-3000:]
+
+
+def test_layer_of_the_page_on_extending_may_be_cut_anywhere_and_reset():
+    code = next(code for code in blocks(ROOT / "docs/extending.md", "python") if "class ElmanLayer" in code)
+    names = {}
+    exec(code, names)
+    layer, x = names["ElmanLayer"](3, 4).double(), torch.randn(6, 2, 3, dtype=torch.float64)
+    whole, (last,) = layer(x)
+    first, state = layer(x[:4])
+    second, (end,) = layer(x[4:], state)
+    assert torch.equal(whole, torch.cat([first, second])) and torch.equal(last, end)
+
+    mask = torch.zeros(6, 2, dtype=torch.bool)
+    mask[4] = True
+    reset, _ = layer(x, None, type("Resets", (), {"mask": mask}))
+    assert torch.equal(reset[:4], first) and torch.allclose(reset[4:], layer(x[4:])[0])
