@@ -21,17 +21,23 @@ LAST = 1e-3  # learning rate at the end, as a share of the peak
 def training_tokens(arguments: list[str], subset: str = "train") -> int:
     """Return the number of tokens of `subset` in the data folder among the command-line `arguments`.
 
-    Of several folders, separated by colons, each epoch trains on one: the result is their mean.
+    Of several folders, separated by colons, each epoch trains on one: the result is their mean. Without a
+    data folder it is that of a corpus of 1 MB, by which flags can be checked; nothing can be trained then.
+
+    Raises:
+        Refused: the data folder lacks `subset`
     """
     for argument in arguments:
         folders = split_paths(argument)
-        if folders and all(Path(folder, f"{subset}.idx").exists() for folder in folders):
-            loaded = (data_utils.load_indexed_dataset(str(Path(folder, subset))) for folder in folders)
-            return sum(int(dataset.sizes.sum()) for dataset in loaded) // len(folders)
-    raise Refused(
-        f"the length of this training depends on the corpus size, but no data folder with the subset "
-        f"'{subset}' was given: give one written by preprocess.text or fairseq-preprocess"
-    )
+        if folders and all(Path(folder, "dict.txt").exists() for folder in folders):
+            loaded = [data_utils.load_indexed_dataset(str(Path(folder, subset))) for folder in folders]
+            if None in loaded:
+                raise Refused(
+                    f"the length of this training depends on the corpus size, but {argument} has no subset "
+                    f"'{subset}': give a folder written by preprocess.text or fairseq-preprocess"
+                )
+            return max(1, sum(int(dataset.sizes.sum()) for dataset in loaded) // len(folders))
+    return 1_000_000
 
 
 def one_cycle(

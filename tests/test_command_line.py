@@ -169,8 +169,9 @@ def test_one_cycle_is_as_long_as_its_epochs(data_bin):
     assert {"--nonmono", "--averaging"}.isdisjoint(flags)
     once = complete(argv, {})
     assert complete(once, {}) == once
-    with pytest.raises(Refused, match="no data folder with the subset 'train' was given"):
-        completed(*TRAIN, "--arch", "qrnn_ptb", "--regime", "short")
+    with pytest.raises(Refused, match="has no subset 'trained'"):
+        completed(*argv, "--train-subset", "trained")
+    assert "--max-update" in completed(*TRAIN, "--arch", "qrnn_ptb", "--regime", "short"), "as of 1 MB"
     with pytest.raises(Refused, match="awd_lstm_wt2 has no --regime short.*qrnn_ptb"):
         completed(*TRAIN, "--arch", "awd_lstm_wt2", "--regime", "short")
 

@@ -124,13 +124,13 @@ def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path,
     assert (
         row["recipe"] == "text/qrnn" and row["test"] == f"{saved['perplexity']:.2f}" and row["+ cache"] == "-"
     )
-    assert row["epochs"] == "1" and row["arch"] == "qrnn_wt2" and (exp / "curves.png").stat().st_size > 1000
-    table = again.stdout[again.stdout.index("text/qrnn: qrnn_wt2, ") :]
+    assert row["epochs"] == "1" and row["arch"] == "qrnn_small" and (exp / "curves.png").stat().st_size > 1000
+    table = again.stdout[again.stdout.index("text/qrnn: qrnn_small, ") :]
     assert f"{saved['word_perplexity']:.2f}\nbits per character" in table and "1 epoch in" in table
     assert (exp / "sample.txt").read_text().split()[0] in table and "--seed 2" in table
     assert all(len(line) < 100 for line in table[: table.index("curves  ")].splitlines())
     report.main([str(exp), "--markdown"])
-    assert "| text/qrnn | qrnn_wt2 |" in capsys.readouterr().out
+    assert "| text/qrnn | qrnn_small |" in capsys.readouterr().out
 
 
 def test_published_numbers_are_in_the_headers():
