@@ -20,6 +20,7 @@ import numpy as np
 from preprocess import topics
 from recipes import evaluate
 from recipes.curves import curves, draw
+from recipes.experiment import SUBSETS, results
 from recipes.logs import logged
 from recipes.ngram_baseline import NgramBaseline
 from recipes.progress import duration, follow
@@ -82,10 +83,6 @@ def baselines(data: Path) -> dict[str, dict[str, float]]:
     return {name: {"valid": on_valid[name], "test": on_test[name]} for name in on_test}
 
 
-def evaluated(folder: Path, subset: str) -> dict:
-    return json.loads((folder / "results/plain" / f"results-{subset}.json").read_text())
-
-
 def next_commands(folder: Path, data: Path) -> str:
     best = folder / "checkpoints/checkpoint_best.pt"
     cache = folder / "cache.json"
@@ -118,7 +115,7 @@ def main() -> None:
     evaluate.main([str(folder), str(data), "--plain", *cpu])
 
     perplexity = baselines(data)
-    scores = {subset: evaluated(folder, subset) for subset in ("valid", "test")}
+    scores = {subset: results(folder, "plain", subset) for subset in SUBSETS}
     perplexity["qrnn_small"] = {subset: found["perplexity"] for subset, found in scores.items()}
     output = log.read_text()
     result = {

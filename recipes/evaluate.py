@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recipes import sample
+from recipes.experiment import SUBSETS
 from recipes.progress import follow
-
-SUBSETS = ("valid", "test")
 
 
 class Stage(NamedTuple):

@@ -27,6 +27,7 @@ from optuna.trial import TrialState
 from lm_plugins.command_line import typed_flags
 from lm_plugins.errors import Refused
 from recipes.logs import logged
+from recipes.plots import DPI
 from recipes.search_spaces import Draw, of_arch, of_file
 
 PLUGIN = os.path.relpath(Path(__file__).resolve().parent.parent / "lm_plugins")
@@ -161,7 +162,7 @@ def draw_pictures(study, path: Path):
     if len({trial.value for trial in completed(study)}) > 1:
         figures[".importances.png"] = plot_param_importances(study, target_name="validation loss").figure
     for suffix, figure in figures.items():
-        figure.savefig(path.with_suffix(suffix), dpi=120, bbox_inches="tight")
+        figure.savefig(path.with_suffix(suffix), dpi=DPI, bbox_inches="tight")
         print(f"picture: {path.with_suffix(suffix)}")
 
 
