@@ -10,6 +10,7 @@ from omegaconf import II
 
 from lm_plugins.optim.averaged_sgd import AveragedSGD
 from lm_plugins.optim.large_tables import LargeTables
+from lm_plugins.optim.two_tailed import TwoTailedSGD
 from lm_plugins.optim.validation import on_validation
 
 logger = logging.getLogger(__name__)
@@ -29,12 +30,14 @@ class NTASGDConfig(FairseqDataclass):
             "earlier ones except the last N (awd-lstm-lm: nonmono, 5)"
         },
     )
-    averaging: ChoiceEnum(["triggered", "always", "never"]) = field(
+    averaging: ChoiceEnum(["triggered", "always", "never", "two_tailed"]) = field(
         default="triggered",
         metadata={
             "help": "triggered: start averaging when the trigger of --nonmono fires (NT-ASGD); always: "
             "average from the first update and stop training when the trigger fires (fine-tuning); never: "
-            "plain SGD"
+            "plain SGD; two_tailed: average from the first update over a length that validation adapts "
+            "(two-tailed averaging, Melis 2022, arXiv:2209.12581), which takes two to three more passes over "
+            "the first --valid-subset at each validation"
         },
     )
     lr: List[float] = II("optimization.lr")
@@ -53,7 +56,8 @@ class NTASGD(LargeTables, FairseqOptimizer):
     formula has a misprint). v is the unrounded loss over all ranks of the first validation subset,
     without regularisation. Averaging itself is :class:`AveragedSGD`'s; training goes on with the
     iterates. Fine-tuning (`averaging` "always") averages from the first update, and the same rule
-    ends training after the epoch.
+    ends training after the epoch. With `averaging` "two_tailed" there is no trigger:
+    :class:`TwoTailedSGD` averages over a length that it adapts.
 
     The task has the model show the average whenever it validates or saves, and the iterate
     whenever it trains (:mod:`lm_plugins.optim.averages`).
@@ -61,7 +65,8 @@ class NTASGD(LargeTables, FairseqOptimizer):
 
     def __init__(self, cfg, params):
         super().__init__(cfg)
-        self._optimizer = AveragedSGD(params, **self.optimizer_config)
+        sgd = TwoTailedSGD if str(cfg.averaging) == "two_tailed" else AveragedSGD
+        self._optimizer = sgd(params, **self.optimizer_config)
         self.history = []
         self.finished = False
         if str(cfg.averaging) == "always":

@@ -28,6 +28,7 @@ from lm_plugins.matmul_precision import CHOICES, set_matmul_precision
 from lm_plugins.models.carried_state import stream_name
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 from lm_plugins.optim.averages import is_averaging, show_average, show_iterate
+from lm_plugins.optim.two_tailed import choose_average
 from lm_plugins.optim.validation import tell_validation
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.tasks import large_tables
@@ -35,6 +36,7 @@ from lm_plugins.tasks.evaluates import Evaluates
 from lm_plugins.tasks.generates import Generates
 from lm_plugins.tasks.peak_memory import peak_memory
 from lm_plugins.tasks.rank_states import all_ranks, before_each_save
+from lm_plugins.tasks.validation_loss import validation_loss
 
 
 @dataclass
@@ -109,6 +111,8 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     )
     cpu: bool = II("common.cpu")
     train_subset: str = II("dataset.train_subset")
+    valid_subset: str = II("dataset.valid_subset")
+    batch_size_valid: Optional[int] = II("dataset.batch_size_valid")
     dataset_impl: Optional[ChoiceEnum(get_available_dataset_impl())] = II("dataset.dataset_impl")
     seed: int = II("common.seed")
     amp: bool = II("common.amp")
@@ -139,6 +143,7 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
         self.decoder = None
         self.rank_states = None
         self.optimizer = None  # as of the last training step
+        self.criterion = None  # likewise
         self.update_lengths = []  # of the windows of the present update
         self.validated = 0  # subsets, in the present validation
 
@@ -334,7 +339,7 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
         return lambda *_: fixed(size), {"random start": False, "window variation": None}
 
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
-        self.optimizer = optimizer
+        self.optimizer, self.criterion = optimizer, criterion
         show_iterate(optimizer)
         before_each_save(optimizer, self.gather_states)
         if all(p.grad is None for p in model.parameters()):  # the first window of an update
@@ -357,7 +362,14 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
 
     def begin_valid_epoch(self, epoch, model):
         self.validated = 0
+        choose_average(self.optimizer, lambda: self.validation_loss(model))
         show_average(self.optimizer)
+
+    def validation_loss(self, model):
+        """Return the loss of the model as it is on the first validation subset, in bits per token."""
+        dataset = self.dataset(self.cfg.valid_subset.split(",")[0])
+        windows = self.get_batch_iterator(dataset, max_sentences=self.cfg.batch_size_valid)
+        return validation_loss(self, model, self.criterion, windows.next_epoch_itr(shuffle=False))
 
     def post_validate(self, model, stats, agg):
         """Before the checkpoint is saved: refuses a loss that is no number, and passes it on."""

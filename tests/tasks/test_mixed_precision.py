@@ -38,10 +38,11 @@ def test_weights_and_state_stay_in_float32_with_autocast(data_bin, tmp_path):
 
 
 @pytest.mark.parametrize("flags", [BF16, FP16], ids=["bf16", "fp16"])
-def test_averaging_resumes_bitwise(data_bin, tmp_path, flags):
+@pytest.mark.parametrize("averaging", ["always", "two_tailed"])
+def test_averaging_resumes_bitwise(data_bin, tmp_path, flags, averaging):
     """With fp16 the iterate and the average are float32, and the model holds rounded copies."""
     regime = (
-        "--optimizer", "nt_asgd", "--lr", "4", "--averaging", "always", "--max-update", "90",
+        "--optimizer", "nt_asgd", "--lr", "4", "--averaging", averaging, "--max-update", "90",
         "--no-epoch-checkpoints", "--save-interval-updates", "30", *flags,
     )  # fmt: skip
     train(data_bin, tmp_path / "whole", *regime)

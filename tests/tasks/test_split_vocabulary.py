@@ -60,9 +60,10 @@ def test_the_losses_are_those_of_whole_tables(flags, data_bin, start, tmp_path):
     "flags",
     [
         ("--averaging", "always", "--nonmono", "9", "--clip-norm", "0.1"),
+        ("--averaging", "two_tailed"),
         (*NCE, "--sparse-embedding-grad", "--optimizer", "sparse_adagrad", "--lr", "0.3"),
     ],
-    ids=["averaging", "nce, sparse adagrad"],
+    ids=["averaging", "two-tailed averaging", "nce, sparse adagrad"],
 )
 def test_it_resumes_bitwise_on_two_processes_and_on_one(flags, data_bin, tmp_path):
     flags = (*COMMON, *flags, *SPLIT, "--max-epoch", "2")

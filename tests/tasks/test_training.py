@@ -2,6 +2,7 @@
 
 import filecmp
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -167,6 +168,49 @@ def test_a_killed_run_resumes_bitwise(data_bin, tmp_path, arch):
     resumed = train(data_bin, killed, *REGIME, arch=arch)
     assert "Loaded checkpoint" in resumed.output
     assert same_weights(tmp_path / "whole/checkpoint_last.pt", killed / "checkpoint_last.pt")
+
+
+TWO_TAILED = ("--optimizer", "nt_asgd", "--averaging", "two_tailed")
+
+
+def test_a_killed_two_tailed_run_resumes_bitwise(data_bin, tmp_path):
+    whole = train(data_bin, tmp_path / "whole", *REGIME, *TWO_TAILED)
+    killed = tmp_path / "killed"
+    run = Run("train", data_bin, "--arch", "awd_lstm_ptb", *TINY, "--save-dir", killed, *REGIME, *TWO_TAILED)
+    kill_after([run], killed / "checkpoint_1_27.pt")
+    resumed = train(data_bin, killed, *REGIME, *TWO_TAILED)
+    assert "Loaded checkpoint" in resumed.output
+    assert same_weights(tmp_path / "whole/checkpoint_last.pt", killed / "checkpoint_last.pt")
+    assert choices(whole.output)[-1] == choices(resumed.output)[-1]
+
+
+def choices(output):
+    """(losses of the iterate, the short and the long average, what is used, its loss as logged)."""
+    pattern = r"short \(\d+ updates\) (\S+), long \(\d+ updates\) (\S+); of the iterate (\S+); using (.+)\n"
+    chosen = [(float(i), float(s), float(g), used) for s, g, i, used in re.findall(pattern, output)]
+    valid = [float(log["valid_loss"]) for log in logged(output, "valid")]
+    return [(*losses, used, loss) for (*losses, used), loss in zip(chosen, valid, strict=True)]
+
+
+def test_two_tailed_averaging_shows_the_best_of_three(data_bin, tmp_path):
+    output = train(data_bin, tmp_path, "--max-epoch", "4", "--lr", "4", *TWO_TAILED).output
+    for iterate, short, long, used, loss in choices(output):
+        best = iterate if used == "the iterate" else min(short, long)
+        assert loss == pytest.approx(best, abs=2e-3)
+        assert best == min(iterate, short, long)
+    assert any(used != "the iterate" for *_, used, _ in choices(output))
+    last = load(tmp_path / "checkpoint_last.pt")["extra_state"]["val_loss"]
+    assert last == pytest.approx(choices(output)[-1][-1], abs=1e-3)
+
+
+def test_two_processes_average_alike(data_bin, tmp_path):
+    common = ("--max-epoch", "3", "--lr", "4", *TWO_TAILED)
+    alone = train(data_bin, tmp_path / "one", *common)
+    finished = train_ranks(2, data_bin, tmp_path / "two", *common, "--batch-size", "2")
+    assert [used for *_, used, _ in choices(alone.output)] == [
+        used for *_, used, _ in choices(finished.output)
+    ]
+    assert largest_difference(tmp_path / "one/checkpoint_last.pt", tmp_path / "two/checkpoint_last.pt") < 1e-5
 
 
 def test_two_killed_processes_resume_bitwise(data_bin, tmp_path):
