@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \| (\w+) \| (\S+) \| (.*)", re.DOTALL)
+DIVERGED = re.compile("diverged|no longer a finite number")  # how fairseq-train's last line says so
 STARTED = re.compile(r"\$ (fairseq-train|torchrun) ")  # the command, which a recipe writes above its output
 
 

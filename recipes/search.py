@@ -11,7 +11,6 @@ several times at once for parallel workers. At the end: a table, two pictures, a
 
 import argparse
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -26,12 +25,11 @@ from optuna.trial import TrialState
 
 from lm_plugins.command_line import typed_flags
 from lm_plugins.errors import Refused
-from recipes.logs import logged
+from recipes.logs import DIVERGED, logged
 from recipes.plots import DPI
 from recipes.search_spaces import Draw, of_arch, of_file
 
 PLUGIN = os.path.relpath(Path(__file__).resolve().parent.parent / "lm_plugins")
-DIVERGED = re.compile("diverged|no longer a finite number")  # lm_plugins of a bad point of the space
 SAMPLERS = {"random": optuna.samplers.RandomSampler, "bayesian": optuna.samplers.TPESampler}
 
 

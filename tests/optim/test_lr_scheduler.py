@@ -5,6 +5,7 @@ import torch
 from fairseq.optim.lr_scheduler.fixed_schedule import FixedLRSchedule, FixedLRScheduleConfig
 
 from lm_plugins.errors import Refused
+from lm_plugins.optim.lr_scheduler.exponential_range import ExponentialRange, ExponentialRangeConfig
 from lm_plugins.optim.lr_scheduler.linear_decay import LinearDecay, LinearDecayConfig
 from lm_plugins.optim.lr_scheduler.multi_step import MultiStep, MultiStepConfig
 from lm_plugins.optim.lr_scheduler.plateau import Plateau, PlateauConfig
@@ -31,6 +32,16 @@ def test_multi_step_divides_after_the_epochs():
     assert rates(scheduler, [4]) == pytest.approx([1e-4]), "of the epoch alone: a resumed run has the same"
     with pytest.raises(Refused, match="--milestones"):
         MultiStep(MultiStepConfig(lr=[1.0]), optimizer())
+
+
+def test_the_range_is_covered_exponentially_and_then_ends():
+    config = ExponentialRangeConfig(lr=[0.01], lr_max=100.0, range_updates=5)
+    scheduler = ExponentialRange(config, optimizer())
+    found = [scheduler.step_update(done) for done in range(7)]
+    assert found == pytest.approx([0.01, 0.1, 1.0, 10.0, 100.0, 100.0, 100.0])
+    for wrong in ({"lr_max": 0.01}, {"range_updates": 1}, {"lr": [0.0]}):
+        with pytest.raises(Refused, match="must be"):
+            ExponentialRange(ExponentialRangeConfig(**{"lr": [0.01], **wrong}), optimizer())
 
 
 def test_linear_decay_reaches_the_end_and_stays():

@@ -1,0 +1,219 @@
+"""Find a learning rate by a range test: raise it exponentially and record the training loss.
+
+    python -m recipes.lr_range DATA --arch qrnn_ptb [flags of fairseq-train ...]
+
+This is one fairseq-train with the training flags of the architecture (Smith 2015, arXiv:1506.01186, with the
+exponential rise of fastai's learning-rate finder). It ends after --updates, or when the loss diverges. The
+folder --out receives lr_range.json, lr_range.txt (every update), lr_range.png and train.log.
+"""
+
+import argparse
+import json
+import math
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from recipes.logs import DIVERGED, logged
+from recipes.plots import picture
+from recipes.progress import follow
+from recipes.report import aligned
+
+PLUGIN = os.path.relpath(Path(__file__).resolve().parent.parent / "lm_plugins")
+OURS = {  # flags of fairseq-train that the test sets, and what sets them here
+    "--lr": "--lr-min and --lr-max",
+    "--lr-scheduler": "--lr-min and --lr-max",
+    "--max-update": "--updates",
+    "--save-dir": "--out",
+}
+SMOOTHING = 0.9  # share of the earlier losses in the smoothed one
+RISE = 2.0  # the loss diverges when it is above this multiple of its minimum
+FEWEST = 10  # updates that a suggestion needs
+ROWS = 15  # of the table on the screen
+
+
+class Point(NamedTuple):
+    update: int
+    lr: float
+    loss: float  # bits per token
+    smoothed: float
+
+
+class RangeTest:
+    """The losses of a range test.
+
+    The smoothed loss is the exponentially weighted mean, divided by the sum of its weights:
+
+        m_k = s m_{k-1} + (1 - s) loss_k,  m_0 = 0;  smoothed_k = m_k / (1 - s^k)
+    """
+
+    def __init__(self, lr_min: float):
+        self.points: list[Point] = []
+        self.lr, self.mean = lr_min, 0.0
+        self.diverged = False
+
+    def add(self, loss: float, next_lr: float) -> None:
+        """Add the loss of an update, after which the learning rate is set to `next_lr`."""
+        if not math.isfinite(loss):
+            self.diverged = True
+            return
+        update = len(self.points) + 1
+        self.mean = SMOOTHING * self.mean + (1 - SMOOTHING) * loss
+        smoothed = self.mean / (1 - SMOOTHING**update)
+        self.points.append(Point(update, self.lr, loss, smoothed))
+        self.diverged = smoothed > RISE * min(point.smoothed for point in self.points)
+        self.lr = next_lr
+
+    def watch(self, lines: Iterable[str]) -> Iterator[str]:
+        """Yield the lines of fairseq-train's output, up to the update whose loss diverges."""
+        for line in lines:
+            yield line
+            for entry in logged(line, "train_inner"):
+                self.add(float(entry["loss"]), float(entry["lr"]))
+                if self.diverged:
+                    return
+
+
+def suggest(points: list[Point]) -> dict[str, float]:
+    """Return the learning rates of the steepest descent and a tenth of that of the minimum.
+
+    Both are read from the smoothed loss, the slope with respect to the logarithm of the learning rate.
+
+    Raises:
+        SystemExit: the loss never fell
+    """
+    best = min(points, key=lambda point: point.smoothed)
+    falling = points[: best.update]
+    if len(falling) < FEWEST:
+        raise SystemExit(
+            f"error: the training loss was lowest after {len(falling)} updates, at a learning rate of "
+            f"{best.lr:.3g}: it rises from the start; give a lower --lr-min"
+        )
+    slopes = np.gradient([point.smoothed for point in falling], np.log([point.lr for point in falling]))
+    return {"steepest": falling[int(slopes.argmin())].lr, "minimum / 10": best.lr / 10}
+
+
+def table(points: list[Point]) -> str:
+    rows = [[str(p.update), f"{p.lr:.4g}", f"{p.loss:.4f}", f"{p.smoothed:.4f}"] for p in points]
+    return aligned([["update", "learning rate", "loss", "smoothed"], *rows])
+
+
+def draw(points: list[Point], suggestion: dict[str, float], path: Path, title: str) -> None:
+    rates, smoothed = [point.lr for point in points], [point.smoothed for point in points]
+    with picture(path) as figure:
+        axes = figure.subplots()
+        axes.plot(rates, [point.loss for point in points], color="C0", alpha=0.3, label="loss of the update")
+        axes.plot(rates, smoothed, color="C0", label="smoothed")
+        for number, (name, rate) in enumerate(suggestion.items(), start=1):
+            axes.axvline(rate, color=f"C{number}", linestyle="--", label=f"{name}: {rate:.2g}")
+        low, first = min(point.loss for point in points), smoothed[0]
+        margin = 0.1 * max(first - low, 0.1)
+        axes.set(xscale="log", xlabel="learning rate", ylabel="training loss, bits per token", title=title)
+        axes.set_ylim(low - margin, max(first, *smoothed[: len(smoothed) // 2]) + 3 * margin)
+        axes.grid(alpha=0.3)
+        axes.legend()
+
+
+def command_of(options: argparse.Namespace, flags: list[str]) -> list[str]:
+    """Return the fairseq-train of the test, as it can be typed."""
+    return [
+        "fairseq-train", options.data, "--user-dir", PLUGIN, "--arch", options.arch, *flags,
+        "--lr", f"{options.lr_min:g}", "--lr-scheduler", "exponential_range",
+        "--lr-max", f"{options.lr_max:g}", "--range-updates", str(options.updates),
+        "--max-update", str(options.updates), "--max-epoch", "0", "--disable-validation", "--no-save",
+        "--no-progress-bar", "--log-format", "json", "--log-interval", "1",
+    ]  # fmt: skip
+
+
+def run(command: list[str], log: Path, test: RangeTest) -> None:
+    """Train until the range is covered or the loss diverges.
+
+    Raises:
+        SystemExit: training failed
+    """
+    print(f"$ {shlex.join(command)}", flush=True)
+    with open(log, "a") as file:
+        file.write(f"$ {shlex.join(command)}\n")
+    start = [sys.executable, "-m", "fairseq_cli.train", *command[1:]]
+    with subprocess.Popen(start, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            follow(test.watch(process.stdout), log)
+            if test.diverged:
+                process.terminate()
+            status = process.wait()
+        except KeyboardInterrupt:
+            raise SystemExit("error: the range test was interrupted before its end") from None
+        finally:
+            process.kill()
+    if status and not test.diverged:
+        last = log.read_text(errors="replace").splitlines()[-1]
+        if not DIVERGED.search(last):
+            raise SystemExit(f"error: fairseq-train failed, see the output above; all of it is in {log}")
+        test.diverged = True
+
+
+def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(
+        prog="python -m recipes.lr_range", description=__doc__.splitlines()[0],
+        epilog="further flags: fairseq-train's", allow_abbrev=False,
+    )  # fmt: skip
+    parser.add_argument("data", help="data-bin folder")
+    parser.add_argument("--arch", required=True, help="architecture, whose training flags are used")
+    parser.add_argument(
+        "--lr-min", type=float, default=1e-5, help="first learning rate (default: %(default)g)"
+    )
+    parser.add_argument("--lr-max", type=float, default=100, help="last learning rate (default: %(default)g)")
+    parser.add_argument("--updates", type=int, default=200, help="length of the test (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="folder of the results (default: exp/lr_range/ARCH)")
+    options, flags = parser.parse_known_args(arguments)
+    options.out = options.out or Path("exp/lr_range", options.arch)
+    for flag in (flag.split("=")[0] for flag in flags):
+        if flag in OURS:
+            parser.error(f"the range test sets {flag}: give {OURS[flag]} instead")
+    if not 0 < options.lr_min < options.lr_max:
+        parser.error(f"--lr-min {options.lr_min:g} must be positive and below --lr-max {options.lr_max:g}")
+    if options.updates < FEWEST:
+        parser.error(f"--updates is {options.updates}: it must be at least {FEWEST}")
+    if (options.out / "lr_range.json").exists():
+        parser.error(f"{options.out} holds the results of an earlier test: give another --out")
+    return options, flags
+
+
+def main(arguments: list[str] | None = None) -> None:
+    options, flags = parse(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    command, test = command_of(options, flags), RangeTest(options.lr_min)
+    run(command, options.out / "train.log", test)
+    if not test.points:
+        raise SystemExit(f"error: the first update diverged at {options.lr_min:g}: give a lower --lr-min")
+    suggestion = suggest(test.points)
+    result = {
+        "command": shlex.join(command),
+        "diverged": test.diverged,
+        "suggestion": suggestion,
+        "points": [point._asdict() for point in test.points],
+    }
+    for name, text in (("lr_range.txt", table(test.points)), ("lr_range.json", json.dumps(result, indent=1))):
+        (options.out / name).write_text(text + "\n")
+    draw(test.points, suggestion, options.out / "lr_range.png", f"{options.arch}, learning-rate range test")
+
+    print("\n" + table(test.points[:: -(-len(test.points) // ROWS)]))
+    last, lowest = test.points[-1], min(test.points, key=lambda point: point.smoothed)
+    if test.diverged:
+        print(f"\nthe loss diverged at a learning rate of {last.lr:.3g}")
+    elif lowest.smoothed == last.smoothed:
+        print(f"\nthe loss still falls at {last.lr:.3g}: a higher --lr-max may give a better suggestion")
+    print(f"lowest loss at {lowest.lr:.3g}; suggested --lr:")
+    for name, rate in suggestion.items():
+        print(f"  {rate:.2g}  ({name})")
+    print("written: " + ", ".join(str(options.out / f"lr_range.{kind}") for kind in ("json", "txt", "png")))
+
+
+if __name__ == "__main__":
+    main()
