@@ -19,18 +19,20 @@ import pkgutil
 import platform
 import re
 import statistics
-import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import benchmarks
 from benchmarks import peer_code
-from benchmarks.measure import compare
+from benchmarks.measure import Group, compare
+from recipes.environment import git, processor
 
 
-def all_groups(quick, only):
-    """(module, group) of each file in this folder, in alphabetical order."""
+def all_groups(quick: bool, only: str) -> Iterator[tuple[str, Group]]:
+    """Iterate over (module, group) of each file in this folder, in alphabetical order."""
     names = [found.name for found in pkgutil.iter_modules(benchmarks.__path__, "benchmarks.")]
     names.remove("benchmarks.__main__")
     for name in names:
@@ -40,8 +42,8 @@ def all_groups(quick, only):
                 yield name, group
 
 
-def summary(group, results):
-    """One dictionary for each case."""
+def summary(group: Group, results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a dictionary for each case."""
     rows = []
     for case, (peak, rounds) in results.items():
         seconds, of_processor = (statistics.median(column) for column in zip(*rounds, strict=True))
@@ -63,7 +65,7 @@ def summary(group, results):
     return rows
 
 
-def show(rows):
+def show(rows: list[dict[str, Any]]) -> None:
     print(f"\n{rows[0]['group']}")
     for row in rows:
         words = f"{row['words_per_second']:9,.0f}" if row["words_per_second"] else " " * 9
@@ -71,19 +73,13 @@ def show(rows):
         print(f"  {row['case']:36}{times}{row['peak_mib']:10.1f}{row['memory']:8.2f}", flush=True)
 
 
-def environment(device):
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"],
-        cwd=Path(__file__).parent,
-        text=True,
-        capture_output=True,
-    )
-    model = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
+def environment(device: str) -> dict[str, Any]:
+    """Return what the times depend on: the commit, the versions, the hardware and its load."""
     return {
-        "commit": commit.stdout.strip(),
+        "commit": git("describe", "--always", "--dirty") or "",
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "cpu": f"{model[1] if model else platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
+        "cpu": f"{processor()}, {torch.backends.cpu.get_cpu_capability()}",
         **({"gpu": torch.cuda.get_device_name()} if device == "cuda" else {}),
         "threads": torch.get_num_threads(),
         "load": os.getloadavg()[0],  # of other work, before ours begins
@@ -91,7 +87,7 @@ def environment(device):
     }
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--only",

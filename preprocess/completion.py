@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator
 
+from preprocess.files import atomically
 from preprocess.lock import LOCK, locked
 
 COMPLETE, INPUTS = ".complete", ".inputs"
@@ -136,6 +137,5 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write `content` to `path`; whole or not at all."""
-    unfinished = path.with_name(f"{path.name}.part")
-    unfinished.write_text(json.dumps(content, indent=1) + "\n")
-    unfinished.replace(path)
+    with atomically(path) as part:
+        part.write_text(json.dumps(content, indent=1) + "\n")

@@ -17,7 +17,8 @@ from pathlib import Path
 from preprocess.binarize import binarize, drop_ends, tokens_of, write_symbols
 from preprocess.completion import complete, making
 from preprocess.counts import Counts, as_dict, check
-from preprocess.download import download, sha256
+from preprocess.download import download
+from preprocess.files import atomically, sha256
 from preprocess.sources import digest, extract
 
 
@@ -65,7 +66,7 @@ class Corpus:
     surplus: str = "none"
 
 
-def prepare(corpus, dest, source=None):
+def prepare(corpus: Corpus, dest: Path, source: Path | None = None) -> None:
     """Make the data-bin `dest` of `corpus`, from `source` if it is given.
 
     Raises:
@@ -78,7 +79,7 @@ def prepare(corpus, dest, source=None):
             make(corpus, dest, source)
 
 
-def digests(corpus, source):
+def digests(corpus: Corpus, source: Path) -> dict[str, str | None]:
     """Return {split: SHA-256 of its plain file} for the files in `source`."""
     known = {names: digest(source, names) for names in dict.fromkeys(s.names for s in corpus.splits.values())}
     for names, hashed in known.items():
@@ -90,7 +91,7 @@ def digests(corpus, source):
     return {name: known[split.names] for name, split in corpus.splits.items()}
 
 
-def make(corpus, dest, source):
+def make(corpus: Corpus, dest: Path, source: Path | None) -> None:
     texts, hashes, facts = {}, {}, {}
     for name, split in corpus.splits.items():
         texts[name], hashes[name] = write_text(corpus, name, split, dest, source)
@@ -114,7 +115,7 @@ def make(corpus, dest, source):
     print(f"{dest} is complete: {symbols:,} symbols")
 
 
-def write_text(corpus, name, split, dest, source):
+def write_text(corpus: Corpus, name: str, split: Split, dest: Path, source: Path | None) -> tuple[Path, str]:
     """Write the file of a split that fairseq reads, `dest`/text/<split>.txt; whole or not at all.
 
     Returns:
@@ -124,16 +125,16 @@ def write_text(corpus, name, split, dest, source):
     if not text.exists():
         plain = obtain(corpus, name, split, dest, source)
         hashed.write_text(sha256(plain))
-        if split.rewrite is not None:
-            unfinished = Path(f"{text}.part")
-            split.rewrite(plain, unfinished)
-            plain.unlink()
-            plain = unfinished
-        plain.replace(text)
+        if split.rewrite is None:
+            plain.replace(text)
+        else:
+            with atomically(text) as part:
+                split.rewrite(plain, part)
+                plain.unlink()
     return text, hashed.read_text()
 
 
-def check_text(text, expected):
+def check_text(text: Path, expected: Counts) -> Counts:
     """Return the counts of `text`; remove a wrong one, so that another can take its place."""
     try:
         return check(text, expected)
@@ -142,13 +143,13 @@ def check_text(text, expected):
         raise
 
 
-def ends_in_line_break(path):
+def ends_in_line_break(path: Path) -> bool:
     with open(path, "rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read() == b"\n"
 
 
-def obtain(corpus, name, split, dest, source):
+def obtain(corpus: Corpus, name: str, split: Split, dest: Path, source: Path | None) -> Path:
     """Return the plain file of a split, in `dest`/text."""
     plain = dest / "text" / f"{name}.plain"
     if plain.exists():
@@ -173,10 +174,10 @@ def obtain(corpus, name, split, dest, source):
     return plain
 
 
-def main(corpus):
+def main(corpus: Corpus) -> None:
     logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     parser = argparse.ArgumentParser(prog=f"python -m preprocess.{corpus.name}")
-    parser.add_argument("dest", metavar="DEST", help="data-bin folder to make")
-    parser.add_argument("--source", help="file, archive or folder at hand: nothing is downloaded")
+    parser.add_argument("dest", metavar="DEST", type=Path, help="data-bin folder to make")
+    parser.add_argument("--source", type=Path, help="file, archive or folder at hand: nothing is downloaded")
     options = parser.parse_args()
     prepare(corpus, options.dest, options.source)

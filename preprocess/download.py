@@ -1,26 +1,26 @@
-"""Getting a file from one of several addresses: resumable, and whole or not at all."""
+"""Download a file from one of several addresses: resumable, and whole or not at all."""
 
-import hashlib
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
+
+from preprocess.files import sha256
 
 CHUNK = 1 << 20
 TIMEOUT = 30  # seconds
 
 
-def sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def download(addresses: Sequence[str], path: Path, digest: str | None = None) -> Path:
+    """Write the file at the first of `addresses` that has it to `path`, unless it is there.
 
+    What was read before an interruption stays in ``<path>.part``, and is resumed there.
 
-def download(addresses, path, digest=None):
-    """Writes the file at the first of `addresses` that has it to `path`, unless it is there.
-
-    What was read before an interruption stays in ``<path>.part``, and is gone on with.
+    Returns:
+        `path`
 
     Args:
         digest: its SHA-256; None: not known
@@ -53,8 +53,8 @@ def download(addresses, path, digest=None):
     )
 
 
-def _read(address, part):
-    """Appends what `part` lacks; the progress in bytes is shown."""
+def _read(address: str, part: Path) -> None:
+    """Append what `part` lacks, and show the progress in bytes."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(address, headers={"User-Agent": "lm_plugins"})
     if have:

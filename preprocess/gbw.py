@@ -12,17 +12,20 @@ import argparse
 import logging
 import re
 import shutil
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from tqdm import tqdm
 
 from preprocess.binarize import binarize
 from preprocess.completion import complete, is_complete, making
 from preprocess.counts import Counts, as_dict, check
-from preprocess.download import download, sha256
-from preprocess.sources import DAMAGED, digest_of, members
+from preprocess.download import download
+from preprocess.files import atomically, sha256, sha256_of
+from preprocess.sources import DAMAGED, members
 
 ARCHIVES = (
     "http://www.statmt.org/lm-benchmark/1-billion-word-language-modeling-benchmark-r13output.tar.gz",
@@ -36,7 +39,7 @@ TEST = Counts(6075, 159_658)
 THRESHOLD = 3
 
 
-def texts(dest, source, shards=SHARDS):
+def texts(dest: Path, source: Path | None, shards: int = SHARDS) -> dict[str, Path]:
     """Return {name: path} of the shards and the held-out files, extracted into `dest`/text if need be.
 
     Raises:
@@ -59,17 +62,17 @@ def texts(dest, source, shards=SHARDS):
     return files_in(folder)
 
 
-def files_in(folder):
+def files_in(folder: Path) -> dict[str, Path]:
     """Return {name: path} of the files below `folder` that are needed."""
     return {path.name: path for path in sorted(folder.rglob("news.en*")) if wanted(path.name)}
 
 
-def wanted(name):
+def wanted(name: str) -> bool:
     """Return whether `name` is that of a held-out file, or a training shard other than the first."""
     return name in HELD_OUT.values() or (TRAIN.match(name) is not None and "00000-of" not in name)
 
 
-def read_archive(archive):
+def read_archive(archive: Path) -> Iterator[tuple[str, BinaryIO]]:
     """Iterate over (name, binary file) of the files in `archive` that are needed."""
     try:
         for path, stream in tqdm(members(archive), desc=archive.name, unit=" files"):
@@ -79,7 +82,7 @@ def read_archive(archive):
         raise SystemExit(f"error: {archive} cannot be read ({error}): get it again") from error
 
 
-def check_names(names, source, shards=SHARDS):
+def check_names(names: Iterable[str], source: Path, shards: int = SHARDS) -> None:
     """Refuse a `source` that lacks some of the files."""
     count = sum(1 for name in names if TRAIN.match(name) and wanted(name))
     missing = [name for name in HELD_OUT.values() if name not in names]
@@ -91,7 +94,7 @@ def check_names(names, source, shards=SHARDS):
         )
 
 
-def digests(source, shards=SHARDS):
+def digests(source: Path, shards: int = SHARDS) -> dict[str, str]:
     """Return {name: SHA-256} of the files in `source`, an archive or a folder."""
     source = Path(source)
     if not source.exists():
@@ -99,7 +102,7 @@ def digests(source, shards=SHARDS):
             f"error: {source} does not exist: give the archive, or the folder it was extracted to"
         )
     if source.is_file():
-        hashes = {name: digest_of(stream) for name, stream in read_archive(source)}
+        hashes = {name: sha256_of(stream) for name, stream in read_archive(source)}
     else:
         files = tqdm(files_in(source).items(), desc="SHA-256", unit=" files")
         hashes = {name: sha256(path) for name, path in files}
@@ -107,8 +110,10 @@ def digests(source, shards=SHARDS):
     return hashes
 
 
-def build_dictionary(shards, path, workers, words=WORDS, tokens=TOKENS):
-    """Writes the dict.txt of the words that occur at least THRESHOLD times in `shards`; atomically."""
+def build_dictionary(
+    shards: list[Path], path: Path, workers: int, words: int | None = WORDS, tokens: int | None = TOKENS
+) -> None:
+    """Write the dict.txt of the words that occur at least THRESHOLD times in `shards`."""
     from fairseq.data import Dictionary
     from fairseq.tokenizer import tokenize_line
 
@@ -122,12 +127,19 @@ def build_dictionary(shards, path, workers, words=WORDS, tokens=TOKENS):
     kept = len(dictionary) - dictionary.nspecial
     if words not in (None, kept):
         raise SystemExit(f"error: the dictionary has {kept:,} words, the official one {words:,}")
-    unfinished = Path(f"{path}.part")
-    dictionary.save(str(unfinished))
-    unfinished.replace(path)
+    with atomically(path) as part:
+        dictionary.save(str(part))
 
 
-def prepare(dest, source=None, workers=1, shards=SHARDS, words=WORDS, tokens=TOKENS, test=TEST):
+def prepare(
+    dest: Path,
+    source: Path | None = None,
+    workers: int = 1,
+    shards: int = SHARDS,
+    words: int | None = WORDS,
+    tokens: int | None = TOKENS,
+    test: Counts = TEST,
+) -> None:
     """Make the data-bins; `shards`, `words`, `tokens` and `test` are for tests.
 
     Raises:
@@ -142,7 +154,15 @@ def prepare(dest, source=None, workers=1, shards=SHARDS, words=WORDS, tokens=TOK
             make(dest, files, hashes, workers, words, tokens, test)
 
 
-def make(dest, files, hashes, workers, words, tokens, test):
+def make(
+    dest: Path,
+    files: dict[str, Path],
+    hashes: dict[str, str],
+    workers: int,
+    words: int | None,
+    tokens: int | None,
+    test: Counts,
+) -> None:
     counts = check(files[HELD_OUT["test"]], test)
     train = [files[name] for name in sorted(files) if TRAIN.match(name)]
     held_out = {split: files[name] for split, name in HELD_OUT.items()}
@@ -161,19 +181,19 @@ def make(dest, files, hashes, workers, words, tokens, test):
     print(f"{dest} is complete: {len(train)} shards")
 
 
-def make_shard(folder, parts, dictionary, inputs):
+def make_shard(folder: Path, parts: dict[str, Path], dictionary: Path, inputs: dict[str, Any]) -> None:
     """Make the data-bin of one shard, unless it is complete."""
     if not is_complete(folder):
         binarize(parts, folder, ["--srcdict", str(dictionary)])
         complete(folder, inputs, {})
 
 
-def main():
+def main() -> None:
     logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     parser = argparse.ArgumentParser(prog="python -m preprocess.gbw")
-    parser.add_argument("dest", metavar="DEST", help="folder that gets a data-bin for each shard")
+    parser.add_argument("dest", metavar="DEST", type=Path, help="folder that gets a data-bin for each shard")
     parser.add_argument(
-        "--source", help="the archive, or the folder it was extracted to: nothing is downloaded"
+        "--source", type=Path, help="the archive, or the folder it was extracted to: nothing is downloaded"
     )
     parser.add_argument("--workers", type=int, default=2, help="shards at a time")
     options = parser.parse_args()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Optional
 
 from lm_plugins.data.text_codec import ESCAPES, MODEL
+from preprocess.files import atomically
 
 WISH = 8000  # pieces; a text that does not have as many gets fewer
 
@@ -23,8 +24,7 @@ def train_pieces(lines: list[str], folder: Path, size: Optional[int], kind: str)
 
     lines = [line.translate(ESCAPES) for line in lines]
     wish = max(WISH, 2 * len(set().union(*lines)))
-    unfinished = folder / f"{MODEL}.part"
-    with open(unfinished, "wb") as file:
+    with atomically(folder / MODEL) as part, open(part, "wb") as file:
         try:
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=iter(lines),
@@ -41,7 +41,6 @@ def train_pieces(lines: list[str], folder: Path, size: Optional[int], kind: str)
         except RuntimeError as error:
             what = f"make {size:,} pieces" if size else "learn from this text"
             raise SystemExit(f"error: SentencePiece cannot {what}: {explain(str(error))}") from error
-    unfinished.replace(folder / MODEL)
     made = sentencepiece.SentencePieceProcessor(model_file=str(folder / MODEL)).get_piece_size()
     print(
         f"{made:,} pieces"

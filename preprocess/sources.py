@@ -2,7 +2,6 @@
 
 import bz2
 import gzip
-import hashlib
 import lzma
 import shutil
 import tarfile
@@ -12,14 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Iterator
 
+from preprocess.files import atomically, sha256_of
+
 OPENERS = {"": open, ".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz")
 DAMAGED = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
 
 
 @contextmanager
-def opened(source, names):
-    """The first of `names` in `source`, a file, an archive or a folder of them: a binary file, or None."""
+def opened(source: Path, names: tuple[str, ...]) -> Iterator[BinaryIO | None]:
+    """Yield the first of `names` in `source`, a file, an archive or a folder, as a binary file; or None."""
     source = Path(source)
     if not source.exists():
         raise SystemExit(f"error: {source} does not exist: give the folder or archive that holds {names[0]}")
@@ -41,7 +42,7 @@ def opened(source, names):
 
 
 @contextmanager
-def _member(archive, names):
+def _member(archive: Path, names: tuple[str, ...]) -> Iterator[BinaryIO | None]:
     for path, stream in members(archive):
         if Path(path).name in names:
             yield stream
@@ -88,33 +89,23 @@ def digest(source: Path, names: tuple[str, ...]) -> str | None:
     """Return the SHA-256 of the content of the first of `names` that `source` has; None if it has none."""
     try:
         with opened(source, names) as stream:
-            return None if stream is None else digest_of(stream)
+            return None if stream is None else sha256_of(stream)
     except DAMAGED as error:
         raise SystemExit(f"error: {source} cannot be read ({error}): get {names[0]} again") from error
 
 
-def digest_of(stream: BinaryIO) -> str:
-    hashed = hashlib.sha256()
-    while chunk := stream.read(1 << 20):
-        hashed.update(chunk)
-    return hashed.hexdigest()
-
-
-def extract(source, names, path):
-    """Writes the first of `names` that `source` has to `path`; whole or not at all.
+def extract(source: Path, names: tuple[str, ...], path: Path) -> bool:
+    """Write the first of `names` that `source` has to `path`; whole or not at all.
 
     Returns:
-        whether it was found
+        whether `source` has one of them
     """
-    unfinished = Path(f"{path}.part")
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
     try:
         with opened(source, names) as stream:
             if stream is None:
                 return False
-            with open(unfinished, "wb") as file:
+            with atomically(path) as part, open(part, "wb") as file:
                 shutil.copyfileobj(stream, file, 1 << 20)
     except DAMAGED as error:
         raise SystemExit(f"error: {source} cannot be read ({error}): get {names[0]} again") from error
-    unfinished.replace(path)
     return True

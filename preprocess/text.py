@@ -9,13 +9,14 @@ perplexity per word, whatever a token is. Words are those between white space, a
 """
 
 import argparse
-import hashlib
+import io
 import logging
 from pathlib import Path
 from typing import Any, Optional
 
 from preprocess.binarize import binarize, tokens_of, write_symbols
 from preprocess.completion import complete, making
+from preprocess.files import sha256_of
 from preprocess.reading import read
 from preprocess.splits import Lines, hold_out
 
@@ -27,7 +28,16 @@ OPTIONS = {  # of each level, with their defaults
 }
 
 
-def prepare(dest, source, valid=None, test=None, level="word", size=None, kind=None, threshold=None):
+def prepare(
+    dest: str,
+    source: str,
+    valid: Optional[str] = None,
+    test: Optional[str] = None,
+    level: str = "word",
+    size: Optional[int] = None,
+    kind: Optional[str] = None,
+    threshold: Optional[int] = None,
+) -> None:
     """Make the data-bin `dest`.
 
     Args:
@@ -80,7 +90,7 @@ def check_paths(paths: dict[str, Optional[str]], dest: Path) -> None:
 
 
 def digest(lines: Lines) -> str:
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return sha256_of(io.BytesIO("\n".join(lines).encode()))
 
 
 def make(dest: Path, splits: dict[str, Lines], level: str, options: dict[str, Any]) -> None:
@@ -151,7 +161,7 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def main():
+def main() -> None:
     logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     parser = argparse.ArgumentParser(prog="python -m preprocess.text", description=__doc__.splitlines()[0])
     parser.add_argument("dest", metavar="DEST", help="data-bin folder to make")

@@ -10,17 +10,20 @@ nothing of the test is seen in training. The text differs a little from one Pyth
 
 import re
 import sys
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from pydoc_data.topics import topics
+
+from preprocess.files import atomically
 
 SPLITS = ("train", "valid", "test")
 TOKEN = re.compile(r"\w+|[^\w\s]")
 RULE = re.compile(r"[-=+*~^|#\s]{3,}")  # borders of tables, lines under titles
 
 
-def tokenise(paragraph):
-    """List of the tokens of `paragraph`; empty if it is nothing but rules and borders.
+def tokenise(paragraph: str) -> list[str]:
+    """Return the tokens of `paragraph`; empty if it is nothing but rules and borders.
 
     No token can be one of fairseq's special symbols, since '<' is a token of its own.
     """
@@ -28,8 +31,8 @@ def tokenise(paragraph):
     return TOKEN.findall(" ".join(line.strip(" |") for line in lines).lower())
 
 
-def paragraphs(text, seen):
-    """The token lists of `text` that are not in `seen`, a set of lines, which grows."""
+def paragraphs(text: str, seen: set[str]) -> Iterator[list[str]]:
+    """Iterate over the token lists of `text` that are not in `seen`, and add them to it."""
     for paragraph in re.split(r"\n\s*\n", text):
         tokens = tokenise(paragraph)
         line = " ".join(tokens)
@@ -38,8 +41,8 @@ def paragraphs(text, seen):
             yield tokens
 
 
-def split(texts):
-    """{split: list of token lists} of `texts`, {title: text}."""
+def split(texts: dict[str, str]) -> dict[str, list[list[str]]]:
+    """Return {split: token lists} of `texts`, {title: text}."""
     parts, seen = {name: [] for name in SPLITS}, set()
     for _, text in sorted(texts.items()):
         found = list(paragraphs(text, seen))
@@ -49,23 +52,21 @@ def split(texts):
     return parts
 
 
-def write(folder):
-    """Writes the three files into `folder`; each appears whole or not at all.
+def write(folder: Path) -> dict[str, int]:
+    """Write the three files into `folder`; each appears whole or not at all.
 
     Returns:
         {split: number of tokens, the end of each line counted}
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     parts = split(topics)
     for name, lines in parts.items():
-        unfinished = folder / f"{name}.txt.part"
-        unfinished.write_text("".join(" ".join(tokens) + "\n" for tokens in lines), encoding="utf-8")
-        unfinished.replace(folder / f"{name}.txt")
+        with atomically(folder / f"{name}.txt") as part:
+            part.write_text("".join(" ".join(tokens) + "\n" for tokens in lines), encoding="utf-8")
     return {name: sum(len(tokens) + 1 for tokens in lines) for name, lines in parts.items()}
 
 
-def main():
+def main() -> None:
     if len(sys.argv) != 2:
         raise SystemExit("usage: python -m preprocess.topics FOLDER")
     for name, tokens in write(sys.argv[1]).items():

@@ -1,4 +1,4 @@
-"""What an experiment was run with, beside its results.
+"""Write down what an experiment is run with: the command, the commit, the versions and the hardware.
 
 python -m recipes.environment FILE FOLDER COMMAND...
 
@@ -17,8 +17,8 @@ from pathlib import Path
 PACKAGES = ("torch", "fairseq-fixed", "numpy", "sentencepiece")
 
 
-def git(*arguments):
-    """The output of git in this repository; None where there is no git or no repository."""
+def git(*arguments: str) -> str | None:
+    """Return the output of git in this repository; None where there is no git or no repository."""
     command = ["git", "-C", str(Path(__file__).parent), *arguments]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -26,25 +26,30 @@ def git(*arguments):
         return None
 
 
-def version(package):
+def version(package: str) -> str | None:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
 
 
-def hardware():
-    """The GPUs, or the processor if there is none."""
+def processor() -> str:
+    """Return the name of the processor's model, or of its architecture."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def hardware() -> str:
+    """Return the GPUs, or the processor if there is none."""
     import torch
 
     if torch.cuda.is_available():
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{os.cpu_count()} x {names[0] if names else platform.machine()}"
+    return f"{os.cpu_count()} x {processor()}"
 
 
-def main():
+def main() -> None:
     path, folder, *command = sys.argv[1:]
     environment = {
         "command": shlex.join(command),

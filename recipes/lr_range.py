@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from preprocess.files import atomically
 from recipes.logs import DIVERGED, logged
 from recipes.plots import picture
 from recipes.progress import follow
@@ -53,7 +54,7 @@ class RangeTest:
         m_k = s m_{k-1} + (1 - s) loss_k,  m_0 = 0;  smoothed_k = m_k / (1 - s^k)
     """
 
-    def __init__(self, lr_min: float):
+    def __init__(self, lr_min: float) -> None:
         self.points: list[Point] = []
         self.lr, self.mean = lr_min, 0.0
         self.diverged = False
@@ -199,9 +200,10 @@ def main(arguments: list[str] | None = None) -> None:
         "suggestion": suggestion,
         "points": [point._asdict() for point in test.points],
     }
-    for name, text in (("lr_range.txt", table(test.points)), ("lr_range.json", json.dumps(result, indent=1))):
-        (options.out / name).write_text(text + "\n")
+    (options.out / "lr_range.txt").write_text(table(test.points) + "\n")
     draw(test.points, suggestion, options.out / "lr_range.png", f"{options.arch}, learning-rate range test")
+    with atomically(options.out / "lr_range.json") as part:  # the last one: it marks the test as complete
+        part.write_text(json.dumps(result, indent=1) + "\n")
 
     print("\n" + table(test.points[:: -(-len(test.points) // ROWS)]))
     last, lowest = test.points[-1], min(test.points, key=lambda point: point.smoothed)

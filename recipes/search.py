@@ -15,13 +15,16 @@ import shlex
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 try:
     import optuna
 except ImportError as error:
     raise SystemExit("error: recipes.search needs Optuna: pip install optuna") from error
-from optuna.trial import TrialState
+from optuna import Study, Trial
+from optuna.trial import FrozenTrial, TrialState
 
 from lm_plugins.command_line import typed_flags
 from lm_plugins.errors import Refused
@@ -37,7 +40,7 @@ class Failed(Exception):
     """Training ended with an error, whose sentence this is."""
 
 
-def train(command, log, report):
+def train(command: list[str], log: Path, report: Callable[[int, float], bool]) -> float | None:
     """Run `command`; ``report(epoch, bits)`` is called for each validation and returns whether to stop.
 
     Returns:
@@ -69,7 +72,7 @@ def train(command, log, report):
     return best
 
 
-def command_of(options, flags, drawn, save):
+def command_of(options: argparse.Namespace, flags: list[str], drawn: dict[str, Any], save: Path) -> list[str]:
     """Return the ``fairseq-train`` of a trial, as it can be typed."""
     return [
         "fairseq-train", options.data, "--user-dir", PLUGIN, "--arch", options.arch, "--save-dir", str(save),
@@ -79,11 +82,13 @@ def command_of(options, flags, drawn, save):
     ]  # fmt: skip
 
 
-def typed_value(value):
+def typed_value(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def run(trial, options, flags, draw: Draw, folder: Path):
+def run(
+    trial: Trial, options: argparse.Namespace, flags: list[str], draw: Draw, folder: Path
+) -> tuple[TrialState, float | None, str]:
     """Train one trial.
 
     Returns:
@@ -91,7 +96,7 @@ def run(trial, options, flags, draw: Draw, folder: Path):
     """
     save = folder / f"trial{trial.number}"
 
-    def report(epoch, bits):
+    def report(epoch: int, bits: float) -> bool:
         trial.report(bits, epoch)
         return trial.should_prune()
 
@@ -110,7 +115,9 @@ def run(trial, options, flags, draw: Draw, folder: Path):
     return TrialState.COMPLETE, best, ""
 
 
-def search(study, trials, run_trial):
+def search(
+    study: Study, trials: int, run_trial: Callable[[Trial], tuple[TrialState, float | None, str]]
+) -> None:
     """Run `trials` trials. A failure before the first validation ends the search: it would be that of all."""
     for _ in range(trials):
         trial = study.ask()
@@ -126,16 +133,16 @@ def search(study, trials, run_trial):
         print(f"trial {trial.number}: {outcome}", flush=True)
 
 
-def was_validated(study):
+def was_validated(study: Study) -> bool:
     """Return whether any trial got as far as a validation."""
     return any(trial.intermediate_values for trial in study.trials)
 
 
-def completed(study):
+def completed(study: Study) -> list[FrozenTrial]:
     return study.get_trials(states=(TrialState.COMPLETE,))
 
 
-def table(study):
+def table(study: Study) -> str:
     """Return the completed trials, best first."""
     done = sorted(completed(study), key=lambda trial: trial.value)
     names = sorted({name for trial in done for name in trial.params})
@@ -146,7 +153,7 @@ def table(study):
     return "\n".join(lines)
 
 
-def draw_pictures(study, path: Path):
+def draw_pictures(study: Study, path: Path) -> None:
     """Draw the history beside the study, and the importance of each flag where two trials differ."""
     import matplotlib
 
@@ -164,7 +171,7 @@ def draw_pictures(study, path: Path):
         print(f"picture: {path.with_suffix(suffix)}")
 
 
-def open_study(options, flags):
+def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
     """Open or begin the study; what it compares must be the same for all its trials."""
     options.study.parent.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
@@ -187,7 +194,7 @@ def open_study(options, flags):
     return study
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], epilog="further flags: fairseq-train's", allow_abbrev=False
     )
