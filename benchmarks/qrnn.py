@@ -111,7 +111,7 @@ def groups(quick):
             ways = {
                 "torchqrnn's way": partial(pooling, shape, peer_pooling, training),
                 **peer_code.itself(partial(pooling_itself, shape, training), "torchqrnn"),
-                "torch alone": partial(pooling, shape, partial(fo_pooling, impl="sequential"), training),
+                "torch alone": partial(pooling, shape, partial(fo_pooling, impl="torch"), training),
                 "ours": partial(pooling, shape, partial(fo_pooling, overwrite=True), training),
                 "copying as many bytes": partial(copying, shape, training),
             }

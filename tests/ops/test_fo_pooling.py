@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lm_plugins.ops import cpu_kernels
-from lm_plugins.ops.fo_pooling import fo_pooling
+from lm_plugins.ops.fo_pooling import cpu, fo_pooling, self_test
 from tests.kernels import needs_compiler
 
 SHAPES = [(1, 1, 1), (1, 3, 33), (7, 1, 5), (13, 2, 33), (2, 2, 515), (3, 0, 4)]  # 515: more than a block
@@ -14,7 +14,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 installed = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
 IMPLS = [
     "naive",
-    "sequential",
+    "torch",
     pytest.param("cpu", marks=needs_compiler),
     pytest.param("triton", marks=installed),
 ]
@@ -155,7 +155,7 @@ def test_without_a_library_torch_takes_over(monkeypatch):
     monkeypatch.setattr(cpu_kernels, "library", lambda: None)
     tensors, options = inputs((3, 2, 4))
     h, _ = fo_pooling(*tensors, *options)
-    torch.testing.assert_close(h, fo_pooling(*tensors, impl="sequential")[0], rtol=0, atol=0)
+    torch.testing.assert_close(h, fo_pooling(*tensors, impl="torch")[0], rtol=0, atol=0)
     with pytest.raises(RuntimeError, match="missing or out of date"):
         fo_pooling(*tensors, impl="cpu")
 
@@ -195,25 +195,23 @@ def test_bad_arguments_are_refused():
         fo_pooling(gates, c0, reset=torch.ones(3, 4, dtype=torch.bool))
     with pytest.raises(ValueError, match="one device"):
         fo_pooling(gates, c0.to("meta"))
-    with pytest.raises(ValueError, match="on a CPU"):
+    with pytest.raises(RuntimeError, match="on a CPU"):
         fo_pooling(gates.to("meta"), c0.to("meta"), impl="cpu")
 
 
 def test_kernels_that_fail_or_are_wrong_are_found_out(caplog):
-    from lm_plugins.ops import fo_pooling as package
-
     class Broken:
         @staticmethod
         def prepare(gates, c0):
             return gates, c0
 
         @staticmethod
-        def forward(gates, c0, mask, factor, reset, keep, overwrite):
+        def forward(gates, c0, mask, factor, reset, save, overwrite):
             raise OSError("no compiler")
 
     class Wrong(Broken):
         @staticmethod
-        def forward(gates, c0, mask, factor, reset, keep, overwrite):
+        def forward(gates, c0, mask, factor, reset, save, overwrite):
             h = gates[..., : c0.size(1)].clone()
             return h, h[-1].clone(), h
 
@@ -222,7 +220,23 @@ def test_kernels_that_fail_or_are_wrong_are_found_out(caplog):
             others[-1].zero_()
             return torch.zeros_like(c0)
 
-    assert package.agrees(package.cpu, "cpu") or cpu_kernels.library() is None
+    assert self_test.agrees(cpu, "cpu") or cpu_kernels.library() is None
     for kernels, part in ((Broken, "no compiler"), (Wrong, "not close")):
-        assert not package.agrees(kernels, "cpu")
+        assert not self_test.agrees(kernels, "cpu")
         assert part in caplog.text and "falling back to PyTorch" in caplog.text
+
+
+@needs_compiler
+def test_kernels_agree_where_gradients_are_off():
+    """The first use may be in evaluation."""
+    with torch.no_grad():
+        assert self_test.agrees(cpu, "cpu")
+
+
+@pytest.mark.parametrize("impl", IMPLS)
+@pytest.mark.parametrize("training", [False, True])
+def test_the_state_is_no_view_of_the_window(impl, training):
+    """A view would keep c of all steps in memory, and in checkpoints."""
+    gates, c0 = on(impl, inputs((6, 3, 17))[0])
+    _, c = fo_pooling(gates.requires_grad_(training), c0, impl=impl)
+    assert c.untyped_storage().nbytes() == c.nbytes

@@ -22,7 +22,7 @@ NCE = (
 ADAPTIVE = ("--criterion", "adaptive_softmax", "--adaptive-softmax-cutoff", "20,50")
 UNTIED = ("--no-share-decoder-input-output-embed", "--adaptive-softmax-factor", "2")
 WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "bincount", "repeat_interleave.Tensor")
-ON_A_CPU = ("chunked._scaled", "counted.dropout")  # are done in another way on a GPU, or not at all
+ON_A_CPU = ("chunked.scaled", "philox.draw_seed")  # are done in another way on a GPU, or not at all
 COPIES = ("lift_fresh",)  # torch.tensor(numbers, device=...) waits too, until they are copied
 
 
