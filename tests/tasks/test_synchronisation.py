@@ -108,6 +108,6 @@ def test_an_lstm_waits_for_the_layout_of_sentences(waits):
 
 def test_the_normaliser_is_looked_at_until_it_is_estimated(waits, monkeypatch):
     flags = (*NCE, "--nce-z", "estimated")
-    assert waits("awd_lstm_ptb", *flags) == ["nce.estimate_normaliser"]
-    monkeypatch.setattr("lm_plugins.criterions.nce.ESTIMATES", 0)  # so that the first window sees the last
+    assert waits("awd_lstm_ptb", *flags) == ["softmax.estimate_log_z"]
+    monkeypatch.setattr("lm_plugins.modules.softmax.ESTIMATES", 0)  # so that the first window sees the last
     assert waits("awd_lstm_ptb", *flags) == []
