@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from lm_plugins.data.dictionary import digest
 from lm_plugins.errors import Refused
 from lm_plugins.models.carried_state import CarriedState, map_tensors, stream_name
-from lm_plugins.models.heads import HeadConfig, build_head
+from lm_plugins.models.head_config import HeadConfig
+from lm_plugins.models.heads import build_head
 from lm_plugins.modules.embedding_dropout import Embedding
 from lm_plugins.modules.head import Loss
 from lm_plugins.modules.locked_dropout import LockedDropout, StepDropout

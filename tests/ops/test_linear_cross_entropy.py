@@ -52,10 +52,10 @@ class Shapes(TorchDispatchMode):
 def test_equals_the_definition_with_gradients(impl, mixture, chunk, upstream):
     tensors, target = inputs(mixture), torch.randint(WORDS, (ROWS,))
     weights = torch.randn(ROWS).double() if upstream == "of each row" else upstream
-    found = run(tensors, target, weights, impl=impl, chunk=chunk, ignore_index=int(target[2]))
+    result = run(tensors, target, weights, impl=impl, chunk=chunk, ignore_index=int(target[2]))
     expected = run(tensors, target, weights, impl="naive", ignore_index=int(target[2]))
-    assert found[0][2] == 0
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    assert result[0][2] == 0
+    torch.testing.assert_close(result, expected, rtol=1e-12, atol=1e-12)
 
 
 @each_impl
@@ -63,10 +63,10 @@ def test_without_bias_and_without_rows(impl):
     for rows in (ROWS, 0):
         features, weight, _, _ = inputs(False, rows)
         target = torch.randint(WORDS, (rows,))
-        found = linear_cross_entropy(features, weight, None, target, impl=impl)
+        result = linear_cross_entropy(features, weight, None, target, impl=impl)
         expected = linear_cross_entropy(features, weight, None, target, impl="naive")
-        torch.testing.assert_close(found, expected)
-        gradients = torch.autograd.grad(found.sum(), (features, weight))
+        torch.testing.assert_close(result, expected)
+        gradients = torch.autograd.grad(result.sum(), (features, weight))
         torch.testing.assert_close(gradients, torch.autograd.grad(expected.sum(), (features, weight)))
 
 
@@ -103,10 +103,10 @@ def test_autocast_computes_products_in_bfloat16_and_keeps_float32_gradients(mixt
     target = torch.randint(WORDS, (ROWS,))
     expected = run(tensors, target, 1.0)
     with torch.autocast("cpu", torch.bfloat16):
-        found = run(tensors, target, 1.0, chunk=2 * WORDS)
-    assert found[0].dtype == torch.float32 and {g.dtype for g in found[1]} == {torch.float32}
-    assert not torch.equal(found[1][1], expected[1][1]), "nothing was rounded"
-    torch.testing.assert_close(found, expected, rtol=0.05, atol=0.05)
+        result = run(tensors, target, 1.0, chunk=2 * WORDS)
+    assert result[0].dtype == torch.float32 and {g.dtype for g in result[1]} == {torch.float32}
+    assert not torch.equal(result[1][1], expected[1][1]), "nothing was rounded"
+    torch.testing.assert_close(result, expected, rtol=0.05, atol=0.05)
 
 
 def test_a_large_bias_is_not_rounded_to_bfloat16():
@@ -114,8 +114,8 @@ def test_a_large_bias_is_not_rounded_to_bfloat16():
     features, weight, target = torch.zeros(1, 4), torch.zeros(3, 4), torch.tensor([0])
     bias = torch.tensor([-9.21, -9.23, -9.19])
     with torch.autocast("cpu", torch.bfloat16):
-        found = linear_cross_entropy(features, weight, bias, target)
-    torch.testing.assert_close(found, linear_cross_entropy(features, weight, bias, target))
+        result = linear_cross_entropy(features, weight, bias, target)
+    torch.testing.assert_close(result, linear_cross_entropy(features, weight, bias, target))
 
 
 def test_float16_gradients_hold_the_loss_scale():
@@ -143,8 +143,8 @@ def test_single_precision_at_large_sizes(impl):
     features, weight, bias = torch.randn(5, 8), torch.randn(9001, 8) * 4, torch.randn(9001)
     tensors, target = [x.requires_grad_() for x in (features, weight, bias)], torch.randint(9001, (5,))
     exact = run([*(x.detach().double().requires_grad_() for x in tensors), None], target, 1.0, impl="naive")
-    found = run([*tensors, None], target, 1.0, impl=impl, chunk=2 * 9001)
-    for one, other in zip([found[0], *found[1]], [exact[0], *exact[1]], strict=True):
+    result = run([*tensors, None], target, 1.0, impl=impl, chunk=2 * 9001)
+    for one, other in zip([result[0], *result[1]], [exact[0], *exact[1]], strict=True):
         torch.testing.assert_close(one.double(), other, rtol=1e-5, atol=1e-6)
 
 

@@ -120,8 +120,8 @@ def test_autocast_leaves_the_recurrence_in_float32():
     x, h, c, *weights = (tensor.float() for tensor in inputs(6, 2, 5, 7))
     expected = lstm(x, (h, c), tuple(weights))
     with torch.autocast("cpu", torch.bfloat16):
-        found = lstm(x, (h, c), tuple(weights))
-    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+        result = lstm(x, (h, c), tuple(weights))
+    torch.testing.assert_close(result, expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("impl", ["torch", "masked", "naive"])
