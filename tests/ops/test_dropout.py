@@ -137,3 +137,5 @@ def test_bad_arguments_are_refused():
         dropout(x, 0.5, impl="fast")
     with pytest.raises(RuntimeError, match="float32 or float64|missing"):
         dropout(x.half(), 0.5, impl="cpu")
+    with pytest.raises(RuntimeError, match="masks on a CPU"):
+        dropout(x.to("meta"), 0.5, impl="naive")

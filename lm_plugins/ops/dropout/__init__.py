@@ -32,7 +32,12 @@ def dropout(x: Tensor, p: float, *, impl: str | None = None) -> Tensor:
     """
     if not 0 <= p < 1:
         raise ValueError(f"the dropout probability must be at least 0 and below 1, not {p}")
-    impl = choose("dropout", impl, {"cpu": lambda: why_unsupported(x), "torch": None, "naive": None})
+    checks = {
+        "cpu": lambda: why_unsupported(x),
+        "torch": None,
+        "naive": lambda: None if x.is_cpu else "the definition is that of the masks on a CPU",
+    }
+    impl = choose("dropout", impl, checks)
     if p == 0:
         return x
     if impl == "naive":
