@@ -1,4 +1,4 @@
-"""Dropout of a weight matrix, as each step of AWD-LSTM and QRNN does it, against torch's."""
+"""Dropout of a weight matrix, as in each step of AWD-LSTM and QRNN, against torch's."""
 
 from functools import partial
 

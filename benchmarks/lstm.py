@@ -1,4 +1,4 @@
-"""The weight-dropped LSTM against torch's own without weight drop, and against awd-lstm-lm's way."""
+"""The weight-dropped LSTM against torch's LSTM without weight drop, and the method of awd-lstm-lm."""
 
 from functools import partial
 
@@ -14,7 +14,7 @@ WEIGHT_DROPOUT = 0.5
 
 
 class PeerWeightDrop(nn.Module):
-    """As awd-lstm-lm: the masked weight is put in the place of the LSTM's own before each call."""
+    """Replace the weight of an LSTM by its masked form before each call, like awd-lstm-lm."""
 
     def __init__(self, layer, name, dropout):
         super().__init__()

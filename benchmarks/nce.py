@@ -1,4 +1,4 @@
-"""Steps with noise contrastive estimation: the time of ours does not depend on the vocabulary."""
+"""Steps with noise contrastive estimation, whose time does not depend on the vocabulary in ours."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ LR = 0.1
 
 
 def peer(vocabulary, width, targets, k):
-    """As Torch's dpnn, in torch: torch.multinomial's noise, dense gradients, plain SGD."""
+    """Prepare a step like that of Torch's dpnn: noise by torch.multinomial, dense gradients, SGD."""
     head, table = nn.Linear(width, vocabulary), nn.Embedding(vocabulary, width)
     q = 1e6 / torch.arange(1, vocabulary + 1)
     q, optimizer = q / q.sum(), torch.optim.SGD([*head.parameters(), *table.parameters()], lr=LR)

@@ -15,7 +15,7 @@ from lm_plugins.modules.softmax import Softmax
 
 
 def linear_softmax(vocabulary, width):
-    """As awd-lstm-lm below 75,000 words: linear, then cross entropy."""
+    """Return a linear layer and its cross entropy, like awd-lstm-lm below 75,000 words."""
     head = nn.Linear(width, vocabulary)
     return head, lambda x, target: F.cross_entropy(head(x), target, reduction="none")
 
@@ -54,7 +54,7 @@ def adaptive_tied(vocabulary, width, cutoffs):
 
 
 def peer_mixture(vocabulary, width, experts, latent):
-    """As mos: all K V probabilities of a token at once."""
+    """Return a mixture like that of mos: all K V probabilities of a token at once."""
     head = MixtureOfSoftmaxes(width, vocabulary, experts=experts, width=latent)
 
     def nll(x, target):

@@ -1,4 +1,4 @@
-"""What a benchmark does with a layer or a loss: run it forward, or forward and backward."""
+"""Run a layer or a loss forward, or forward and backward."""
 
 import torch
 
@@ -17,7 +17,11 @@ def forward(function, *inputs):
 
 
 def forward_backward(function, parameters, *inputs):
-    """Gradients start from nothing, as in a training step; that of an output is random, of a loss it is 1."""
+    """Return a function that runs both passes.
+
+    Gradients are None before each pass, as in a training step. The upstream gradient is random for tensors
+    and 1 for losses.
+    """
     leaves = [*parameters, *(part for part in inputs if part.requires_grad)]
     drawn = []
 
@@ -33,11 +37,11 @@ def forward_backward(function, parameters, *inputs):
 
 
 def as_trained(make, *arguments):
-    """A case with the matrix products of fairseq-train's default; the others have torch's."""
+    """Prepare a case with the matrix products that fairseq-train selects by default, instead of torch's."""
     set_matmul_precision("auto", on_cpu=torch.get_default_device().type == "cpu")
     return make(*arguments)
 
 
 def words(vocabulary, shape):
-    """As frequent as in a text, by Zipf's law."""
+    """Draw words that are as frequent as in a text, by Zipf's law."""
     return Unigram(1e6 / torch.arange(1, vocabulary + 1)).draw(shape)

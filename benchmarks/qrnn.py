@@ -1,4 +1,4 @@
-"""QRNN: the pooling behind the gates, and the whole layer, against torchqrnn's way."""
+"""QRNN: the pooling of the gates and the whole layer, against the method of torchqrnn."""
 
 from functools import partial
 
@@ -15,7 +15,7 @@ SHAPES = [(70, 20, 1550), (200, 40, 1150), (140, 60, 2500)]  # T, B, H: PTB, cha
 
 
 def peer_forget_mult(f, z, c0):
-    """As torchqrnn on a CPU, CPUForgetMult: a loop over T on autograd's tape."""
+    """Pool like torchqrnn on a CPU, in CPUForgetMult: a loop over T that autograd records."""
     states, previous, forgets = [], c0, f.split(1, dim=0)
     for t, new in enumerate((f * z).split(1, dim=0)):
         previous = (new + (1 - forgets[t]) * previous).view(c0.shape)
@@ -24,7 +24,7 @@ def peer_forget_mult(f, z, c0):
 
 
 def peer_pooling(gates, c0):
-    """Between activations, each in torchqrnn's order: o's comes last, when the loop's states are gone."""
+    """Pool between the activations in torchqrnn's order: that of o is last, when the states are freed."""
     z, f, o = gates.chunk(3, dim=2)
     z, f = torch.tanh(z), torch.sigmoid(f)
     c = peer_forget_mult(f, z, c0)
@@ -48,12 +48,12 @@ class PeerQRNN(nn.Module):
 
 
 def layer_itself(n_in, n_out):
-    """torchqrnn's own, which by itself takes a GPU wherever there is one."""
+    """Return torchqrnn's own layer, on a CPU: its default is a GPU if there is one."""
     return peer_code.imported("torchqrnn.qrnn").QRNNLayer(n_in, n_out, use_cuda=False)
 
 
 class Product(torch.autograd.Function):
-    """Stands for the matrix product that the gates come from, and takes no time."""
+    """Stand in for the matrix product that computes the gates, in no time."""
 
     @staticmethod
     def forward(ctx, leaf, gates):
@@ -65,7 +65,7 @@ class Product(torch.autograd.Function):
 
 
 def pooling(shape, function, training):
-    """Of gates that come from elsewhere and are not needed again, as in a layer."""
+    """Prepare the pooling of gates that another operation computed and nothing uses again, as in a layer."""
     steps, streams, units = shape
     gates = torch.randn(steps, streams, 3 * units)
     c0, leaf = torch.zeros(streams, units), torch.zeros((), requires_grad=training)
@@ -77,21 +77,22 @@ def pooling(shape, function, training):
 
 
 def pooling_itself(shape, training):
-    """torchqrnn's own: what its layer does once the gates are there."""
+    """Prepare torchqrnn's own code for what follows the matrix product of its layer."""
     qrnn = layer_itself(shape[-1], shape[-1])
     qrnn.linear = nn.Identity()
     return pooling(shape, qrnn, training)
 
 
 def copying(shape, training):
-    """What limits a pooling: z, f, o read and h, c written; backward, five read and three written."""
+    """Copy as many bytes as a pooling: it reads z, f, o and writes h, c; backward reads five, writes
+    three."""
     source = torch.randn(13 if training else 5, *shape).flatten()
     source, target = source.tensor_split(2)
     return lambda: target.copy_(source[: len(target)])
 
 
 def layer(shape, make, training):
-    """Window 1, as many inputs as units."""
+    """Prepare a layer with window 1 and as many inputs as units."""
     steps, streams, units = shape
     recurrent = make(units, units)
     x = torch.randn(steps, streams, units, requires_grad=training)
@@ -111,7 +112,7 @@ def groups(quick):
             ways = {
                 "torchqrnn's way": partial(pooling, shape, peer_pooling, training),
                 **peer_code.itself(partial(pooling_itself, shape, training), "torchqrnn"),
-                "torch alone": partial(pooling, shape, partial(fo_pooling, impl="sequential"), training),
+                "torch alone": partial(pooling, shape, partial(fo_pooling, impl="torch"), training),
                 "ours": partial(pooling, shape, partial(fo_pooling, overwrite=True), training),
                 "copying as many bytes": partial(copying, shape, training),
             }

@@ -19,6 +19,7 @@ from fairseq.optim import OPTIMIZER_REGISTRY
 from fairseq.registry import REGISTRIES
 
 from lm_plugins.errors import Refused
+from lm_plugins.models.heads import default_criterion, needed_head
 from lm_plugins.one_cycle import training_tokens
 from lm_plugins.optim.large_tables import LargeTables
 from lm_plugins.presets import COMMON, FINETUNING, PRESETS, PUBLISHED, SIZED
@@ -29,8 +30,6 @@ ADDED_OPTIONS = "LM_PLUGINS_ADDOPTS"  # flags for every fairseq-train, as PYTEST
 PROGRAMS = ("train", "eval-lm", "validate", "generate", "interactive")
 TASK = COMMON["--task"]
 KEEPS_EPOCHS = {"--keep-last-epochs", "--save-interval"}  # typed, checkpoints of epochs are wanted
-LAYER_OF = {"adaptive_softmax": "adaptive_softmax", "mos": "mos", "nce": "softmax"}  # by criterion
-CRITERION_OF = {"softmax": "lm_cross_entropy", "adaptive_softmax": "adaptive_softmax", "mos": "mos"}
 ALIASES = {"-a": "--arch"} | {
     field.metadata["argparse_alias"]: "--" + name.replace("_", "-")
     for part in FairseqConfig.__dataclass_fields__.values()
@@ -140,10 +139,10 @@ def flags_of_arch(typed, arguments, world):
 def training_flags(typed, arguments=(), world=1):
     """The flags of the arch's preset, less those that what the user chose instead does not have."""
     flags = {**COMMON, **flags_of_arch(typed, arguments, world)}
-    if typed.get("--criterion") in LAYER_OF:
-        flags["--output-layer"] = LAYER_OF[typed["--criterion"]]
-    if typed.get("--output-layer") in CRITERION_OF:
-        flags["--criterion"] = CRITERION_OF[typed["--output-layer"]]
+    if head := needed_head(typed.get("--criterion")):
+        flags["--output-layer"] = head
+    if criterion := default_criterion(typed.get("--output-layer")):
+        flags["--criterion"] = criterion
     if "--finetune-from-model" in typed and "--nonmono" in flags:
         flags |= FINETUNING.get(typed["--arch"], {})
     for kind in ("optimizer", "lr_scheduler", "criterion"):

@@ -1,1 +1,1 @@
-"""Training losses: functions of the model and a batch, without parameters of their own."""
+"""Training losses, without parameters: they see a model through its output and its head only."""

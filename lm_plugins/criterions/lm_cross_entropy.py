@@ -1,25 +1,28 @@
 """Cross entropy of the next token, with AWD-LSTM's activation regularisation.
 
-loss = sum of -ln p(target) + B T (alpha * mean(m * h)^2 + beta * mean (h_t+1 - h_t)^2)
+    loss = sum of -ln p(target) + B T (alpha * mean (m * h)^2 + beta * mean (h_t+1 - h_t)^2)
 
-with h the last layer's output [T, B, C] and m its dropout mask: AR and TAR of Merity, McCann and
-Socher (2017, arXiv:1708.01009), as means over all elements like awd-lstm-lm. fairseq divides by the
-number of targets over all ranks, which is B T but for the pads at the end of the streams. The
-regularisation is logged as `reg`, apart: `loss`, `nll_loss` and `ppl` are the model's alone.
+with h the output of the last layer [T, B, C] and m its dropout mask: AR and TAR of Merity, McCann and Socher
+(2017, arXiv:1708.01009), as means over all elements, as in awd-lstm-lm. fairseq divides the loss by the
+number of targets on all processes, which is B T without the pads at the end of the streams. The
+regularisation is logged separately as `reg`: `loss`, `nll_loss` and `ppl` do not contain it.
 """
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from fairseq import utils
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
 from fairseq.logging import metrics
+from fairseq.tasks import FairseqTask
 from omegaconf import II
+from torch import Tensor, nn
 
 from lm_plugins.errors import Refused
-from lm_plugins.modules.output_layer import OutputLayer
+from lm_plugins.modules.head import Loss
 
 
 @dataclass
@@ -39,13 +42,18 @@ class LMCrossEntropyConfig(FairseqDataclass):
 
 @register_criterion("lm_cross_entropy", dataclass=LMCrossEntropyConfig)
 class LMCrossEntropy(FairseqCriterion):
-    """Exact negative log-likelihood over the whole vocabulary; nats inside, bits in the log."""
+    """The exact negative log-likelihood over the whole vocabulary: nats in the code, bits in the log.
 
-    output_layer = OutputLayer  # what the model must have
-    takes_normaliser = False  # of --nce-z
-    training_loss = None  # a loss to train with in place of the exact one, as the decoder takes it
+    A subclass may train with another loss, a method `training_loss`. Validation uses the exact loss.
 
-    def __init__(self, task, ar_alpha, tar_beta, sentence_avg):
+    Raises:
+        Refused: ``--sentence-avg`` is given.
+    """
+
+    training_loss: Loss | None = None  # in place of -ln p(target)
+    takes_normaliser: bool = False  # supports --nce-z
+
+    def __init__(self, task: FairseqTask, ar_alpha: float, tar_beta: float, sentence_avg: bool):
         super().__init__(task)
         if sentence_avg:
             raise Refused(
@@ -54,8 +62,8 @@ class LMCrossEntropy(FairseqCriterion):
             )
         self.ar_alpha, self.tar_beta = ar_alpha, tar_beta
 
-    def forward(self, model, sample):
-        """Returns the loss in nats (a sum), the number of targets, and what is logged."""
+    def forward(self, model: nn.Module, sample: dict[str, Any]) -> tuple[Tensor, int, dict[str, Any]]:
+        """Return the sum of the losses in nats, the number of targets, and the values to log."""
         loss = self.training_loss if model.training else None
         log_prob, extra = model(**sample["net_input"], loss=loss)
         pad = sample["target"].eq(self.padding_idx)
@@ -75,8 +83,8 @@ class LMCrossEntropy(FairseqCriterion):
             logging_output["nll_loss"] = nll.data
         return nll + reg, ntokens, logging_output
 
-    def regularisation(self, extra):
-        """AR and TAR of one window, in nats per token."""
+    def regularisation(self, extra: dict[str, Tensor]) -> Tensor:
+        """Return AR and TAR of one window, in nats per token."""
         reg = extra["rnn_output"].new_zeros((), dtype=torch.float32)
         if self.ar_alpha:
             reg = reg + self.ar_alpha * extra["dropped_rnn_output"].float().pow(2).mean()
@@ -85,8 +93,8 @@ class LMCrossEntropy(FairseqCriterion):
         return reg
 
     @staticmethod
-    def reduce_metrics(logging_outputs):
-        """Logs bits per token: `loss`, where it is exact also `nll_loss` and `ppl`, and `reg`."""
+    def reduce_metrics(logging_outputs: list[dict[str, Any]]) -> None:
+        """Log `loss` and `reg`, in bits per token; if the loss is exact, also `nll_loss` and `ppl`."""
         names = [name for name in ("loss", "nll_loss", "reg") if name in logging_outputs[0]]
         ntokens = sum(log["ntokens"] for log in logging_outputs)
         for name in names:
@@ -96,5 +104,5 @@ class LMCrossEntropy(FairseqCriterion):
             metrics.log_derived("ppl", lambda meters: utils.get_perplexity(meters["nll_loss"].avg, 4))
 
     @staticmethod
-    def logging_outputs_can_be_summed():
+    def logging_outputs_can_be_summed() -> bool:
         return True

@@ -1,13 +1,13 @@
-"""Noise contrastive estimation and the sampled softmax: training costs that do not grow with V."""
+"""Noise contrastive estimation and the sampled softmax, whose training costs do not grow with V."""
 
 import logging
-import math
 from dataclasses import dataclass, field
 
 import torch
-import torch.distributed as dist
 from fairseq.criterions import register_criterion
 from fairseq.dataclass import ChoiceEnum
+from fairseq.tasks import FairseqTask
+from torch import Tensor
 
 from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy, LMCrossEntropyConfig
 from lm_plugins.data.dictionary import sorted_by_count
@@ -18,8 +18,6 @@ from lm_plugins.ops.noise_contrast import noise_contrastive_estimation, sampled_
 from lm_plugins.ranks import rank_and_world
 
 logger = logging.getLogger(__name__)
-
-ESTIMATES = 10  # updates whose mean is the normaliser, with --nce-z estimated
 
 
 @dataclass
@@ -63,14 +61,16 @@ class NCEConfig(LMCrossEntropyConfig):
 
 @register_criterion("nce", dataclass=NCEConfig)
 class NCE(LMCrossEntropy):
-    """Trains with noise words, new ones for each step, on each rank its own; validates exactly.
+    """Train with noise words, drawn anew for each step and process; validate with the exact loss.
 
-    In training `loss` is that of the contrast, in bits for each target, and no perplexity is logged.
+    In training `loss` is the loss of the contrast, in bits per target, and no perplexity is logged.
+
+    Raises:
+        Refused: --nce-k is out of range, two kinds of shared noise are given, or the dictionary does not
+            have the order that log-uniform noise needs.
     """
 
-    output_layer = Softmax
-
-    def __init__(self, cfg, task):
+    def __init__(self, cfg: NCEConfig, task: FairseqTask):
         super().__init__(task, cfg.ar_alpha, cfg.tar_beta, cfg.sentence_avg)
         words = len(task.target_dictionary)
         if not 0 < cfg.nce_k <= words:
@@ -85,30 +85,29 @@ class NCE(LMCrossEntropy):
                 "not: use --nce-noise unigram, or binarize with fairseq-preprocess without --srcdict"
             )
         self.cfg, self.task, self.noise = cfg, task, None
-        self.estimated = False
         self.takes_normaliser = str(cfg.nce_loss) == "nce"
 
     @classmethod
-    def build_criterion(cls, cfg, task):
+    def build_criterion(cls, cfg: NCEConfig, task: FairseqTask) -> "NCE":
         return cls(cfg, task)
 
-    def training_loss(self, output_layer, features, target):
+    def training_loss(self, head: Softmax, features: Tensor, target: Tensor) -> Tensor:
         noise = self.noise_words(*target.shape, target.device)
-        log_q = self.noise.log_prob
-        score = output_layer.scores(features, target.unsqueeze(-1)).squeeze(-1)
-        noise_score = output_layer.scores(features, noise)
-        of_target = noise.unsqueeze(1) if noise.dim() == 2 else noise  # against [T, B, K]
+        score = head.scores(features, target.unsqueeze(-1)).squeeze(-1)  # [T, B]
+        noise_score = head.scores(features, noise)  # [T, B, K]
+        noise = noise.unsqueeze(1) if noise.dim() == 2 else noise  # broadcasts to [T, B, K]
+        noise_log_q = self.noise.log_prob(noise)
         if str(self.cfg.nce_loss) == "sampled_softmax":
-            hit = of_target == target.unsqueeze(-1)
-            return sampled_softmax(score, noise_score, log_q(of_target), hit)
-        if output_layer.normaliser == "estimated":
-            self.estimate_normaliser(output_layer, noise_score.detach() - log_q(of_target))
-        return noise_contrastive_estimation(
-            score, log_q(target), noise_score, log_q(of_target), output_layer.log_z
-        )
+            return sampled_softmax(score, noise_score, noise_log_q, hit=noise == target.unsqueeze(-1))
+        head.estimate_log_z(noise_score, noise_log_q)
+        log_q = self.noise.log_prob(target)
+        return noise_contrastive_estimation(score, log_q, noise_score, noise_log_q, head.log_z)
 
-    def noise_words(self, steps, streams, device):
-        """Of this rank, [K], [T, K] or [T, B, K]: drawn for all ranks, whose random states are in step."""
+    def noise_words(self, steps: int, streams: int, device: torch.device) -> Tensor:
+        """Draw the noise words of this process: [K], [T, K] or [T, B, K].
+
+        Every process draws the same words for all processes, and takes its own.
+        """
         if self.noise is None:
             self.noise = self.noise_distribution().to(device)
         shape = [steps, self.cfg.nce_k]
@@ -119,7 +118,8 @@ class NCE(LMCrossEntropy):
         rank, world = rank_and_world()
         return self.noise.draw((world, *shape))[rank]
 
-    def noise_distribution(self):
+    def noise_distribution(self) -> Unigram | LogUniform:
+        """Return the distribution that --nce-noise names."""
         if str(self.cfg.nce_noise) == "log_uniform":
             return LogUniform(len(self.task.target_dictionary))
         counts = self.task.training_counts()
@@ -130,20 +130,3 @@ class NCE(LMCrossEntropy):
                 f"{FLOOR:g}"
             )
         return Unigram(counts, self.cfg.nce_noise_power)
-
-    @torch.no_grad()
-    def estimate_normaliser(self, output_layer, log_ratio):
-        """Z is the expectation of exp(s) / q; here the mean over the first updates and all ranks."""
-        if self.estimated:
-            return
-        seen = int(output_layer.estimates)  # waits for the GPU
-        self.estimated = seen >= ESTIMATES
-        if self.estimated:
-            return
-        z = (torch.logsumexp(log_ratio.flatten(), 0) - math.log(log_ratio.numel())).exp()
-        world = rank_and_world()[1]
-        if world > 1:
-            dist.all_reduce(z)
-        mean = (output_layer.log_z.exp() * seen + z / world) / (seen + 1)
-        output_layer.log_z.copy_(mean.log())
-        output_layer.estimates.add_(1)

@@ -29,20 +29,6 @@ class AWDLSTMConfig(RecurrentDecoderConfig):
             "recurrent_keep_prob)"
         },
     )
-    layer_input_dropout: float = field(
-        default=0.0,
-        metadata={
-            "help": "additional dropout probability on the inputs of the layers between the first and the "
-            "last (OpenSeq2Seq: 1 - encoder_dp_input_keep_prob)"
-        },
-    )
-    last_layer_input_dropout: float = field(
-        default=0.0,
-        metadata={
-            "help": "additional dropout probability on the last layer's input (OpenSeq2Seq: 1 - "
-            "encoder_last_input_keep_prob)"
-        },
-    )
     forget_bias: float = field(
         default=0.0, metadata={"help": "value added to the initial bias of the forget gate (OpenSeq2Seq: 1)"}
     )
@@ -68,10 +54,7 @@ class AWDLSTM(RecurrentLanguageModel):
             )
             for n_in, n_out in pairwise(layer_sizes(cfg))
         ]
-        between = [cfg.layer_input_dropout] * (cfg.decoder_layers - 2)
-        if cfg.decoder_layers > 1:
-            between.append(cfg.last_layer_input_dropout)
-        return cls(RecurrentDecoder(cfg, task.source_dictionary, layers, between))
+        return cls(RecurrentDecoder(cfg, task.source_dictionary, layers))
 
 
 # Merity et al. 2017 and 2018; where paper and code (awd-lstm-lm) differ, the code's README.

@@ -1,31 +1,35 @@
 """The decoder that all recurrent language models share.
 
-embedding -> dropout -> layer 1 -> dropout -> ... -> layer L -> dropout -> output layer
+embedding -> dropout -> layer 1 -> dropout -> ... -> layer L -> dropout -> head (output layer)
 
-Where each dropout sits follows AWD-LSTM (Merity et al. 2017, arXiv:1708.02182); with
-``--dropout-mask step`` it is the non-recurrent dropout of Zaremba et al. (2014, arXiv:1409.2329).
+The dropouts are those of AWD-LSTM (Merity et al. 2017, arXiv:1708.02182), or with ``--dropout-mask step`` the
+non-recurrent dropout of Zaremba et al. (2014, arXiv:1409.2329).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Any, Optional
 
 import torch
+from fairseq.data import Dictionary
 from fairseq.dataclass import ChoiceEnum
 from fairseq.models import FairseqIncrementalDecoder
-from torch import nn
+from torch import Tensor, nn
 
 from lm_plugins.data.dictionary import digest
 from lm_plugins.errors import Refused
 from lm_plugins.models.carried_state import CarriedState, map_tensors, stream_name
-from lm_plugins.models.output_layers import OutputLayerConfig, build_output_layer
+from lm_plugins.models.head_config import HeadConfig
+from lm_plugins.models.heads import build_head
 from lm_plugins.modules.embedding_dropout import Embedding
+from lm_plugins.modules.head import Loss
 from lm_plugins.modules.locked_dropout import LockedDropout, StepDropout
 from lm_plugins.modules.split_vocabulary import SplitVocabulary
 from lm_plugins.ops.resets import Resets
 
 
 @dataclass
-class RecurrentDecoderConfig(OutputLayerConfig):
+class RecurrentDecoderConfig(HeadConfig):
     """Sizes and dropouts; the defaults are AWD-LSTM's on Penn Treebank before tuning."""
 
     decoder_embed_dim: int = field(
@@ -116,16 +120,15 @@ class RecurrentDecoderConfig(OutputLayerConfig):
 
 
 class RecurrentDecoder(FairseqIncrementalDecoder):
-    """Embedding, L recurrent layers and an output layer, with the state carried between windows.
+    """Embedding, L recurrent layers and a head, with the recurrent state carried from window to window.
 
     Args:
-        cfg (RecurrentDecoderConfig): sizes and dropouts
-        dictionary: fairseq dictionary of V symbols
-        layers: L modules, ``layer(x, state, reset) -> (y, state)``, time-major
-        layer_input_dropout: further dropout on the input of layers 2..L, a probability each
+        cfg: sizes and dropouts
+        dictionary: V symbols
+        layers: L modules, ``layer(x, state, reset) -> (y, new_state)``, time-major
     """
 
-    def __init__(self, cfg, dictionary, layers, layer_input_dropout=None):
+    def __init__(self, cfg: RecurrentDecoderConfig, dictionary: Dictionary, layers: Sequence[nn.Module]):
         super().__init__(dictionary)
         self.embed_tokens = Embedding(
             len(dictionary),
@@ -138,47 +141,47 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
         self.layers = nn.ModuleList(layers)
         mask = {"locked": LockedDropout, "step": StepDropout}[str(cfg.dropout_mask)]
         self.input_dropout = mask(cfg.input_dropout)
-        between = [
-            nn.Sequential(mask(cfg.hidden_dropout), mask(p))
-            for p in layer_input_dropout or [0.0] * (len(self.layers) - 1)
-        ]
-        self.output_dropouts = nn.ModuleList([*between, mask(cfg.dropout)])
-        self.output_head = build_output_layer(cfg, layer_sizes(cfg)[-1], dictionary, self.embed_tokens)
+        probabilities = [*[cfg.hidden_dropout] * (len(self.layers) - 1), cfg.dropout]
+        self.output_dropouts = nn.ModuleList(mask(p) for p in probabilities)
+        self.output_head = build_head(cfg, layer_sizes(cfg)[-1], dictionary, self.embed_tokens)
         self.independent_sentences = str(cfg.sample_break_mode) == "eos"
         self.carried = CarriedState()
         self.autocast = None  # dtype of the matrix products and layers in training; None: the weights'
-        # Integers that name the dictionary: a checkpoint is refused where they differ.
+        # Integers that identify the dictionary: a checkpoint with other integers is refused.
         self.register_buffer("dictionary_digest", digest(dictionary))
 
     def forward(
         self,
-        src_tokens,
-        src_lengths=None,
-        target=None,
-        stream=None,
-        step=None,
-        loss=None,
-        learns=False,
-        incremental_state=None,
+        src_tokens: Tensor,  # [B, T]
+        src_lengths: Tensor | None = None,
+        target: Tensor | None = None,  # [B, T]
+        stream: str | None = None,
+        step: int | None = None,
+        loss: Loss | None = None,
+        learns: bool = False,
+        incremental_state: dict[str, Any] | None = None,
         **_,
-    ):
-        """One window of a stream, its state taken from the window before and left for the next.
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Run one window of a stream, from the state at its start; store the state for the next window.
 
         Args:
-            src_tokens: [B, T]
-            target: [B, T] or None
+            src_tokens: ids of the inputs
+            target: ids of the tokens to score
             stream: name of the stream
-            step: number of the window, from 0
-            loss: what to compute in place of -ln p(target), here, where DDP sees the parameters:
-                function of (output layer, features [T, B, C], target [T, B]) -> [T, B]
-            learns: the loss gets features with a graph also where gradients are off (dynamic evaluation)
-            incremental_state: a dictionary that carries the state in place of a stream, in generation
+            step: number of the window in its stream, from 0
+            loss: a function to compute in place of -ln p(target). It is called in here because
+                DistributedDataParallel sees only the parameters that forward uses.
+            learns: compute features with a graph even if gradients are disabled (dynamic evaluation)
+            incremental_state: in generation, a dictionary that carries the state in place of a stream
 
         Returns:
-            ``(log_prob, extra)`` with log_prob = ln p(target) in nats, [B, T, 1]; without `target`,
-            ``(features, extra)`` with features [B, T, C]. Extra holds the last layer's output,
-            `rnn_output` and `dropped_rnn_output`, [T, B, C]. With `incremental_state`, ln p of the token
-            after the last one, [B, 1, V].
+            ``(log_prob, extra)`` with log_prob = ln p(target) in nats, or minus the `loss`, [B, T, 1].
+            Without `target` ``(features, extra)`` with features [B, T, C]. `extra` has the output of the last
+            layer before and after dropout, `rnn_output` and `dropped_rnn_output`, [T, B, C]. With
+            `incremental_state`, ln p of the token that follows the last one, [B, 1, V].
+
+        Raises:
+            Refused: the batch has no stream or no step, or its windows are out of order.
         """
         if incremental_state is not None:
             return self.next_token(src_tokens[:, -1:], incremental_state)
@@ -198,43 +201,63 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
             self.carried.leave(stream, step, state, keep=self.training)
             if target is None:
                 return features.transpose(0, 1), extra
-            nll = (loss or type(self.output_head).nll)(self.output_head, features, target.t())
+            if loss is None:
+                nll = self.output_head.nll(features, target.t())
+            else:
+                nll = loss(self.output_head, features, target.t())
         return -nll.t().unsqueeze(-1), {**extra, "target_only": True}
 
-    def next_token(self, last, incremental_state):
-        """ln p over the vocabulary, [B, 1, V], after the token `last` [B, 1] and those before it."""
+    def next_token(self, last: Tensor, incremental_state: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
+        """Return ln p of the token that follows `last` [B, 1] and the ones before it: [B, 1, V]."""
         features, incremental_state["layers"], _ = self.extract_features(
             last.t(), incremental_state.get("layers")
         )
         return self.output_head.log_prob(features.transpose(0, 1)), {"attn": None, "log_prob": True}
 
-    def reorder_incremental_state(self, incremental_state, new_order):
-        """Row b becomes what row ``new_order[b]`` was."""
-        reordered = map_tensors(lambda part: part.index_select(0, new_order), incremental_state.get("layers"))
+    def reorder_incremental_state(self, incremental_state: dict[str, Any], new_order: Tensor) -> None:
+        """Replace the state of row b by that of row ``new_order[b]``."""
+        reordered = map_tensors(
+            lambda tensor: tensor.index_select(0, new_order), incremental_state.get("layers")
+        )
         incremental_state["layers"] = reordered
 
-    def extract_features(self, source, state=None):
-        """From `source` [T, B] and the state of every layer to ``(features [T, B, C], state, extra)``."""
-        x = self.input_dropout(self.embed_tokens(source))
-        state = state if state is not None else [None] * len(self.layers)
-        left = []
-        # </s> is the input before a sentence's first word.
-        reset = Resets(source == self.dictionary.eos()) if self.independent_sentences else None
-        for layer, entered, dropout in zip(self.layers, state, self.output_dropouts, strict=True):
-            raw, out = layer(x, entered, reset)
-            left.append(out)
-            x = dropout(raw)
-        return x, left, {"rnn_output": raw, "dropped_rnn_output": x}
+    def extract_features(
+        self, source: Tensor, states: list | None = None
+    ) -> tuple[Tensor, list, dict[str, Tensor]]:
+        """Run the layers over a window.
 
-    def output_layer(self, features):
-        """fairseq's name for the projection to the vocabulary: ln p, [..., V]."""
+        Args:
+            source: [T, B] ids
+            states: the state of every layer; None: zeros
+
+        Returns:
+            (features [T, B, C], new states, {"rnn_output", "dropped_rnn_output": [T, B, C]})
+        """
+        x = self.input_dropout(self.embed_tokens(source))
+        states = states if states is not None else [None] * len(self.layers)
+        new_states = []
+        # </s> is the input before the first word of a sentence.
+        reset = Resets(source == self.dictionary.eos()) if self.independent_sentences else None
+        for layer, state, dropout in zip(self.layers, states, self.output_dropouts, strict=True):
+            y, new_state = layer(x, state, reset)
+            new_states.append(new_state)
+            x = dropout(y)
+        return x, new_states, {"rnn_output": y, "dropped_rnn_output": x}
+
+    def output_layer(self, features: Tensor) -> Tensor:
+        """Return ln p over the vocabulary, [..., V]; the name is fairseq's."""
         return self.output_head.log_prob(features)
 
-    def get_normalized_probs(self, net_output, log_probs, sample=None):
-        """p or ln p over the vocabulary, [B, T, V].
+    def get_normalized_probs(
+        self, net_output: tuple, log_probs: bool, sample: dict | None = None
+    ) -> Tensor:  # [B, T, V]
+        """Return p or ln p over the vocabulary.
 
-        Where only the targets were scored, theirs stands at every symbol, with stride 0: fairseq's
-        scorer gathers the target from it, and nothing of size V is made.
+        If only the targets were scored, the result of each target is broadcast over V with stride 0:
+        fairseq's scorer gathers the target from it, and no tensor of size V is allocated.
+
+        Raises:
+            Refused: the probability of a target is zero or NaN.
         """
         output, extra = net_output[:2]
         if extra.get("target_only"):
@@ -244,17 +267,17 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
                     "out of the perplexity: training has diverged, use an earlier checkpoint"
                 )
             log_prob = output.expand(*output.shape[:-1], len(self.dictionary))
-        elif extra.get("log_prob"):  # fairseq divided it by the temperature
+        elif extra.get("log_prob"):  # which fairseq has divided by the temperature
             log_prob = torch.log_softmax(output, dim=-1)
         else:
             log_prob = self.output_head.log_prob(output)
         return log_prob if log_probs else log_prob.exp()
 
-    def set_num_updates(self, num_updates):
+    def set_num_updates(self, num_updates: int) -> None:
         self.carried.begin_update(num_updates)
 
-    def upgrade_state_dict_named(self, state_dict, name):
-        """Refuses the weights of a model with another dictionary, before they are copied."""
+    def upgrade_state_dict_named(self, state_dict: dict[str, Tensor], name: str) -> dict[str, Tensor]:
+        """Refuse the weights of a model with another dictionary, before they are copied."""
         saved = state_dict.get(f"{name}.dictionary_digest")
         if saved is not None and not torch.equal(saved.cpu(), self.dictionary_digest.cpu()):
             raise Refused(
@@ -265,8 +288,8 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
         return state_dict
 
 
-def layer_sizes(cfg):
-    """[input of layer 1, output of layer 1, ..., output of layer L]."""
+def layer_sizes(cfg: RecurrentDecoderConfig) -> list[int]:
+    """Return [input of layer 1, output of layer 1, ..., output of layer L]."""
     tied = cfg.share_decoder_input_output_embed
     last = cfg.decoder_last_size or (cfg.decoder_embed_dim if tied else cfg.decoder_hidden_size)
     return [cfg.decoder_embed_dim, *[cfg.decoder_hidden_size] * (cfg.decoder_layers - 1), last]

@@ -1,49 +1,71 @@
 """Adaptive softmax (Grave et al. 2017, arXiv:1609.04309), tied to the input embedding or not."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lm_plugins.modules.output_layer import OutputLayer, check_shared_weight
+from lm_plugins.modules.head import Head
+from lm_plugins.modules.vocabulary_matrix import check_shared_weight
 from lm_plugins.ops.linear_cross_entropy import linear_cross_entropy
 from lm_plugins.ops.logits import logits
 
+Cluster = tuple[Tensor | None, Tensor, Tensor | None]  # (P [E, C], W [n, E or C], b [n])
 
-class AdaptiveSoftmax(OutputLayer):
-    """A softmax over the frequent words and one entry for each tail of rarer words.
 
-        p(w) = p(w | head)                                   for w below the first cutoff
-        p(w) = p(tail i | head) softmax(W_i P_i h)_w         for w in tail i
+class AdaptiveSoftmax(Head):
+    """A softmax over the frequent words and one entry for each tail of rare words.
 
-    Words must be numbered by falling frequency. A tail is computed for its own targets only.
+        p(w) = p(w | root)                                   for w below the first cutoff
+        p(w) = p(tail i | root) softmax(W_i P_i h)_w         for w in tail i
 
-    Tied, W is the table of the input embedding with a bias for each word, the tails have full width
-    (P = 1) and each a vector of its own in the head that starts at zero, as in Merity et al. (2018,
-    arXiv:1803.08240) and awd-lstm-lm's SplitCrossEntropyLoss. Untied, tail i has C / factor^i features
-    and nothing has a bias: the form and layout of ``torch.nn.AdaptiveLogSoftmaxWithLoss``.
+    Words must be sorted by decreasing frequency. A tail is computed for its own targets only. The root is the
+    head of the paper; its attribute has the name of torch's module, `head`.
+
+    Tied, W is the table of the input embedding with a bias for each word. The tails have full width (P = 1),
+    and each has a vector in the root, which is initialised to zero, as in Merity et al. (2018,
+    arXiv:1803.08240) and awd-lstm-lm's SplitCrossEntropyLoss. Untied, tail i has C / factor^i features and
+    nothing has a bias: the form and the state dict of ``torch.nn.AdaptiveLogSoftmaxWithLoss``.
 
     Args:
         features: C
-        vocabulary: V
-        cutoffs: first word of each tail, rising, between 0 and V
+        vocabulary_size: V
+        cutoffs: first word of each tail, strictly increasing, between 0 and V
         weight: [V, C] Parameter to share; None: untied
-        factor: the tails' reduction, untied
+        factor: reduction factor of the untied tails
+        padding_idx: targets that are not scored
+
+    Raises:
+        ValueError: the cutoffs are not increasing or out of range, `weight` has another shape, or a tail
+        would
+            have no features.
     """
 
-    def __init__(self, features, vocabulary, *, cutoffs, weight=None, factor=4.0, padding_idx=None):
+    def __init__(
+        self,
+        features: int,
+        vocabulary_size: int,
+        *,
+        cutoffs: Sequence[int],
+        weight: nn.Parameter | None = None,
+        factor: float = 4.0,
+        padding_idx: int | None = None,
+    ):
         super().__init__(padding_idx)
-        bounds = [0, *cutoffs, vocabulary]
-        if not cutoffs or any(low >= high for low, high in zip(bounds, bounds[1:], strict=False)):
+        bounds = [0, *cutoffs, vocabulary_size]
+        if not cutoffs or any(low >= high for low, high in pairwise(bounds)):
             raise ValueError(
                 f"the cutoffs {', '.join(map(str, cutoffs)) or '(none)'} of an adaptive softmax must be "
-                f"strictly increasing, above 0 and below the vocabulary size of {vocabulary}"
+                f"strictly increasing, above 0 and below the vocabulary size of {vocabulary_size}"
             )
         self.bounds, self.weight, tails = bounds, weight, len(cutoffs)
         self.register_buffer("cutoffs", torch.tensor(cutoffs), persistent=False)
-        self.sizes = [high - low for low, high in zip(bounds, bounds[1:], strict=False)]
+        self.sizes = [high - low for low, high in pairwise(bounds)]  # words of the root and of each tail
         if weight is not None:
-            check_shared_weight(weight, vocabulary, features)
-            self.bias = nn.Parameter(torch.zeros(vocabulary))
+            check_shared_weight(weight, vocabulary_size, features)
+            self.bias = nn.Parameter(torch.zeros(vocabulary_size))
             self.tail_vectors = nn.Parameter(torch.zeros(tails, features))
             self.tail_bias = nn.Parameter(torch.zeros(tails))
             return
@@ -59,38 +81,38 @@ class AdaptiveSoftmax(OutputLayer):
             for width, size in zip(widths, self.sizes[1:], strict=True)
         )
 
-    def parts(self):
-        """(P or None, W, b or None) of the head and of each tail; of the head first come the words."""
+    def clusters(self) -> list[Cluster]:
+        """Return (P, W, b) of the root, whose first entries are words, and of each tail."""
         if self.weight is None:
             tails = [(tail[0].weight, tail[1].weight, None) for tail in self.tail]
             return [(None, self.head.weight, None), *tails]
         (weight, *weights), (bias, *biases) = self.weight.split(self.sizes), self.bias.split(self.sizes)
-        head = (None, torch.cat([weight, self.tail_vectors]), torch.cat([bias, self.tail_bias]))
-        return [head, *((None, w, b) for w, b in zip(weights, biases, strict=True))]
+        root = (None, torch.cat([weight, self.tail_vectors]), torch.cat([bias, self.tail_bias]))
+        return [root, *((None, w, b) for w, b in zip(weights, biases, strict=True))]
 
-    def log_prob(self, features):
-        head, *tails = [
-            F.log_softmax(logits(_projected(features, p), w, b), dim=-1) for p, w, b in self.parts()
+    def log_prob(self, features: Tensor) -> Tensor:
+        root, *tails = [
+            F.log_softmax(logits(_projected(features, p), w, b), dim=-1) for p, w, b in self.clusters()
         ]
-        words, entries = head.split([self.sizes[0], len(tails)], dim=-1)
+        words, entries = root.split([self.sizes[0], len(tails)], dim=-1)
         tails = [entry + tail for entry, tail in zip(entries.split(1, dim=-1), tails, strict=True)]
         return torch.cat([words, *tails], dim=-1)
 
-    def nll(self, features, target):
+    def nll(self, features: Tensor, target: Tensor) -> Tensor:
         rows, words = features.flatten(0, -2), target.flatten()
-        tail = torch.bucketize(words, self.cutoffs, right=True)  # 0: the head, i: the i-th tail
-        entry = torch.where(tail == 0, words, self.sizes[0] - 1 + tail)
-        (_, weight, bias), *tails = self.parts()
+        cluster = torch.bucketize(words, self.cutoffs, right=True)  # 0: the root, i: the i-th tail
+        entry = torch.where(cluster == 0, words, self.sizes[0] - 1 + cluster)
+        (_, weight, bias), *tails = self.clusters()
         nll = linear_cross_entropy(rows, weight, bias, entry, ignore_index=self.padding_idx)
-        counts = tail.new_zeros(len(self.sizes)).scatter_add_(0, tail, torch.ones_like(tail))
-        # One wait for the GPU; bincount has two of its own. A tail without targets gets a gradient of zero,
-        # which DDP relies on.
-        of_tail = tail.argsort().split(counts.tolist())
-        for (p, w, b), index, low in zip(tails, of_tail[1:], self.bounds[1:-1], strict=True):
-            inner = linear_cross_entropy(_projected(rows[index], p), w, b, words[index] - low)
-            nll = nll.index_add(0, index, inner)
+        counts = cluster.new_zeros(len(self.sizes)).scatter_add_(0, cluster, torch.ones_like(cluster))
+        # The host waits for the GPU once here; bincount would wait twice. A tail without targets gets a
+        # gradient of zero, which DistributedDataParallel relies on.
+        rows_of_cluster = cluster.argsort().split(counts.tolist())
+        for (p, w, b), index, low in zip(tails, rows_of_cluster[1:], self.bounds[1:-1], strict=True):
+            in_tail = linear_cross_entropy(_projected(rows[index], p), w, b, words[index] - low)
+            nll = nll.index_add(0, index, in_tail)
         return nll.view_as(target)
 
 
-def _projected(features, projection):
+def _projected(features: Tensor, projection: Tensor | None) -> Tensor:
     return features if projection is None else F.linear(features, projection)

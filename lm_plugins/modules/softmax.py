@@ -1,43 +1,92 @@
-"""The plain softmax over the vocabulary."""
+"""The softmax over the whole vocabulary."""
+
+import math
 
 import torch
-from torch import nn
+import torch.distributed as dist
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lm_plugins.modules.output_layer import OutputLayer, VocabularyMatrix
+from lm_plugins.modules.head import Head
+from lm_plugins.modules.vocabulary_matrix import VocabularyMatrix
+from lm_plugins.ranks import rank_and_world
 
 NORMALISERS = ("fixed", "estimated", "learned")
+ESTIMATES = 10  # updates whose mean is an estimated normaliser
 
 
-class Softmax(OutputLayer):
+class Softmax(Head):
     """p = softmax(W h + b), see :class:`VocabularyMatrix` for W and b.
 
     Args:
-        normaliser: what noise contrastive estimation takes for ln of the sum of the exponentials of
-            the logits (ln Z): "fixed": 0, "learned": a parameter, "estimated": a buffer, which the
-            criterion fills. Log-probabilities do not depend on it.
+        features: C
+        vocabulary_size: V
+        normaliser: ln Z, which noise contrastive estimation uses in place of the logarithm of the sum of the
+            exponentials of all logits; "fixed": 0; "learned": a parameter; "estimated": a buffer, see
+            :meth:`estimate_log_z`. Probabilities do not depend on it.
+        padding_idx: targets that are not scored
+        matrix: further arguments of :class:`VocabularyMatrix`
+
+    Raises:
+        ValueError: there is no such normaliser, or an argument of the matrix is out of range.
     """
 
-    def __init__(self, features, vocabulary, *, normaliser="fixed", padding_idx=None, **matrix):
+    def __init__(
+        self,
+        features: int,
+        vocabulary_size: int,
+        *,
+        normaliser: str = "fixed",
+        padding_idx: int | None = None,
+        **matrix,
+    ):
         super().__init__(padding_idx)
         if normaliser not in NORMALISERS:
             raise ValueError(f"unknown normaliser '{normaliser}': choose from {NORMALISERS}")
-        self.vocabulary = VocabularyMatrix(features, vocabulary, **matrix)
+        self.vocabulary = VocabularyMatrix(features, vocabulary_size, **matrix)
         self.normaliser, zero = normaliser, torch.zeros(())
         if normaliser == "learned":
             self.log_z = nn.Parameter(zero)
         elif normaliser == "estimated":
             self.register_buffer("log_z", zero)
-            self.register_buffer("estimates", torch.zeros((), dtype=torch.long))  # in log_z so far
+            self.register_buffer("estimates", torch.zeros((), dtype=torch.long))  # averaged in log_z
+            self.is_estimated = False  # known on the host, which then does not wait for the device
         else:
             self.log_z = 0.0
 
-    def log_prob(self, features):
+    def log_prob(self, features: Tensor) -> Tensor:
         return F.log_softmax(self.vocabulary(features), dim=-1)
 
-    def nll(self, features, target):
+    def nll(self, features: Tensor, target: Tensor) -> Tensor:
         nll = self.vocabulary.nll(features.flatten(0, -2), target.flatten(), ignore_index=self.padding_idx)
         return nll.view_as(target)
 
-    def scores(self, features, index):
+    def scores(self, features: Tensor, index: Tensor) -> Tensor:
+        """Return the logits of the words `index`, see :meth:`VocabularyMatrix.scores`."""
         return self.vocabulary.scores(features, index)
+
+    @torch.no_grad()
+    def estimate_log_z(self, scores: Tensor, log_q: Tensor) -> None:
+        """Update an estimated normaliser from the scores of noise words; do nothing with another one.
+
+        Z is the expectation of exp(s) / q under the noise distribution q. It is estimated by the mean over
+        the noise words of the first ESTIMATES calls and of all processes, which call this together.
+
+        Args:
+            scores: s [..., K]
+            log_q: ln q [..., K]
+        """
+        if self.normaliser != "estimated" or self.is_estimated:
+            return
+        count = int(self.estimates)  # waits for the device
+        self.is_estimated = count >= ESTIMATES
+        if self.is_estimated:
+            return
+        log_ratio = scores - log_q
+        z = (torch.logsumexp(log_ratio.flatten(), 0) - math.log(log_ratio.numel())).exp()
+        world = rank_and_world()[1]
+        if world > 1:
+            dist.all_reduce(z)
+        mean = (self.log_z.exp() * count + z / world) / (count + 1)
+        self.log_z.copy_(mean.log())
+        self.estimates.add_(1)

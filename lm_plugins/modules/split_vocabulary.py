@@ -12,7 +12,7 @@ import torch.distributed as dist
 
 from lm_plugins.ops.exchange import exchange
 from lm_plugins.ops.gather_rows import gather_rows
-from lm_plugins.ops.linear_cross_entropy import linear_logsumexp
+from lm_plugins.ops.linear_logsumexp import linear_logsumexp
 from lm_plugins.ops.scale_gradient import scale_gradient
 from lm_plugins.ranks import rank_and_world
 

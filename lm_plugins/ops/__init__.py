@@ -1,1 +1,7 @@
-"""Functions on tensors; torch only. A naive reference stands beside each faster form."""
+"""Functions on tensors, which depend on torch alone.
+
+An op with several implementations is a package, with one module for each: `naive` is the definition and the
+reference of the tests, `torch` uses torch alone, `cpu` the compiled kernels, `triton` kernels for GPUs. The
+package itself selects one of them (:mod:`lm_plugins.ops.dispatch`). It imports names from torch and not torch
+itself, because the attribute `torch` of the package is its module of that name.
+"""

@@ -1,15 +1,19 @@
-"""Drawing from a discrete distribution in constant time (Walker 1977, Vose 1991)."""
+"""Draws from a discrete distribution in constant time (Walker 1977, Vose 1991)."""
 
 import torch
+from torch import Tensor
 
 
-def alias_table(weights):
-    """The alias table of `weights` [V], at least one of them positive, none negative.
+def alias_table(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the alias table of a distribution proportional to `weights`.
 
-    Column v holds word v with probability ``keep[v]``, else ``alias[v]``; all columns are equally
-    likely. Built without a loop over V by the sweep of Huebschle-Schneider and Sanders (2019,
-    arXiv:1903.00227): the light columns, in order, are filled up by the surplus of the heavy ones, in
-    order; a heavy column that ends up short of one is filled by the next.
+    All columns are equally likely. Column v yields word v with probability ``keep[v]``, else ``alias[v]``.
+    The table is built without a loop over V, by the sweep of Huebschle-Schneider and Sanders (2019,
+    arXiv:1903.00227): the surplus of the heavy columns, in order, fills up the light columns, in order. A
+    heavy column that falls short of one is filled up by the next heavy one.
+
+    Args:
+        weights: [V], none of them negative and at least one positive
 
     Returns:
         (keep [V] in float64, alias [V])
@@ -19,12 +23,12 @@ def alias_table(weights):
     deficit, surplus = (1 - load[light]).cumsum(0), (load[heavy] - 1).cumsum(0)
     keep, alias = load.clone(), torch.arange(len(weights), device=weights.device)
     keep[heavy] = 1.0
-    if len(light) == 0 or len(heavy) == 0:  # nothing to fill, but for rounding
+    if len(light) == 0 or len(heavy) == 0:  # all are equal, up to rounding
         return keep, alias
     last = len(heavy) - 1
     filled_before = torch.cat([deficit.new_zeros(1), deficit[:-1]])
     alias[light] = heavy[torch.searchsorted(surplus, filled_before).clamp(max=last)]
-    first_short = torch.searchsorted(deficit, surplus[:last], right=True)  # the light one that overdraws it
+    first_short = torch.searchsorted(deficit, surplus[:last], right=True)  # the light column that exhausts it
     short = first_short < len(light)
     overdrawn = deficit[first_short.clamp(max=len(light) - 1)] - surplus[:last]
     keep[heavy[:last][short]] = 1 - overdrawn[short]
@@ -32,8 +36,8 @@ def alias_table(weights):
     return keep, alias
 
 
-def alias_draw(keep, alias, shape):
-    """Independent draws, `shape`, with torch's random state."""
+def alias_draw(keep: Tensor, alias: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Draw independent words [*shape] from the table (keep [V], alias [V]), with torch's generator."""
     column = torch.randint(len(keep), shape, device=keep.device)
     stays = torch.rand(shape, device=keep.device, dtype=keep.dtype) < keep[column]
     return torch.where(stays, column, alias[column])

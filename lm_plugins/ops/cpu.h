@@ -1,5 +1,5 @@
-// What the kernels for CPUs share. They are plain C functions on pointers, called through ctypes: built in
-// seconds, and for any version of Python and torch.
+// What the CPU kernels share. They are plain C functions on pointers, called through ctypes, so that they are
+// built in seconds and work with any version of Python and torch.
 #pragma once
 
 #include <omp.h>
@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <cstring>
 
-// One machine code for each kind of processor, chosen when the library is loaded: it may be moved.
+// Function multi-versioning: one clone for each instruction set, selected when the library is loaded.
 #if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
 #if __GNUC__ >= 12
 #define FOR_EACH_PROCESSOR __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
@@ -40,15 +40,15 @@ template <typename Real> INLINE Real clamp(Real x, Real limit) {
   return x > limit ? limit : x;
 }
 
-// e^x = 2^n e^r with x = n ln 2 + r, |x| at most the format's limit, and Taylor's series for e^r - 1: no
-// branch and no call, so that the compiler vectorises the loops around it.
+// e^x = 2^n e^r with x = n ln 2 + r, and Taylor's series for e^r - 1. |x| must be at most the format's limit.
+// There is no branch and no call, so that the compiler can vectorise the loops that use it.
 template <typename Real> struct Exponential {
   Real power, rest;  // 2^n, e^r - 1
 
   INLINE Exponential of(Real x) {
     using F = Format<Real>;
     using Bits = typename F::Bits;
-    constexpr Real to_integer = Real(3) * (Bits(1) << (F::mantissa - 1));  // rounds what it is added to
+    constexpr Real to_integer = Real(3) * (Bits(1) << (F::mantissa - 1));  // adding it rounds to an integer
     const Real shifted = x * Real(1.4426950408889634) + to_integer, n = shifted - to_integer;
     const Real r = (x - n * F::ln2_high) - n * F::ln2_low;
     Real coefficient = 1, series = 0;  // 1 / k!
@@ -67,8 +67,8 @@ template <typename Real> struct Exponential {
   Real expm1() const { return power * rest + (power - 1); }
 };
 
-// work(from, to) on parts of 0 ... items, a thread each.
-template <typename Work> void share(int64_t items, int threads, Work work) {
+// Calls work(from, to) in parallel, for one contiguous range of 0 ... items per thread.
+template <typename Work> void parallel_for(int64_t items, int threads, Work work) {
 #pragma omp parallel num_threads(int(std::max<int64_t>(1, std::min<int64_t>(threads, items))))
   {
     const int64_t number = omp_get_thread_num(), all = omp_get_num_threads();

@@ -1,7 +1,7 @@
-"""The kernels for CPUs, one library of all `cpu.cpp` here, which setup.py compiles where there is a compiler.
+"""The compiled CPU kernels: one shared library of all `cpu.cpp` files, called through ctypes.
 
-Plain C through ctypes and not an extension of torch: that takes seconds to build instead of forty, and
-goes on working when torch is replaced. A library made from other sources than the present ones is not used.
+Plain C functions take seconds to build, where an extension of torch takes forty, and they keep working when
+torch is replaced. A library that was built from other sources than the ones in this folder is not used.
 """
 
 import ctypes
@@ -10,6 +10,7 @@ import logging
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from lm_plugins.ops.cpu_sources import digest
 
@@ -20,51 +21,72 @@ MISSING = (
     "the compiled kernels are missing or out of date, and training runs up to two times slower: run "
     "`make setup`, or install lm_plugins anew where there is a C++ compiler (docs/install.md)"
 )
-OF_TYPE = {torch.float32: "float", torch.float64: "double"}
+C_TYPES = {torch.float32: "float", torch.float64: "double"}  # what the kernels are compiled for
 
 
 @functools.cache
-def library():
-    """The compiled kernels; None, said once, if there are none."""
+def library() -> ctypes.CDLL | None:
+    """Return the library, or None with one warning if it is missing or out of date."""
     for path in FOLDER.glob("_cpu.*"):
         try:
-            found = ctypes.CDLL(str(path))
-        except OSError:  # of another machine
+            loaded = ctypes.CDLL(str(path))
+        except OSError:  # built for another machine
             continue
-        found.kernels_source.restype = ctypes.c_char_p
-        if found.kernels_source().decode() == digest():
-            return found
+        loaded.kernels_source.argtypes, loaded.kernels_source.restype = [], ctypes.c_char_p
+        if loaded.kernels_source().decode() == digest():
+            return loaded
     logger.warning(MISSING)
     return None
 
 
-def serves(*tensors):
-    """Whether there are kernels for these tensors together."""
+def why_unsupported(*tensors: Tensor) -> str | None:
+    """Return why no kernel takes these tensors together, or None if one does."""
     dtypes = {tensor.dtype for tensor in tensors}
-    there = len(dtypes) == 1 and dtypes <= set(OF_TYPE) and all(tensor.is_cpu for tensor in tensors)
-    return there and library() is not None
+    if len(dtypes) != 1 or not dtypes <= C_TYPES.keys() or not all(tensor.is_cpu for tensor in tensors):
+        return "the compiled kernels take tensors of one dtype, float32 or float64, on a CPU"
+    return MISSING if library() is None else None
 
 
-def not_served():
-    """Why a kernel that was asked for does not run."""
-    return MISSING if library() is None else "the kernels take float32 or float64, all alike, on a CPU"
+class Pointer:
+    """An argtype of ctypes that passes the address of a CPU tensor of one dtype, or null for None."""
+
+    def __init__(self, dtype: torch.dtype):
+        self.dtype = dtype
+
+    def from_param(self, tensor: Tensor | None) -> ctypes.c_void_p:
+        if tensor is None:
+            return ctypes.c_void_p(None)
+        if not tensor.is_cpu or tensor.dtype != self.dtype:
+            raise TypeError(f"a kernel expects {self.dtype} on a CPU, not {tensor.dtype} on {tensor.device}")
+        return ctypes.c_void_p(tensor.data_ptr())
 
 
-def call(name, dtype, *arguments):
-    """Runs the kernel `name` for `dtype`, on as many threads as torch has; tensors go as addresses."""
-    function = getattr(library(), f"{name}_{OF_TYPE[dtype]}")
-    function(ctypes.c_int(torch.get_num_threads()), *map(argument, arguments))
+# The types of arguments. A `Real*` is a float* in the kernel for float32 and a double* in that for float64.
+REAL, BOOL, INT64 = "Real*", Pointer(torch.bool), Pointer(torch.int64)
+INT, DOUBLE = ctypes.c_int64, ctypes.c_double
 
 
-def argument(value):
-    if isinstance(value, ctypes.Structure):
-        return ctypes.byref(value)
-    if isinstance(value, int):
-        return ctypes.c_int64(value)
-    if isinstance(value, float):
-        return ctypes.c_double(value)
-    return ctypes.c_void_p(address(value))
+class Kernel:
+    """A C function `name_float` and its twin `name_double`, which return nothing.
+
+    Their first argument is the number of threads. It is torch's, and is not given by the caller.
+
+    Args:
+        name: of the function, without its suffix
+        argtypes: types of the arguments after the first: REAL, BOOL, INT64, INT or DOUBLE
+    """
+
+    def __init__(self, name: str, *argtypes):
+        self.name, self.argtypes = name, argtypes
+
+    def __call__(self, dtype: torch.dtype, *arguments) -> None:
+        bound(self.name, self.argtypes, dtype)(torch.get_num_threads(), *arguments)
 
 
-def address(tensor):
-    return None if tensor is None else tensor.data_ptr()
+@functools.cache
+def bound(name: str, argtypes: tuple, dtype: torch.dtype):
+    """Return the function of the library for `dtype`, with its types declared."""
+    function = getattr(library(), f"{name}_{C_TYPES[dtype]}")
+    function.argtypes = [ctypes.c_int, *(Pointer(dtype) if kind == REAL else kind for kind in argtypes)]
+    function.restype = None
+    return function

@@ -26,6 +26,7 @@ from lm_plugins.errors import Refused
 from lm_plugins.evaluation.evaluator import EvaluationConfig, refuse_flags
 from lm_plugins.matmul_precision import CHOICES, set_matmul_precision
 from lm_plugins.models.carried_state import stream_name
+from lm_plugins.models.heads import check_criterion
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 from lm_plugins.optim.averages import is_averaging, show_average, show_iterate
 from lm_plugins.optim.two_tailed import choose_average
@@ -205,12 +206,7 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
                 "lm_plugins: use --criterion lm_cross_entropy"
             )
         head = self.decoder.output_head
-        if not isinstance(head, criterion.output_layer):
-            raise Refused(
-                f"--criterion {cfg._name} needs a model whose output layer is "
-                f"{criterion.output_layer.__name__}, but this model has {type(head).__name__}: give the "
-                "matching --output-layer, or use --criterion lm_cross_entropy, which supports all of them"
-            )
+        check_criterion(cfg._name, head)
         if getattr(head, "normaliser", "fixed") != "fixed" and not criterion.takes_normaliser:
             raise Refused(
                 f"--nce-z {head.normaliser} applies only to --criterion nce with --nce-loss nce: leave it out"

@@ -47,7 +47,7 @@ def test_the_formula_and_its_gradient(pads):
     model = Model()
     loss, size, _ = criterion(alpha=2.0, beta=1.0)(model, sample(pads=pads))
     loss.backward()
-    found = [model.log_prob.grad, model.raw.grad]
+    result = [model.log_prob.grad, model.raw.grad]
 
     log_prob, raw = (p.detach().clone().requires_grad_() for p in (model.log_prob, model.raw))
     expected = 0.0
@@ -63,7 +63,7 @@ def test_the_formula_and_its_gradient(pads):
     expected.backward()
     assert size == 15 - pads
     torch.testing.assert_close(loss, expected, rtol=0, atol=1e-5)  # the regularisation is in float32
-    for ours, theirs in zip(found, [log_prob.grad, raw.grad], strict=True):
+    for ours, theirs in zip(result, [log_prob.grad, raw.grad], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
 
 
@@ -97,26 +97,26 @@ def logged(*symbols, exact=True):
     ]
     if exact:
         logs = [{**log, "nll_loss": log["loss"]} for log in logs]
-    with metrics.aggregate(new_root=True) as found:
+    with metrics.aggregate(new_root=True) as result:
         task.reduce_metrics(logs, criterion())
-    return found.get_smoothed_values()
+    return result.get_smoothed_values()
 
 
 def test_bits_perplexity_and_regularisation_are_means_over_the_targets():
-    found = logged("the", "of")
+    result = logged("the", "of")
     bits = 8.0 / 8 / math.log(2)
-    assert found["loss"] == found["nll_loss"] == pytest.approx(bits, abs=1e-6)
-    assert found["ppl"] == pytest.approx(math.e, abs=1e-3)
-    assert found["reg"] == pytest.approx(1.0 / 8 / math.log(2), abs=1e-6)
-    assert "bpc" not in found
+    assert result["loss"] == result["nll_loss"] == pytest.approx(bits, abs=1e-6)
+    assert result["ppl"] == pytest.approx(math.e, abs=1e-3)
+    assert result["reg"] == pytest.approx(1.0 / 8 / math.log(2), abs=1e-6)
+    assert "bpc" not in result
 
 
 def test_bits_per_character_are_logged_for_characters_and_bytes_alone():
     for symbols in (("a", "b", "_"), ("32", "101", "255")):
-        found = logged(*symbols)
-        assert found["bpc"] == pytest.approx(found["nll_loss"], abs=1e-5)
+        result = logged(*symbols)
+        assert result["bpc"] == pytest.approx(result["nll_loss"], abs=1e-5)
 
 
 def test_a_loss_that_is_not_exact_has_no_perplexity():
-    found = logged("a", "b", exact=False)
-    assert "loss" in found and not {"ppl", "nll_loss", "bpc"} & set(found)
+    result = logged("a", "b", exact=False)
+    assert "loss" in result and not {"ppl", "nll_loss", "bpc"} & set(result)

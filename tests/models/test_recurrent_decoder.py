@@ -28,13 +28,13 @@ def text():
 
 def windows(model, text, sizes, stream="valid", first=0):
     """ln p of every token but the first, [B, T - 1], read in windows of `sizes`."""
-    source, target, at, found = text[:, :-1], text[:, 1:], 0, []
+    source, target, at, result = text[:, :-1], text[:, 1:], 0, []
     for step, size in enumerate(sizes):
         part = slice(at, at + size)
         out, _ = model(source[:, part], target=target[:, part], stream=stream, step=first + step)
-        found.append(out.squeeze(-1))
+        result.append(out.squeeze(-1))
         at += size
-    return torch.cat(found, dim=1)
+    return torch.cat(result, dim=1)
 
 
 @pytest.mark.parametrize("arch", ARCHS)

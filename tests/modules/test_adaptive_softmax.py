@@ -43,8 +43,8 @@ def test_tied_equals_the_formula_with_gradients(cutoffs):
     expected = -p.gather(-1, target.unsqueeze(-1)).squeeze(-1).log()
     nll = head.nll(features, target)
     torch.testing.assert_close(nll, expected, rtol=0, atol=1e-12)
-    found = torch.autograd.grad(nll.sum(), leaves)
-    torch.testing.assert_close(found, torch.autograd.grad(expected.sum(), leaves))
+    result = torch.autograd.grad(nll.sum(), leaves)
+    torch.testing.assert_close(result, torch.autograd.grad(expected.sum(), leaves))
 
 
 @pytest.mark.parametrize("cutoffs", CUTOFFS)
@@ -57,9 +57,9 @@ def test_untied_equals_torch_with_its_weights(cutoffs):
     torch.testing.assert_close(ours.log_prob(features), theirs.log_prob(features))
     nll = ours.nll(features, target)
     torch.testing.assert_close(nll, -theirs(features, target).output)
-    found = torch.autograd.grad(nll.sum(), [features, *ours.parameters()])
+    result = torch.autograd.grad(nll.sum(), [features, *ours.parameters()])
     expected = torch.autograd.grad(-theirs(features, target).output.sum(), [features, *theirs.parameters()])
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(result, expected)
 
 
 @pytest.mark.parametrize("made", [tied, untied])

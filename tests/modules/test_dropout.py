@@ -7,6 +7,9 @@ from lm_plugins.modules import dropout_mask
 from lm_plugins.modules.dropout_mask import stream_mask
 from lm_plugins.modules.embedding_dropout import Embedding
 from lm_plugins.modules.locked_dropout import LockedDropout, StepDropout
+from lm_plugins.modules.qrnn import QRNNLayer
+from lm_plugins.modules.weight_drop_lstm import WeightDropLSTM
+from tests.kernels import needs_compiler
 
 
 @pytest.mark.parametrize("kind", [LockedDropout, StepDropout])
@@ -86,3 +89,33 @@ def test_embedding_dropout_copies_no_table():
         embedding(torch.randint(20_000, (5, 4)))
     allocated = sum(max(event.self_cpu_memory_usage, 0) for event in profile.events())
     assert 0 < allocated < table / 10
+
+
+USERS = {  # of masks: a module and the shape of its input
+    "locked": (lambda: LockedDropout(0.3), (7, 3, 13)),
+    "step": (lambda: StepDropout(0.3), (7, 3, 13)),
+    "embedding": (lambda: Embedding(131, 5, 0.1, dropout=0.3), None),
+    "weight": (lambda: WeightDropLSTM(13, 17, weight_dropout=0.3), (7, 3, 13)),
+    "input weight": (lambda: WeightDropLSTM(13, 17, input_weight_dropout=0.3), (7, 3, 13)),
+    "candidate": (lambda: WeightDropLSTM(13, 17, candidate_dropout=0.3), (7, 3, 13)),
+    "QRNN weight": (lambda: QRNNLayer(13, 17, window=2, weight_dropout=0.3), (7, 3, 13)),
+    "zoneout": (lambda: QRNNLayer(13, 17, zoneout=0.3), (7, 3, 13)),
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize("user", USERS)
+def test_a_seed_means_the_same_masks_with_and_without_the_compiled_kernel(user, monkeypatch):
+    make, shape = USERS[user]
+    module, x = make(), torch.randint(131, (9, 3)) if shape is None else torch.randn(shape)
+
+    def run():
+        torch.manual_seed(3)
+        y = module(x)
+        y = y if torch.is_tensor(y) else y[0]
+        gradients = torch.autograd.grad(y.sum(), list(module.parameters())) if y.requires_grad else ()
+        return [y, *gradients, torch.get_rng_state()]
+
+    compiled = run()
+    monkeypatch.setattr("lm_plugins.ops.dropout.why_unsupported", lambda x: "there is no compiler")
+    torch.testing.assert_close(run(), compiled, rtol=0, atol=0)

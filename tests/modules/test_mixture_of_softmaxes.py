@@ -37,8 +37,8 @@ def test_equals_the_formula_with_gradients(experts):
     expected = -p.gather(-1, target.unsqueeze(-1)).squeeze(-1).log()
     nll = head.nll(features, target)
     torch.testing.assert_close(nll, expected, rtol=0, atol=1e-12)
-    found = torch.autograd.grad(nll.sum(), leaves)
-    torch.testing.assert_close(found, torch.autograd.grad(expected.sum(), leaves))
+    result = torch.autograd.grad(nll.sum(), leaves)
+    torch.testing.assert_close(result, torch.autograd.grad(expected.sum(), leaves))
 
 
 def test_an_improbable_word_is_not_cut_off():

@@ -1,9 +1,9 @@
-"""The softmax output layer: normalised, exact, and able to share the embedding."""
+"""The softmax head: normalised, exact, and able to share the embedding."""
 
 import pytest
 import torch
 
-from lm_plugins.modules.softmax import Softmax
+from lm_plugins.modules.softmax import ESTIMATES, Softmax
 
 
 @pytest.fixture
@@ -107,3 +107,29 @@ def test_a_rank_of_a_tied_weight_is_refused():
 def test_a_weight_of_another_size_is_refused():
     with pytest.raises(ValueError, match="cannot share"):
         Softmax(6, 11, weight=torch.nn.Parameter(torch.zeros(11, 5)))
+
+
+def test_an_estimated_normaliser_is_the_mean_of_the_first_calls():
+    head, log_q, draws = Softmax(5, 11, normaliser="estimated"), torch.randn(3, 1, 4), []
+    for _ in range(ESTIMATES + 3):
+        scores = torch.randn(3, 2, 4, requires_grad=True)
+        draws.append((scores.exp() / log_q.exp()).mean().detach())
+        head.estimate_log_z(scores, log_q)
+    assert head.estimates == ESTIMATES
+    torch.testing.assert_close(head.log_z.exp(), torch.stack(draws[:ESTIMATES]).mean())
+    again = Softmax(5, 11, normaliser="estimated")
+    again.load_state_dict(head.state_dict())
+    again.estimate_log_z(scores, log_q)
+    assert torch.equal(again.log_z, head.log_z)
+
+
+@pytest.mark.parametrize("normaliser", ["fixed", "learned"])
+def test_another_normaliser_is_not_estimated(normaliser):
+    head = Softmax(5, 11, normaliser=normaliser)
+    head.estimate_log_z(torch.randn(3, 2, 4), torch.randn(3, 1, 4))
+    assert head.log_z == 0
+
+
+def test_an_unknown_normaliser_is_refused():
+    with pytest.raises(ValueError, match="choose from"):
+        Softmax(5, 11, normaliser="guessed")

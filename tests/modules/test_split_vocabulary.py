@@ -24,8 +24,8 @@ def features_of(rank):
 
 def part(rank, world, port, path, sparse):
     from lm_plugins.modules.embedding_dropout import Embedding
-    from lm_plugins.modules.output_layer import VocabularyMatrix
     from lm_plugins.modules.split_vocabulary import SplitVocabulary
+    from lm_plugins.modules.vocabulary_matrix import VocabularyMatrix
 
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     dist.init_process_group("gloo", rank=rank, world_size=world)
@@ -86,8 +86,8 @@ def test_values_gradients_and_checkpoints_are_those_of_whole_tables(world, spars
 
 
 def test_a_split_output_has_no_logits_of_all_words():
-    from lm_plugins.modules.output_layer import VocabularyMatrix
     from lm_plugins.modules.split_vocabulary import SplitVocabulary
+    from lm_plugins.modules.vocabulary_matrix import VocabularyMatrix
 
     split = SplitVocabulary(V)
     output = VocabularyMatrix(C, V, split=split)

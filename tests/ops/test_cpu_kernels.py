@@ -1,10 +1,17 @@
-"""The library of compiled kernels: which one is used, and what is said where there is none."""
+"""The library of compiled kernels: which one is used, and what is logged where there is none."""
+
+import ctypes
+import importlib
+import re
 
 import pytest
 import torch
 
 from lm_plugins.ops import cpu_kernels, cpu_sources
+from lm_plugins.ops.cpu_kernels import BOOL, DOUBLE, INT, INT64, REAL, Kernel
 from tests.kernels import needs_compiler
+
+OPS = ("dropout", "fo_pooling", "linear_cross_entropy")
 
 
 @pytest.fixture(autouse=True)
@@ -17,8 +24,8 @@ def anew():
 def test_a_library_of_another_source_is_not_used(monkeypatch, caplog):
     monkeypatch.setattr(cpu_kernels, "digest", lambda: "another")
     assert cpu_kernels.library() is None and cpu_kernels.library() is None
-    assert [record.message for record in caplog.records] == [cpu_kernels.MISSING]  # said once
-    assert not cpu_kernels.serves(torch.zeros(1))
+    assert [record.message for record in caplog.records] == [cpu_kernels.MISSING]  # once
+    assert cpu_kernels.why_unsupported(torch.zeros(1)) == cpu_kernels.MISSING
 
 
 def test_a_file_that_is_no_library_is_passed_over(monkeypatch, tmp_path, caplog):
@@ -46,8 +53,38 @@ def test_the_library_is_there_wherever_it_can_be_built():
 
 
 @needs_compiler
-def test_which_tensors_are_served():
+def test_which_tensors_are_supported():
     single, double = torch.zeros(2), torch.zeros(2, dtype=torch.float64)
-    assert cpu_kernels.serves(single, single) and cpu_kernels.serves(double)
+    assert cpu_kernels.why_unsupported(single, single) is None is cpu_kernels.why_unsupported(double)
     for tensors in ((single, double), (single.half(),), (single.bfloat16(),), (single.to("meta"),)):
-        assert not cpu_kernels.serves(*tensors)
+        assert "float32 or float64, on a CPU" in cpu_kernels.why_unsupported(*tensors)
+
+
+def declared(source):
+    """{name: argtypes} of the C functions in a source, but for the number of threads."""
+    types = {"Real": REAL, "uint8_t": BOOL, "int64_t": INT64}
+    for name, arguments in re.findall(r'extern "C" void (\w+)_##Real\((.*?)\)\s*\{', source, re.DOTALL):
+        threads, *others = [
+            part.replace("const ", "").split() for part in arguments.replace("\\", "").split(",")
+        ]
+        assert threads == ["int", "threads"]
+        kinds = {"int64_t": INT, "double": DOUBLE, **{name + "*": kind for name, kind in types.items()}}
+        yield name, tuple(kinds[kind] for kind, _ in others)
+
+
+def test_the_types_of_arguments_are_those_of_the_sources():
+    sources = cpu_sources.FOLDER.glob("*/cpu.cpp")
+    expected = dict(pair for path in sources for pair in declared(path.read_text()))
+    modules = [importlib.import_module(f"lm_plugins.ops.{name}.cpu") for name in OPS]
+    kernels = [value for module in modules for value in vars(module).values() if isinstance(value, Kernel)]
+    assert {kernel.name: kernel.argtypes for kernel in kernels} == expected and len(expected) == 5
+
+
+@needs_compiler
+def test_arguments_of_another_type_are_refused():
+    x, y = torch.zeros(3), torch.zeros(3)
+    kernel = Kernel("dropout", REAL, INT, INT, INT, DOUBLE, REAL)
+    for wrong in ((x.double(), 3, 1, 1, 1.0, y), (x, 3.0, 1, 1, 1.0, y), (x, 3, 1, 1, "1", y), (x, 3, 1, 1)):
+        with pytest.raises((ctypes.ArgumentError, TypeError)):
+            kernel(torch.float32, *wrong)
+    kernel(torch.float32, x, 3, 1, 1, 1, y)  # an integer becomes a double

@@ -1,12 +1,15 @@
-"""Dropout by a counter-based generator against its definition, and what a mask must be."""
+"""Dropout by a counter-based generator against its definition, and the statistics of its masks."""
 
 import pytest
 import torch
 
-from lm_plugins.ops.dropout import dropout, naive
+from lm_plugins.ops.dropout import dropout
+from lm_plugins.ops.dropout.philox import WORD, philox
 from tests.kernels import needs_compiler
 
 each_impl = pytest.mark.parametrize("impl", ["torch", "naive", pytest.param("cpu", marks=needs_compiler)])
+
+same_masks = pytest.mark.parametrize("impl", ["torch", pytest.param("cpu", marks=needs_compiler)])
 
 
 def run(x, p, impl, seed=1):
@@ -16,31 +19,49 @@ def run(x, p, impl, seed=1):
     return y.detach(), torch.autograd.grad(y, leaf, torch.ones_like(y))[0]
 
 
-def test_philox_gives_the_published_numbers():
-    """The first of Random123's known answers: counter and key are zero."""
-    zero = naive.philox(torch.tensor([0]), 0)
-    assert [int(word) for word in zero] == [0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8]
+@pytest.mark.parametrize("counter, key, answer", [
+    ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
+    ((WORD, WORD, WORD, WORD), (WORD, WORD), (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)),
+    ((0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0),
+     (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1)),
+])  # fmt: skip
+def test_philox_gives_the_published_numbers(counter, key, answer):
+    """The known answers of Random123."""
+    words = philox([torch.tensor([word]) for word in counter], key[0] + (key[1] << 32))
+    assert tuple(int(word) for word in words) == answer
 
 
-def test_a_product_of_words_has_both_words():
-    a, b = 0xD2511F53, 0xFEDCBA98
-    low, high = naive._product(a, torch.tensor([b]))
-    assert (int(high) << 32) + int(low) == a * b
-
-
-@needs_compiler
+@same_masks
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("shape", [(0,), (1,), (7,), (127,), (128,), (129,), (33, 65), (3, 5, 400)])
-def test_the_kernel_draws_what_the_definition_draws(shape, dtype):
+def test_the_mask_is_that_of_the_definition(impl, shape, dtype):
     x = torch.randn(shape, dtype=dtype)
     for p in (0.1, 0.5, 0.999):
-        torch.testing.assert_close(run(x, p, "cpu"), run(x, p, "naive"), rtol=0, atol=0)
+        torch.testing.assert_close(run(x, p, impl), run(x, p, "naive"), rtol=0, atol=0)
 
 
-@needs_compiler
-def test_many_blocks_and_a_large_seed():
+@same_masks
+def test_many_blocks_and_a_large_seed(impl):
     x = torch.ones(300_000)
-    torch.testing.assert_close(run(x, 0.3, "cpu", 2**40 + 7), run(x, 0.3, "naive", 2**40 + 7), rtol=0, atol=0)
+    torch.testing.assert_close(run(x, 0.3, impl, 2**40 + 7), run(x, 0.3, "naive", 2**40 + 7), rtol=0, atol=0)
+
+
+@same_masks
+def test_as_much_of_the_random_state_is_used(impl):
+    """So that what is drawn after a mask does not depend on the implementation either."""
+    states = []
+    for name in (impl, "naive"):
+        run(torch.ones(300), 0.3, name)
+        states.append(torch.get_rng_state())
+    assert torch.equal(*states)
+
+
+@same_masks
+def test_infinity_and_nan_are_dropped(impl):
+    x = torch.full((1000,), torch.inf)
+    x[::2] = torch.nan
+    torch.testing.assert_close(run(x, 0.5, impl), run(x, 0.5, "naive"), rtol=0, atol=0, equal_nan=True)
+    assert run(x, 0.5, impl)[0].eq(0).any()
 
 
 @each_impl
@@ -78,24 +99,28 @@ def test_threads_change_nothing():
         torch.testing.assert_close(other, results[0], rtol=0, atol=0)
 
 
-@needs_compiler
-def test_inputs_that_are_not_contiguous():
+@same_masks
+def test_inputs_that_are_not_contiguous(impl):
     x = torch.randn(30, 20).t()
-    y, _ = run(x, 0.5, "cpu")
-    torch.testing.assert_close(y, run(x.contiguous(), 0.5, "cpu")[0], rtol=0, atol=0)
+    y, _ = run(x, 0.5, impl)
+    torch.testing.assert_close(y, run(x.contiguous(), 0.5, impl)[0], rtol=0, atol=0)
 
 
-def test_gradcheck():
+@each_impl
+def test_gradcheck(impl):
     def fixed(x):
         torch.manual_seed(1)
-        return dropout(x, 0.4, impl="naive")
+        return dropout(x, 0.4, impl=impl)
 
     assert torch.autograd.gradcheck(fixed, torch.randn(5, 3, dtype=torch.float64, requires_grad=True))
 
 
-def test_half_precision_goes_to_torch():
-    y = dropout(torch.ones(1000, dtype=torch.bfloat16), 0.5)
-    assert y.dtype == torch.bfloat16 and set(y.tolist()) == {0.0, 2.0}
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_the_mask_does_not_depend_on_the_dtype(dtype):
+    x = torch.ones(1000)
+    y, grad = run(x.to(dtype), 0.5, None)
+    assert y.dtype == grad.dtype == dtype
+    torch.testing.assert_close((y.float(), grad.float()), run(x, 0.5, None), rtol=0, atol=0)
 
 
 def test_without_dropout_nothing_is_drawn():
@@ -112,3 +137,5 @@ def test_bad_arguments_are_refused():
         dropout(x, 0.5, impl="fast")
     with pytest.raises(RuntimeError, match="float32 or float64|missing"):
         dropout(x.half(), 0.5, impl="cpu")
+    with pytest.raises(RuntimeError, match="masks on a CPU"):
+        dropout(x.to("meta"), 0.5, impl="naive")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lm_plugins.ops import cpu_kernels
-from lm_plugins.ops.fo_pooling import fo_pooling
+from lm_plugins.ops.fo_pooling import cpu, fo_pooling, self_test
 from tests.kernels import needs_compiler
 
 SHAPES = [(1, 1, 1), (1, 3, 33), (7, 1, 5), (13, 2, 33), (2, 2, 515), (3, 0, 4)]  # 515: more than a block
@@ -14,7 +14,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 installed = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
 IMPLS = [
     "naive",
-    "sequential",
+    "torch",
     pytest.param("cpu", marks=needs_compiler),
     pytest.param("triton", marks=installed),
 ]
@@ -60,8 +60,8 @@ def weights_like(shape):
 def test_equals_the_definition_with_gradients(impl, shape, zoneout, resets):
     tensors, options = inputs(shape, zoneout, resets)
     weights = weights_like(shape)
-    found, expected = (run(name, tensors, options, weights) for name in (impl, "naive"))
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-13)
+    result, expected = (run(name, tensors, options, weights) for name in (impl, "naive"))
+    torch.testing.assert_close(result, expected, rtol=0, atol=1e-13)
 
 
 def test_the_definition_by_hand():
@@ -88,8 +88,8 @@ def test_inputs_and_gradients_that_are_not_contiguous(impl):
     weights = weights_like((3, 5, 8))
     turned = [part.mT.contiguous().mT for part in (gates, c0, *options, *weights)]
     assert not any(part.is_contiguous() for part in turned)
-    found = run(impl, turned[:2], turned[2:4], turned[4:])
-    torch.testing.assert_close(found, run("naive", (gates, c0), options, weights), rtol=0, atol=1e-13)
+    result = run(impl, turned[:2], turned[2:4], turned[4:])
+    torch.testing.assert_close(result, run("naive", (gates, c0), options, weights), rtol=0, atol=1e-13)
     expanded = on(impl, [gates, c0])
     expanded[0].requires_grad_()
     h, _ = fo_pooling(*expanded, impl=impl)
@@ -108,9 +108,9 @@ def test_lower_precision(impl, of_gates, of_state, tolerance):
     tensors, options = inputs((20, 3, 17), "mask", resets=True)
     weights = weights_like((20, 3, 17))
     expected = run("naive", tensors, options, weights)
-    found = run(impl, [tensors[0].to(of_gates), tensors[1].to(of_state)], options, weights)
-    assert [part.dtype for part in found] == [of_state, of_state, of_gates, of_state]
-    for one, other in zip(found, expected, strict=True):
+    result = run(impl, [tensors[0].to(of_gates), tensors[1].to(of_state)], options, weights)
+    assert [part.dtype for part in result] == [of_state, of_state, of_gates, of_state]
+    for one, other in zip(result, expected, strict=True):
         torch.testing.assert_close(one.double(), other, rtol=tolerance, atol=tolerance)
 
 
@@ -121,8 +121,8 @@ def test_extreme_gates_saturate_and_nan_stays(impl, dtype):
     gates = torch.cartesian_prod(gates, gates, gates).t().reshape(1, 1, -1)
     c0 = torch.ones(1, gates.size(2) // 3, dtype=dtype)
     weights = weights_like((1, *c0.shape))
-    found, expected = (run(name, (gates, c0), (1.0, None), weights) for name in (impl, "naive"))
-    torch.testing.assert_close(found, expected, rtol=0, atol=20 * torch.finfo(dtype).eps)
+    result, expected = (run(name, (gates, c0), (1.0, None), weights) for name in (impl, "naive"))
+    torch.testing.assert_close(result, expected, rtol=0, atol=20 * torch.finfo(dtype).eps)
     h, c = fo_pooling(*on(impl, (torch.full_like(gates, torch.nan), c0)), impl=impl)
     assert h.isnan().all() and c.isnan().all()
 
@@ -155,7 +155,7 @@ def test_without_a_library_torch_takes_over(monkeypatch):
     monkeypatch.setattr(cpu_kernels, "library", lambda: None)
     tensors, options = inputs((3, 2, 4))
     h, _ = fo_pooling(*tensors, *options)
-    torch.testing.assert_close(h, fo_pooling(*tensors, impl="sequential")[0], rtol=0, atol=0)
+    torch.testing.assert_close(h, fo_pooling(*tensors, impl="torch")[0], rtol=0, atol=0)
     with pytest.raises(RuntimeError, match="missing or out of date"):
         fo_pooling(*tensors, impl="cpu")
 
@@ -169,14 +169,14 @@ def test_gradients_where_the_gates_were(impl, dtype, of_state):
     """`overwrite` changes no number; who needs the gates again is told, where they were overwritten."""
     (gates, c0), options = inputs((6, 3, 17), "mask", resets=True)
     weights = weights_like((6, 3, 17))[0]
-    found = []
+    result = []
     for overwrite in (False, True):
         leaf = gates.to(dtype).requires_grad_()
         at = on(impl, [leaf * 1, c0.to(of_state), *options])
         h, _ = fo_pooling(*at, impl=impl, overwrite=overwrite)
         total = (h * weights.to(h)).sum()
-        found.append(torch.autograd.grad(total, leaf, retain_graph=True)[0].cpu())
-    torch.testing.assert_close(found[1], found[0], rtol=0, atol=0)
+        result.append(torch.autograd.grad(total, leaf, retain_graph=True)[0].cpu())
+    torch.testing.assert_close(result[1], result[0], rtol=0, atol=0)
     if impl in ("cpu", "triton"):
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
             total.backward()
@@ -195,25 +195,23 @@ def test_bad_arguments_are_refused():
         fo_pooling(gates, c0, reset=torch.ones(3, 4, dtype=torch.bool))
     with pytest.raises(ValueError, match="one device"):
         fo_pooling(gates, c0.to("meta"))
-    with pytest.raises(ValueError, match="on a CPU"):
+    with pytest.raises(RuntimeError, match="on a CPU"):
         fo_pooling(gates.to("meta"), c0.to("meta"), impl="cpu")
 
 
 def test_kernels_that_fail_or_are_wrong_are_found_out(caplog):
-    from lm_plugins.ops import fo_pooling as package
-
     class Broken:
         @staticmethod
         def prepare(gates, c0):
             return gates, c0
 
         @staticmethod
-        def forward(gates, c0, mask, factor, reset, keep, overwrite):
+        def forward(gates, c0, mask, factor, reset, save, overwrite):
             raise OSError("no compiler")
 
     class Wrong(Broken):
         @staticmethod
-        def forward(gates, c0, mask, factor, reset, keep, overwrite):
+        def forward(gates, c0, mask, factor, reset, save, overwrite):
             h = gates[..., : c0.size(1)].clone()
             return h, h[-1].clone(), h
 
@@ -222,7 +220,23 @@ def test_kernels_that_fail_or_are_wrong_are_found_out(caplog):
             others[-1].zero_()
             return torch.zeros_like(c0)
 
-    assert package.agrees(package.cpu, "cpu") or cpu_kernels.library() is None
+    assert self_test.agrees(cpu, "cpu") or cpu_kernels.library() is None
     for kernels, part in ((Broken, "no compiler"), (Wrong, "not close")):
-        assert not package.agrees(kernels, "cpu")
+        assert not self_test.agrees(kernels, "cpu")
         assert part in caplog.text and "falling back to PyTorch" in caplog.text
+
+
+@needs_compiler
+def test_kernels_agree_where_gradients_are_off():
+    """The first use may be in evaluation."""
+    with torch.no_grad():
+        assert self_test.agrees(cpu, "cpu")
+
+
+@pytest.mark.parametrize("impl", IMPLS)
+@pytest.mark.parametrize("training", [False, True])
+def test_the_state_is_no_view_of_the_window(impl, training):
+    """A view would keep c of all steps in memory, and in checkpoints."""
+    gates, c0 = on(impl, inputs((6, 3, 17))[0])
+    _, c = fo_pooling(gates.requires_grad_(training), c0, impl=impl)
+    assert c.untyped_storage().nbytes() == c.nbytes

@@ -11,9 +11,9 @@ from lm_plugins.ops.gather_rows import gather_rows
 def test_the_sparse_gradient_is_the_dense_one(shape, index):
     table = torch.randn(shape, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(index.shape + shape[1:]).double()
-    found, expected = gather_rows(table, index, sparse=True), gather_rows(table, index)
-    assert torch.equal(found, expected)
-    sparse, dense = (torch.autograd.grad((x * weights).sum(), table)[0] for x in (found, expected))
+    result, expected = gather_rows(table, index, sparse=True), gather_rows(table, index)
+    assert torch.equal(result, expected)
+    sparse, dense = (torch.autograd.grad((x * weights).sum(), table)[0] for x in (result, expected))
     assert sparse.is_sparse and not dense.is_sparse
     assert sparse._nnz() == index.numel()
     torch.testing.assert_close(sparse.to_dense(), dense)

@@ -20,7 +20,7 @@ def test_nce_is_the_formula():
     features, weight, target, q = problem()
     noise, log_z = torch.randint(V, (N, 5)), 0.7
     s = features @ weight.T
-    found = noise_contrastive_estimation(
+    result = noise_contrastive_estimation(
         s[range(N), target], q[target].log(), s.gather(1, noise), q[noise].log(), log_z
     )
     for n in range(N):
@@ -28,7 +28,7 @@ def test_nce_is_the_formula():
         expected = -(p[target[n]] / (p[target[n]] + 5 * q[target[n]])).log()
         for w in noise[n]:
             expected = expected - (5 * q[w] / (p[w] + 5 * q[w])).log()
-        torch.testing.assert_close(found[n], expected)
+        torch.testing.assert_close(result[n], expected)
 
 
 def test_the_sampled_softmax_is_the_formula():
@@ -36,11 +36,11 @@ def test_the_sampled_softmax_is_the_formula():
     noise = torch.randint(V, (N, 5))
     s = features @ weight.T
     hit = noise == target.unsqueeze(1)
-    found = sampled_softmax(s[range(N), target], s.gather(1, noise), q[noise].log(), hit)
+    result = sampled_softmax(s[range(N), target], s.gather(1, noise), q[noise].log(), hit)
     for n in range(N):
         own = s[n, target[n]].exp()
         rest = sum(s[n, w].exp() / (5 * q[w]) for w in noise[n] if w != target[n])
-        torch.testing.assert_close(found[n], -(own / (own + rest)).log())
+        torch.testing.assert_close(result[n], -(own / (own + rest)).log())
 
 
 @pytest.mark.parametrize("loss", ["nce", "sampled_softmax"])
@@ -55,10 +55,10 @@ def test_the_gradient_tends_to_that_of_the_softmax_with_k(loss):
         own = s[target].expand(len(noise))
         if loss == "nce":
             log_q = q[target].log()
-            found = noise_contrastive_estimation(own, log_q, s[noise], q[noise].log(), log_z)
+            result = noise_contrastive_estimation(own, log_q, s[noise], q[noise].log(), log_z)
         else:
-            found = sampled_softmax(own, s[noise], q[noise].log(), noise == target)
-        (gradient,) = torch.autograd.grad(found.mean(), s)
+            result = sampled_softmax(own, s[noise], q[noise].log(), noise == target)
+        (gradient,) = torch.autograd.grad(result.mean(), s)
         errors.append(((gradient - exact).norm() / exact.norm()).item())
     assert errors[0] > 2 * errors[1] > 4 * errors[2] and errors[2] < 0.02, errors
 

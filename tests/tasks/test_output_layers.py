@@ -81,6 +81,7 @@ def test_the_exact_criterion_takes_any_output_layer(data_bin, tmp_path):
         ),
         (("--criterion", "mos", "--n-experts", "0"), "at least 1 expert"),
         (("--output-rank", "3"), "must not be tied"),
+        (("--output-layer", "nosuch"), "no --output-layer nosuch: choose from softmax,"),
         (("--decoder-last-size", "9"), "cannot share a weight"),
     ],
 )

@@ -1,35 +1,45 @@
 """dropout: x times Bernoulli(1 - p) / (1 - p), element by element (Srivastava et al. 2014)."""
 
-from torch.nn import functional as F
+from torch import Tensor
 
-from lm_plugins.ops import cpu_kernels
-from lm_plugins.ops.dropout.counted import dropout as counted
+from lm_plugins.ops.cpu_kernels import why_unsupported
+from lm_plugins.ops.dispatch import choose
+from lm_plugins.ops.dropout import cpu, naive
+from lm_plugins.ops.dropout import torch as in_torch
+from lm_plugins.ops.dropout.philox import draw_seed
 
-IMPLEMENTATIONS = ("torch", "naive", "cpu")
 
+def dropout(x: Tensor, p: float, *, impl: str | None = None) -> Tensor:
+    """Drop elements of x with probability p; each call draws a new mask.
 
-def dropout(x, p, *, impl=None):
-    """Drops elements of x, any shape, with probability p; a new mask at each call, by torch's random state.
-
-    torch's own draws with a generator that goes number by number, at some 7 ns each on a CPU, and keeps
-    the mask. The kernel's generator counts: it takes 1.4 ns an element for all, and backward draws the
-    mask again. The masks of "naive" and "cpu" are the same, those of "torch" are others.
+    On a CPU the mask is a function of one seed, drawn from torch's generator: it is the same whichever
+    implementation runs, and for every dtype. The compiled kernel takes 1.4 ns per element for both passes,
+    because it computes the mask again in the backward pass; torch's own dropout takes 7 ns, because its
+    generator is sequential. On a GPU the mask is torch's own.
 
     Args:
-        impl: one of IMPLEMENTATIONS; None: cpu where its kernels serve, else torch
+        x: [...]
+        p: probability of a zero
+        impl: "cpu": the compiled kernel, for float32 and float64; "torch": torch alone; "naive": the
+            definition of the masks on a CPU; None: the first of these that supports x
+
+    Returns:
+        [...]; x itself if p is 0
 
     Raises:
-        ValueError: p is not in [0, 1), or an unknown `impl`
-        RuntimeError: the kernels of `impl` are not there, or not for x
+        ValueError: p is not in [0, 1), or there is no such `impl`.
+        RuntimeError: `impl` does not support x.
     """
     if not 0 <= p < 1:
         raise ValueError(f"the dropout probability must be at least 0 and below 1, not {p}")
-    served = cpu_kernels.serves(x)
-    impl = impl or ("cpu" if served else "torch")
-    if impl not in IMPLEMENTATIONS:
-        raise ValueError(f"dropout has no impl '{impl}': choose from {IMPLEMENTATIONS}")
-    if impl == "cpu" and not served:
-        raise RuntimeError("dropout: " + cpu_kernels.not_served())
+    checks = {
+        "cpu": lambda: why_unsupported(x),
+        "torch": None,
+        "naive": lambda: None if x.is_cpu else "the definition is that of the masks on a CPU",
+    }
+    impl = choose("dropout", impl, checks)
     if p == 0:
         return x
-    return F.dropout(x, p) if impl == "torch" else counted(x, p, impl)
+    if impl == "naive":
+        return naive.dropout(x, p, draw_seed())
+    return cpu.dropout(x, p) if impl == "cpu" else in_torch.dropout(x, p)

@@ -1,13 +1,14 @@
-// Dropout with a counter-based generator, in one pass and with nothing kept: see naive.py for the definition.
+// Dropout with a counter-based generator, in one pass over x and without storing the mask. naive.py has the
+// definition of the mask.
 
 #include "../cpu.h"
 
 namespace {
 
-constexpr int LANES = 32, WORDS = 4, BLOCK = LANES * WORDS;  // of elements that share a run of the generator
+constexpr int LANES = 32, WORDS = 4, BLOCK = LANES * WORDS;  // elements per call of the generator
 
-// Philox4x32-10 for the counters `first` ... `first` + LANES, the words of a kind side by side. Each word
-// has 64 bits, so that the products need no shuffling.
+// Philox4x32-10 for the counters first ... first + LANES - 1. `drawn` gets word 0 of all counters, then word 1
+// and so on. Each word is computed in 64 bits, so that the products need no shuffling.
 INLINE void philox(uint64_t first, uint64_t seed, uint32_t* drawn) {
   constexpr uint64_t LOW = 0xFFFFFFFFu;
   uint64_t key_0 = seed & LOW, key_1 = seed >> 32, x0[LANES], x1[LANES], x2[LANES], x3[LANES];
@@ -32,10 +33,10 @@ INLINE void philox(uint64_t first, uint64_t seed, uint32_t* drawn) {
   for (int j = 0; j < LANES; ++j) drawn[j + 3 * LANES] = uint32_t(x3[j]);
 }
 
-// Keeps what draws a number below `threshold`, times `scale`.
+// y = scale x where the number drawn for an element is below `threshold`, else 0; for blocks `from` ... `to`.
 template <typename Real>
-INLINE void dropout(const Real* x, int64_t count, uint64_t seed, uint32_t threshold, Real scale, Real* y,
-                    int64_t from, int64_t to) {
+INLINE void dropout_blocks(const Real* x, int64_t count, uint64_t seed, uint32_t threshold, Real scale, Real* y,
+                           int64_t from, int64_t to) {
   uint32_t drawn[BLOCK];
   for (int64_t block = from; block < to; ++block) {
     philox(uint64_t(block) * LANES, seed, drawn);
@@ -53,14 +54,14 @@ INLINE void dropout(const Real* x, int64_t count, uint64_t seed, uint32_t thresh
 
 #define FUNCTIONS_FOR(Real)                                                                                  \
   FOR_EACH_PROCESSOR                                                                                         \
-  static void dropout_##Real(const Real* x, int64_t count, uint64_t seed, uint32_t threshold, Real scale,    \
-                             Real* y, int64_t from, int64_t to) {                                            \
-    dropout(x, count, seed, threshold, scale, y, from, to);                                                  \
+  static void dropout_blocks_##Real(const Real* x, int64_t count, uint64_t seed, uint32_t threshold,         \
+                                    Real scale, Real* y, int64_t from, int64_t to) {                         \
+    dropout_blocks(x, count, seed, threshold, scale, y, from, to);                                           \
   }                                                                                                          \
-  extern "C" void dropout_of_##Real(int threads, const Real* x, int64_t count, int64_t seed,                 \
-                                    int64_t threshold, double scale, Real* y) {                              \
-    share((count + BLOCK - 1) / BLOCK, threads, [=](int64_t from, int64_t to) {                              \
-      dropout_##Real(x, count, uint64_t(seed), uint32_t(threshold), Real(scale), y, from, to);               \
+  extern "C" void dropout_##Real(int threads, const Real* x, int64_t count, int64_t seed, int64_t threshold, \
+                                 double scale, Real* y) {                                                    \
+    parallel_for((count + BLOCK - 1) / BLOCK, threads, [=](int64_t from, int64_t to) {                       \
+      dropout_blocks_##Real(x, count, uint64_t(seed), uint32_t(threshold), Real(scale), y, from, to);        \
     });                                                                                                      \
   }
 

@@ -1,110 +1,69 @@
-"""fo_pooling: all of a QRNN layer behind its matrix product (Bradbury et al. 2016, arXiv:1611.01576)."""
+"""fo_pooling: a QRNN layer without its matrix product (Bradbury et al. 2016, arXiv:1611.01576)."""
 
-import functools
-import logging
-
-import torch
+from torch import Tensor
 
 from lm_plugins.ops import cpu_kernels
-from lm_plugins.ops.fo_pooling import cpu
-from lm_plugins.ops.fo_pooling.fused import fo_pooling as fused
+from lm_plugins.ops.dispatch import choose
+from lm_plugins.ops.fo_pooling import cpu, self_test
+from lm_plugins.ops.fo_pooling.autograd import fo_pooling as with_kernels
 from lm_plugins.ops.fo_pooling.naive import fo_pooling as naive
-from lm_plugins.ops.fo_pooling.sequential import fo_pooling as sequential
-
-logger = logging.getLogger(__name__)
-
-IMPLEMENTATIONS = ("naive", "sequential", "cpu", "triton")
+from lm_plugins.ops.fo_pooling.shapes import check_shapes
+from lm_plugins.ops.fo_pooling.torch import fo_pooling as in_torch
 
 
-def fo_pooling(gates, c0, f_factor=1.0, reset=None, *, impl=None, overwrite=False):
-    """Activations, recurrence and output gate.
+def fo_pooling(
+    gates: Tensor,  # [T, B, 3 H]
+    c0: Tensor,  # [B, H]
+    f_factor: float | Tensor = 1.0,  # [T, B, H]
+    reset: Tensor | None = None,  # [T, B]
+    *,
+    impl: str | None = None,
+    overwrite: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Apply activations, recurrence and output gate.
 
         z_t = tanh(.)    f_t = m_t * sigmoid(.)    o_t = sigmoid(.)
         c_t = f_t * z_t + (1 - f_t) * c_{t-1}      h_t = o_t * c_t
 
-    where reset_t is True, c_{t-1} is taken for zero. f lets the new value in, as in torchqrnn; it is one
-    minus the forget gate of the paper. All is computed in the precision of c0, by the kernels at least
-    in float32.
+    Where reset_t is True, c_{t-1} is replaced by zero. f is the share of the new value, as in torchqrnn; the
+    forget gate of the paper is 1 - f. Everything is computed in the precision of c0; the kernels compute in
+    float32 at least.
 
     Args:
-        gates: before the activations, z | f | o, [T, B, 3 H]
-        c0: state before the first step, [B, H]
-        f_factor: m, a number or a bool mask [T, B, H]: zoneout
-        reset: [T, B] bool; None: nowhere
-        impl: one of IMPLEMENTATIONS; None: triton on a GPU, cpu on a CPU, sequential where these are
-            missing
-        overwrite: nobody needs the gates after this: the kernels may write c and then the gates' gradient
-            into their memory, which on a CPU saves as much of it and half of the time
+        gates: the gates before their activations, z | f | o
+        c0: state before the first step
+        f_factor: m, a number or a bool mask: zoneout
+        reset: bool; None: nowhere
+        impl: "triton": kernels for GPUs; "cpu": compiled kernels for CPUs; "torch": torch alone; "naive": the
+            definition; None: the first of these that supports the device
+        overwrite: the caller does not use `gates` again, and the kernels may write c and then the gradient of
+            the gates into their memory. On a CPU that saves this memory and half of the time.
 
     Returns:
         (h [T, B, H], c_T [B, H]), with the dtype of c0
 
     Raises:
-        ValueError: shapes or devices that do not fit, a mask that is not bool, or an unknown `impl`.
-        RuntimeError: the kernels of `impl` are not there.
+        ValueError: shapes or devices do not match, a mask is not bool, or there is no such `impl`.
+        RuntimeError: `impl` is missing, or does not support the device.
     """
-    shape = (*gates.shape[:2], c0.size(-1))
-    mask = f_factor if torch.is_tensor(f_factor) else None
-    if gates.dim() != 3 or c0.shape != shape[1:] or gates.size(2) != 3 * shape[2]:
-        raise ValueError(
-            f"fo_pooling expects gates [T, B, 3 H] and c0 [B, H], not {tuple(gates.shape)} and "
-            f"{tuple(c0.shape)}"
-        )
-    for name, given, wanted in (("f_factor", mask, shape), ("reset", reset, shape[:2])):
-        if given is not None and (given.shape != wanted or given.dtype != torch.bool):
-            raise ValueError(
-                f"fo_pooling expects a bool mask of shape {wanted} as {name}, not {given.dtype} of shape "
-                f"{tuple(given.shape)}"
-            )
-    devices = {part.device for part in (gates, c0, mask, reset) if part is not None}
-    if len(devices) > 1 or (impl == "cpu" and gates.device.type != "cpu"):
-        raise ValueError(
-            f"fo_pooling expects all tensors on one device, and for impl 'cpu' on a CPU, not on {devices}"
-        )
-    if impl is not None and impl not in IMPLEMENTATIONS:
-        raise ValueError(f"fo_pooling has no impl '{impl}': choose from {IMPLEMENTATIONS}")
-    impl = impl or best(gates.device.type)
+    check_shapes(gates, c0, f_factor, reset)
+    checks = {
+        "triton": lambda: self_test.why_no_triton(gates, asked=impl == "triton"),
+        "cpu": lambda: why_not_on_cpu(gates),
+        "torch": None,
+        "naive": None,
+    }
+    impl = choose("fo_pooling", impl, checks)
     if not len(gates) or impl == "naive":
         return naive(gates, c0, f_factor, reset)
-    if impl == "sequential":
-        return sequential(gates, c0, f_factor, reset)
-    kernels = cpu if impl == "cpu" else of_triton()
-    if kernels is None or (impl == "cpu" and cpu_kernels.library() is None):
-        missing = cpu_kernels.MISSING if impl == "cpu" else "the Triton kernels are not available here"
-        raise RuntimeError(f"fo_pooling: {missing}")
-    return fused(kernels, gates, c0, f_factor, reset, overwrite)
+    if impl == "torch":
+        return in_torch(gates, c0, f_factor, reset)
+    kernels = cpu if impl == "cpu" else self_test.triton_kernels()
+    return with_kernels(kernels, gates, c0, f_factor, reset, overwrite)
 
 
-def best(device):
-    if device == "cuda" and of_triton() is not None:
-        return "triton"
-    return "cpu" if device == "cpu" and cpu_kernels.library() is not None else "sequential"
-
-
-@functools.cache
-def of_triton():
-    """The kernels, imported when first used, which takes seconds; None if they are missing or wrong."""
-    try:
-        from lm_plugins.ops.fo_pooling import gpu
-    except ImportError:
-        return None
-    if torch.cuda.is_available() and not agrees(gpu, "cuda"):
-        return None
-    return gpu
-
-
-def agrees(kernels, device):
-    """Whether `kernels` run here and give what the definition gives; if not, it is said."""
-    generator = torch.Generator().manual_seed(1)
-    gates, c0 = (torch.randn(s, generator=generator).to(device) for s in ((3, 2, 15), (2, 5)))
-    found = []
-    try:
-        for pool in (functools.partial(fused, kernels), naive):
-            leaf = gates.clone().requires_grad_()
-            h, last = pool(leaf, c0, 1.0, None)
-            found.append([h.detach(), last.detach(), *torch.autograd.grad(h.sum() + last.pow(2).sum(), leaf)])
-        torch.testing.assert_close(*found, rtol=1e-3, atol=1e-4)
-    except Exception as error:  # whatever a compiler or driver raises: training goes on in torch
-        logger.warning(f"the QRNN kernels for {device} do not work here, falling back to PyTorch: {error}")
-        return False
-    return True
+def why_not_on_cpu(gates: Tensor) -> str | None:
+    """Return why the compiled kernels cannot run; they take every dtype, for they convert it."""
+    if not gates.is_cpu:
+        return "the compiled kernels take tensors on a CPU"
+    return None if cpu_kernels.library() else cpu_kernels.MISSING

@@ -1,14 +1,15 @@
-// fo_pooling in one pass each way, as fast as memory is. Time runs outside and the units of a row inside, so
-// that it is read and written in order. Backward computes f and o again, which takes less time than reading them
-// would, and has z from c: f_t z_t = c_t - (1 - f_t) c_{t-1}. So c may lie where z did.
+// fo_pooling in one pass over memory in each direction; memory bandwidth limits its speed. The outer loop is
+// over time and the inner one over the units of a row, so that memory is read and written in order. The backward
+// pass computes f and o again, which is faster than reading them, and recovers z from c:
+// f_t z_t = c_t - (1 - f_t) c_{t-1}. c may therefore overwrite z.
 
 #include "../cpu.h"
 
 namespace {
 
-// The activations of a unit, with one division for all: it takes as long as the rest. What is further from
-// zero than `saturation` is taken to be there, which changes no activation by more than 2e-12 in float32, and
-// keeps the product of the denominators finite.
+// The activations of a unit, with a single division, which takes as long as everything else. Gates are clamped
+// to +-saturation. That changes no activation by more than 2e-12 in float32 and keeps the product of the
+// denominators finite.
 template <typename Real> struct Gates {
   static constexpr Real saturation = sizeof(Real) == 4 ? 27 : 200;
 
@@ -27,10 +28,10 @@ template <typename Real> struct Inputs {
   const uint8_t* mask;   // [T, B, H] or null
   const uint8_t* reset;  // [T, B] or null
   double factor;
-  int64_t steps, streams, units, stride;  // from c of a stream to that of the next: H, or 3 H in place of z
+  int64_t steps, streams, units, stride;  // between the c of two streams: H, or 3 H in the memory of z
 };
 
-// n units of one stream, from `unit` on, at step t; c_before and c may be the same.
+// n units of one stream, starting with `unit`, at one step; c_before and c may be the same.
 template <typename Real, bool masked>
 INLINE void step_forward(const Inputs<Real>& in, int64_t row, int64_t unit, int64_t n, const Real* c_before,
                          Real* c, Real* h) {
@@ -67,7 +68,7 @@ INLINE void step_backward(const Inputs<Real>& in, int64_t row, int64_t unit, int
     Real f = factor * s;
     if (masked) f *= Real(mask[j]);
     const Real before = carried * c_before[j], now = c[j], g = carry[j] + grad_h[j] * o;
-    // Where f is too small for z to be known it is too small for z to matter.
+    // Where f is too small for z to be recovered, it is too small for z to matter.
     const Real z = clamp(before + (now - before) * (under_s * per_factor), Real(1));
     grad[j] = g * f * (1 - z * z);
     grad[j + H] = g * (now - before) * (1 - s);
@@ -76,7 +77,7 @@ INLINE void step_backward(const Inputs<Real>& in, int64_t row, int64_t unit, int
   }
 }
 
-// The threads share the pairs of a stream and a block of units; each goes through time with its own.
+// Threads divide the pairs of a stream and a block of units; each loops over time for its own pairs.
 constexpr int64_t BLOCK = 512;
 
 template <typename Real> int64_t pairs(const Inputs<Real>& in) {
@@ -84,27 +85,27 @@ template <typename Real> int64_t pairs(const Inputs<Real>& in) {
 }
 
 template <typename Real, bool masked>
-INLINE void forward(const Inputs<Real>& in, Real* c, Real* kept, Real* h, int64_t first, int64_t last) {
+INLINE void forward(const Inputs<Real>& in, Real* c, Real* all_c, Real* h, int64_t first, int64_t last) {
   const int64_t B = in.streams, H = in.units, blocks = (H + BLOCK - 1) / BLOCK;
   for (int64_t t = 0; t < in.steps; ++t)
     for (int64_t pair = first; pair < last; ++pair) {
       const int64_t stream = pair / blocks, unit = pair % blocks * BLOCK, row = t * B + stream;
       const int64_t n = std::min(BLOCK, H - unit);
-      Real *state = c + stream * H + unit, *now = kept ? kept + row * in.stride + unit : state;
-      step_forward<Real, masked>(in, row, unit, n, kept && t ? now - B * in.stride : state, now,
+      Real *state = c + stream * H + unit, *now = all_c ? all_c + row * in.stride + unit : state;
+      step_forward<Real, masked>(in, row, unit, n, all_c && t ? now - B * in.stride : state, now,
                                  h + row * H + unit);
     }
 }
 
 template <typename Real, bool masked>
-INLINE void backward(const Inputs<Real>& in, const Real* c0, const Real* kept, const Real* grad_h, Real* carry,
+INLINE void backward(const Inputs<Real>& in, const Real* c0, const Real* all_c, const Real* grad_h, Real* carry,
                      Real* grad, int64_t first, int64_t last) {
   const int64_t B = in.streams, H = in.units, blocks = (H + BLOCK - 1) / BLOCK;
   for (int64_t t = in.steps - 1; t >= 0; --t)
     for (int64_t pair = first; pair < last; ++pair) {
       const int64_t stream = pair / blocks, unit = pair % blocks * BLOCK, row = t * B + stream;
       const int64_t n = std::min(BLOCK, H - unit), own = stream * H + unit;
-      const Real* now = kept + row * in.stride + unit;
+      const Real* now = all_c + row * in.stride + unit;
       step_backward<Real, masked>(in, row, unit, n, t ? now - B * in.stride : c0 + own, now,
                                   grad_h + row * H + unit, carry + own, grad + row * 3 * H + unit);
     }
@@ -112,27 +113,35 @@ INLINE void backward(const Inputs<Real>& in, const Real* c0, const Real* kept, c
 
 }  // namespace
 
-// kept: c of all steps, [T, B, H], which may lie where z does; or null, then c is c0 on entry and c_T on return.
-// carry: the gradient of c_T on entry, of c0 on return. grad, [T, B, 3 H], may lie where the gates do.
+// c: c0 on entry, and c_T on return if all_c is null. all_c: c of all steps, [T, B, H], which may overwrite z.
+// carry: the gradient of c_T on entry, of c0 on return. grad: of the gates, [T, B, 3 H], which it may overwrite.
 #define FUNCTIONS_FOR(Real)                                                                                    \
   FOR_EACH_PROCESSOR                                                                                           \
-  static void forward_##Real(const Inputs<Real>& in, Real* c, Real* kept, Real* h, int64_t from, int64_t to) { \
-    in.mask ? forward<Real, true>(in, c, kept, h, from, to) : forward<Real, false>(in, c, kept, h, from, to);  \
+  static void forward_##Real(const Inputs<Real>& in, Real* c, Real* all_c, Real* h, int64_t from,              \
+                             int64_t to) {                                                                     \
+    in.mask ? forward<Real, true>(in, c, all_c, h, from, to)                                                   \
+            : forward<Real, false>(in, c, all_c, h, from, to);                                                 \
   }                                                                                                            \
   FOR_EACH_PROCESSOR                                                                                           \
-  static void backward_##Real(const Inputs<Real>& in, const Real* c0, const Real* kept, const Real* grad_h,    \
+  static void backward_##Real(const Inputs<Real>& in, const Real* c0, const Real* all_c, const Real* grad_h,   \
                               Real* carry, Real* grad, int64_t from, int64_t to) {                             \
-    in.mask ? backward<Real, true>(in, c0, kept, grad_h, carry, grad, from, to)                                \
-            : backward<Real, false>(in, c0, kept, grad_h, carry, grad, from, to);                              \
+    in.mask ? backward<Real, true>(in, c0, all_c, grad_h, carry, grad, from, to)                               \
+            : backward<Real, false>(in, c0, all_c, grad_h, carry, grad, from, to);                             \
   }                                                                                                            \
-  extern "C" void fo_pooling_forward_##Real(int threads, const Inputs<Real>* in, Real* c, Real* kept,          \
-                                            Real* h) {                                                         \
-    share(pairs(*in), threads, [=](int64_t from, int64_t to) { forward_##Real(*in, c, kept, h, from, to); });  \
+  extern "C" void fo_pooling_forward_##Real(                                                                   \
+      int threads, const Real* gates, const uint8_t* mask, const uint8_t* reset, double factor, int64_t steps, \
+      int64_t streams, int64_t units, int64_t stride, Real* c, Real* all_c, Real* h) {                         \
+    const Inputs<Real> in{gates, mask, reset, factor, steps, streams, units, stride};                          \
+    parallel_for(pairs(in), threads,                                                                           \
+                 [=](int64_t from, int64_t to) { forward_##Real(in, c, all_c, h, from, to); });                \
   }                                                                                                            \
-  extern "C" void fo_pooling_backward_##Real(int threads, const Inputs<Real>* in, const Real* c0,              \
-                                             const Real* kept, const Real* grad_h, Real* carry, Real* grad) {  \
-    share(pairs(*in), threads, [=](int64_t from, int64_t to) {                                                 \
-      backward_##Real(*in, c0, kept, grad_h, carry, grad, from, to);                                           \
+  extern "C" void fo_pooling_backward_##Real(                                                                  \
+      int threads, const Real* gates, const uint8_t* mask, const uint8_t* reset, double factor, int64_t steps, \
+      int64_t streams, int64_t units, int64_t stride, const Real* c0, const Real* all_c, const Real* grad_h,   \
+      Real* carry, Real* grad) {                                                                               \
+    const Inputs<Real> in{gates, mask, reset, factor, steps, streams, units, stride};                          \
+    parallel_for(pairs(in), threads, [=](int64_t from, int64_t to) {                                           \
+      backward_##Real(in, c0, all_c, grad_h, carry, grad, from, to);                                           \
     });                                                                                                        \
   }
 

@@ -1,46 +1,57 @@
-"""The kernels of cpu.cpp, on tensors."""
-
-import ctypes
+"""The kernels of cpu.cpp, on tensors; :class:`~lm_plugins.ops.fo_pooling.autograd.Kernels` documents them."""
 
 import torch
+from torch import Tensor
 
-from lm_plugins.ops.cpu_kernels import address, call
+from lm_plugins.ops.cpu_kernels import BOOL, DOUBLE, INT, REAL, Kernel
 
-
-class Inputs(ctypes.Structure):
-    """Inputs of cpu.cpp."""
-
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("gates", "mask", "reset")),
-        ("factor", ctypes.c_double),
-        *((name, ctypes.c_int64) for name in ("steps", "streams", "units", "stride")),
-    ]
+INPUTS = (REAL, BOOL, BOOL, DOUBLE, INT, INT, INT, INT)  # see `inputs`
+FORWARD = Kernel("fo_pooling_forward", *INPUTS, REAL, REAL, REAL)
+BACKWARD = Kernel("fo_pooling_backward", *INPUTS, REAL, REAL, REAL, REAL, REAL)
 
 
-def inputs(gates, mask, factor, reset, c):
+def inputs(
+    gates: Tensor, mask: Tensor | None, factor: float, reset: Tensor | None, c: Tensor | None
+) -> tuple:
+    """Return the arguments that both kernels have in common."""
     steps, streams, width = gates.shape
     stride = 0 if c is None else c.stride(1)
-    return Inputs(address(gates), address(mask), address(reset), factor, steps, streams, width // 3, stride)
+    return gates, mask, reset, factor, steps, streams, width // 3, stride
 
 
-def prepare(gates, c0):
-    """What the kernels take: float32 or float64."""
+def prepare(gates: Tensor, c0: Tensor) -> tuple[Tensor, Tensor]:
     dtype = torch.promote_types(c0.dtype, torch.float32)
     return gates.to(dtype), c0.to(dtype)
 
 
-def forward(gates, c0, mask, factor, reset, keep, overwrite):
-    """h, c_T, and c of all steps or None; with `overwrite` that lies where z did."""
-    units, last = c0.size(1), c0.clone()
+def forward(
+    gates: Tensor,
+    c0: Tensor,
+    mask: Tensor | None,
+    factor: float,
+    reset: Tensor | None,
+    save: bool,
+    overwrite: bool,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    units, c_last = c0.size(1), c0.clone()
     h, c = gates.new_empty(*gates.shape[:2], units), None
-    if keep:
+    if save:
         c = gates.detach()[..., :units] if overwrite else torch.empty_like(h)
-    call("fo_pooling_forward", gates.dtype, inputs(gates, mask, factor, reset, c), last, c, h)
-    return h, last if c is None else c[-1].clone(), c
+    FORWARD(gates.dtype, *inputs(gates, mask, factor, reset, c), c_last, c, h)
+    return h, c_last if c is None else c[-1].clone(), c
 
 
-def backward(gates, c0, mask, factor, reset, c, grad_h, grad_last, grad_gates):
-    """Writes the gradient of the gates, which may lie where they do, and returns that of c0."""
-    carry, given = grad_last.clone(), inputs(gates, mask, factor, reset, c)
-    call("fo_pooling_backward", gates.dtype, given, c0, c, grad_h, carry, grad_gates)
+def backward(
+    gates: Tensor,
+    c0: Tensor,
+    mask: Tensor | None,
+    factor: float,
+    reset: Tensor | None,
+    c: Tensor,
+    grad_h: Tensor,
+    grad_c: Tensor,
+    grad_gates: Tensor,
+) -> Tensor:
+    carry = grad_c.clone()
+    BACKWARD(gates.dtype, *inputs(gates, mask, factor, reset, c), c0, c, grad_h, carry, grad_gates)
     return carry

@@ -1,9 +1,15 @@
-"""The definition of fo_pooling, step by step: slow, clear, and what the others are tested against."""
+"""The definition of fo_pooling, step by step: slow, clear, and the reference of the tests."""
 
 import torch
+from torch import Tensor
 
 
-def fo_pooling(gates, c0, f_factor, reset):
+def fo_pooling(
+    gates: Tensor,  # [T, B, 3 H]
+    c0: Tensor,  # [B, H]
+    f_factor: float | Tensor,  # [T, B, H]
+    reset: Tensor | None,  # [T, B]
+) -> tuple[Tensor, Tensor]:  # [T, B, H], [B, H]
     z, f, o = gates.to(c0.dtype).chunk(3, dim=-1)
     z, f, o = torch.tanh(z), torch.sigmoid(f) * f_factor, torch.sigmoid(o)
     c, outputs = c0, []

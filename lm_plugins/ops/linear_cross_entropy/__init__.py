@@ -1,67 +1,63 @@
-"""linear_cross_entropy: from features to -ln p(target), without holding the logits of all rows.
+"""linear_cross_entropy: from features to -ln p(target), without the logits of all rows in memory.
 
     p_n(v) = sum_k pi_nk softmax(W h_nk + b)_v            nll_n = -ln p_n(target_n)
 
-One component without a prior is the plain softmax; several are a mixture of softmaxes (Yang et al.
+One component without a prior is the plain softmax. Several components are a mixture of softmaxes (Yang et al.
 2018, arXiv:1711.03953), computed in log space throughout.
 """
 
-import torch
+from torch import Tensor
 
-from lm_plugins.ops import cpu_kernels
-from lm_plugins.ops.linear_cross_entropy import cpu, rows
+from lm_plugins.ops.cpu_kernels import why_unsupported
+from lm_plugins.ops.dispatch import choose
 from lm_plugins.ops.linear_cross_entropy.chunked import linear_cross_entropy as chunked
+from lm_plugins.ops.linear_cross_entropy.cpu import CPUSoftmax
 from lm_plugins.ops.linear_cross_entropy.naive import linear_cross_entropy as naive
-
-IMPLEMENTATIONS = ("naive", "chunked", "cpu")
+from lm_plugins.ops.linear_cross_entropy.torch import TorchSoftmax
 
 
 def linear_cross_entropy(
-    features,
-    weight,
-    bias,
-    target,
+    features: Tensor,  # [N, C] or [N, K, C]
+    weight: Tensor,  # [V, C]
+    bias: Tensor | None,  # [V]
+    target: Tensor,  # [N]
     *,
-    log_prior=None,
-    ignore_index=None,
-    impl=None,
-    chunk=None,
-    summed=True,
-):
-    """Negative log-likelihood of each target, in nats.
+    log_prior: Tensor | None = None,  # [N, K]
+    ignore_index: int | None = None,
+    impl: str | None = None,
+    chunk: int | None = None,
+    grad_in_forward: bool = True,
+) -> Tensor:
+    """Return the negative log-likelihood of each target, in nats.
 
     Args:
-        features: h, [N, C], or [N, K, C] with `log_prior`
-        weight, bias: W [V, C]; b [V] or None
-        target: [N] ids; None: for :func:`linear_logsumexp`
-        log_prior: ln pi, [N, K], or None for one component
-        ignore_index: rows with this target have a loss and gradients of zero
-        impl: one of IMPLEMENTATIONS; None: cpu where its kernels serve, else chunked, in torch alone
-        chunk: logits that the chunked form holds at a time; None: 4 M, or those of 128 rows if that is more
-        summed: the losses will be added up, so that the gradients can be had in the forward pass; False
-            saves that work where they will be weighted
+        features: h, with a dimension of K components if there is a prior
+        weight: W
+        bias: b
+        target: ids
+        log_prior: ln pi; None: one component
+        ignore_index: rows with this target have a loss of zero and no gradient
+        impl: "cpu": compiled kernels in chunks, for a weight in float32 or float64; "torch": torch alone, in
+            chunks; "naive": the definition; None: the first of these that supports the weight
+        chunk: logits held at a time; None: 4 M, or those of 128 rows if that is more
+        grad_in_forward: compute the gradients in the forward pass, which saves time if the losses are summed
+            or averaged; pass False if they get different upstream gradients
 
     Returns:
-        [N], in float32, or float64 if the features are
+        [N], in float32, or in float64 if the features are
+
+    Raises:
+        ValueError: there is no such `impl`.
+        RuntimeError: `impl` does not support the weight and the bias.
     """
-    served = features.is_cpu and cpu_kernels.serves(weight, *(() if bias is None else (bias,)))
-    impl = impl or ("cpu" if served else "chunked")
-    if impl not in IMPLEMENTATIONS:
-        raise ValueError(f"linear_cross_entropy has no impl '{impl}': choose from {IMPLEMENTATIONS}")
-    if impl == "cpu" and not served:
-        raise RuntimeError("linear_cross_entropy: " + cpu_kernels.not_served())
+    impl = choose("linear_cross_entropy", impl, checks(weight, bias))
     if impl == "naive":
         return naive(features, weight, bias, target, log_prior, ignore_index)
-    device = features.device.type
-    how = {
-        "rows": cpu if impl == "cpu" else rows,
-        "chunk": chunk,
-        "computed": torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype,
-    }
-    with torch.autocast(device, enabled=False):
-        return chunked(features, weight, bias, target, log_prior, ignore_index, summed, **how)
+    softmax = CPUSoftmax if impl == "cpu" else TorchSoftmax
+    return chunked(features, weight, bias, target, log_prior, ignore_index, grad_in_forward, softmax, chunk)
 
 
-def linear_logsumexp(features, weight, bias, **how):
-    """ln of the sum of exp(W h + b) over V, for each row of `features` [N, C]: [N], in nats."""
-    return linear_cross_entropy(features, weight, bias, None, summed=False, **how)
+def checks(weight: Tensor, bias: Tensor | None) -> dict:
+    """Return the implementations and what they support, for :func:`~lm_plugins.ops.dispatch.choose`."""
+    tensors = [weight] if bias is None else [weight, bias]
+    return {"cpu": lambda: why_unsupported(*tensors), "torch": None, "naive": None}

@@ -1,115 +1,185 @@
 """Loss and gradients in one pass over chunks of rows.
 
-The logits of a chunk are turned into their gradient where they lie, and only their products with
-the features and the weight are kept: what is held is one chunk, not [N, V]. The idea is that of
-Liger Kernel (Hsu et al. 2024, arXiv:2410.10989) and Cut Cross-Entropy (Wijmans et al. 2024,
-arXiv:2411.09009).
+The logits of a chunk are overwritten with their gradient, of which only the products with the features and
+the weight are stored: memory holds the logits of one chunk, not [N, V]. The idea is that of Liger Kernel (Hsu
+et al. 2024, arXiv:2410.10989) and Cut Cross-Entropy (Wijmans et al. 2024, arXiv:2411.09009).
 
-The forward pass assumes that the gradient with respect to every loss will be the same number, as it is for
-their sum; the backward pass multiplies by that number. Where it is not so (`summed` says when not to try), in
-a second backward pass, or in float16, whose small gradients need the loss scale inside the products, the
-backward pass goes over the chunks again.
-
-Autocast, the products for the gradients are in half precision. Those for the logits are on GPUs, which
-add up in float32; on a CPU they stay in float32, for it rounds every logit to bfloat16 (an error of
-0.03 at 10), which after 200 updates made a perplexity of 577 of one of 586.
+The forward pass computes the gradients as if the upstream gradient of every loss were 1. The backward pass
+multiplies them by the upstream gradient, if that is the same number for all losses, as it is for their sum or
+mean. It computes the chunks again if the numbers differ, when it runs a second time, and in float16, whose
+small gradients need the loss scale inside the products.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
 import torch
+from torch import Tensor
+
+from lm_plugins.ops.linear_cross_entropy.softmax import ChunkSoftmax
 
 CHUNK, ROWS = 1 << 22, 128  # logits held at a time, or of so many rows: each chunk reads all of W
 
 
+class Inputs(NamedTuple):
+    """The arguments of the loss, or their gradients, each of which may be None."""
+
+    features: Tensor  # [N, K, C]
+    weight: Tensor  # [V, C]
+    bias: Tensor | None  # [V]
+    log_prior: Tensor | None  # [N, K]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a chunked op is computed.
+
+    Args:
+        softmax: the implementation of the work on one chunk
+        chunk: logits held at a time; None: CHUNK, or those of ROWS rows if that is more
+        dtype: of the matrix products for the gradients
+    """
+
+    softmax: type[ChunkSoftmax]
+    chunk: int | None
+    dtype: torch.dtype
+
+    def rows_per_chunk(self, weight: Tensor, k: int = 1) -> int:
+        """Return the number of rows of K components each in a chunk."""
+        return max(1, (self.chunk or max(CHUNK, ROWS * len(weight))) // (k * len(weight)))
+
+
+def slices(count: int, size: int) -> Iterator[slice]:
+    """Yield slices of `size` that cover 0 ... count."""
+    yield from (slice(start, min(start + size, count)) for start in range(0, count, size))
+
+
 class LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, features, weight, bias, log_prior, target, kept, summed, how):
-        ctx.how = how
-        ctx.save_for_backward(features, weight, bias, log_prior, target, kept)
-        eager = summed and any(ctx.needs_input_grad) and how["computed"] != torch.float16
-        inputs = (features, weight, bias, log_prior, target)
-        nll, ctx.gradients = _run(*inputs, kept if eager else None, ctx.needs_input_grad, **how)
-        return nll.mul_(kept)
+    def forward(
+        ctx,
+        features: Tensor,  # [N, K, C]
+        weight: Tensor,  # [V, C]
+        bias: Tensor | None,  # [V]
+        log_prior: Tensor | None,  # [N, K]
+        target: Tensor,  # [N]
+        valid: Tensor,  # [N], 0 for rows that are ignored, else 1
+        grad_in_forward: bool,
+        options: Options,
+    ) -> Tensor:  # [N]
+        inputs = Inputs(features, weight, bias, log_prior)
+        ctx.options = options
+        ctx.save_for_backward(*inputs, target, valid)
+        upstream, needs_grad = None, Inputs(*ctx.needs_input_grad[:4])
+        if grad_in_forward and any(needs_grad) and options.dtype != torch.float16:
+            upstream = valid
+        nll, ctx.gradients = losses(inputs, target, upstream, needs_grad, options)
+        return nll.mul_(valid)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, upstream):
-        *inputs, kept = ctx.saved_tensors
-        upstream, gradients = upstream * kept, ctx.gradients
-        ctx.gradients = None  # autograd copies what somebody else holds, too
-        if gradients is not None and len(kept):
-            gradients = _scaled(gradients, upstream, kept)
+    def backward(ctx, upstream: Tensor):
+        *inputs, target, valid = ctx.saved_tensors
+        upstream, gradients = upstream * valid, ctx.gradients
+        ctx.gradients = None  # autograd copies a gradient that is referenced elsewhere
+        if gradients is not None and len(valid):
+            gradients = scaled(gradients, upstream, valid)
         if gradients is None:
-            _, gradients = _run(*inputs, upstream, ctx.needs_input_grad, **ctx.how)
+            needs_grad = Inputs(*ctx.needs_input_grad[:4])
+            _, gradients = losses(Inputs(*inputs), target, upstream, needs_grad, ctx.options)
         return *gradients, None, None, None, None
 
 
-def _scaled(gradients, upstream, kept):
-    """`gradients` times the number that `upstream` is in all kept rows; None if there is no such number.
+def scaled(gradients: Inputs, upstream: Tensor, valid: Tensor) -> Inputs | None:
+    """Return `gradients` times the number that `upstream` [N] has in all valid rows, None if they differ.
 
-    On a GPU, where the host must not wait for the answer, it is asserted on the device.
+    On a GPU, where the host must not wait for the answer, the device asserts that they do not differ.
     """
-    scale = torch.where(upstream.amax() > 0, upstream.amax(), upstream.amin())  # other rows have 0
-    common = ((upstream == scale * kept) | upstream.isnan()).all()
+    scale = torch.where(upstream.amax() > 0, upstream.amax(), upstream.amin())  # ignored rows have 0
+    equal = ((upstream == scale * valid) | upstream.isnan()).all()
     if upstream.is_cuda:
-        torch._assert_async(common, "losses are weighted: call linear_cross_entropy with summed=False")
-    elif not common:
+        message = "the losses have different upstream gradients: call linear_cross_entropy with "
+        torch._assert_async(equal, message + "grad_in_forward=False")
+    elif not equal:
         return None
     elif scale == 1:
         return gradients
-    return [None if g is None else g.mul_(scale.to(g.dtype)) for g in gradients]
+    return Inputs(*(None if grad is None else grad.mul_(scale.to(grad.dtype)) for grad in gradients))
 
 
-def _run(features, weight, bias, log_prior, target, upstream, needed, *, rows, chunk, computed):
-    """Loss of each row; its gradients times `upstream`, or None where that is None.
+def losses(
+    inputs: Inputs, target: Tensor, upstream: Tensor | None, needs_grad: Inputs, options: Options
+) -> tuple[Tensor, Inputs | None]:
+    """Return the losses [N], and the gradients of the sum of `upstream` [N] times the losses.
 
-    Without a target the "loss" is ln of the sum of the row's exponentials.
+    The gradients are None if `upstream` is, and each of them where it is not needed.
     """
-    count, k, _ = features.shape
-    wide = torch.promote_types(features.dtype, torch.float32)
-    nll = features.new_empty(count, dtype=wide)
-    gradients = [None] * 4
+    count, k, _ = inputs.features.shape
+    nll = inputs.features.new_empty(count, dtype=torch.promote_types(inputs.features.dtype, torch.float32))
+    gradients = None
     if upstream is not None:
-        inputs = (features, weight, bias, log_prior)
-        gradients = [torch.zeros_like(x) if need else None for x, need in zip(inputs, needed, strict=False)]
-    d_features, d_weight, d_bias, d_prior = gradients
-    w = weight.to(computed)
-    in_logits = weight if features.is_cpu else w
-    at_once = max(1, (chunk or max(CHUNK, ROWS * len(weight))) // (k * len(weight)))
-    buffer = rows.buffer(weight, min(count, at_once) * k)
-    for start in range(0, count, at_once):
-        part = slice(start, start + at_once)
-        h = features[part].flatten(0, 1)  # [nK, C]
-        at = None if target is None else target[part].repeat_interleave(k)
-        scores = rows.scores(h, in_logits, bias, buffer)
-        h = h.to(computed)
-        log_p, log_z, left = rows.log_prob(scores, bias, at)
-        del scores
-        if target is None:
-            nll[part], joint = log_z, log_z.unsqueeze(1)
-        else:
-            joint = log_p.view(-1, k) if log_prior is None else log_p.view(-1, k) + log_prior[part]
-            nll[part] = -torch.logsumexp(joint, dim=1)
-        if upstream is None:
-            continue
-        share = torch.softmax(joint, dim=1) * upstream[part].unsqueeze(1)  # of each component in p(target)
-        if d_prior is not None:
-            d_prior[part] = -share
-        d_logits = rows.gradient(left, at, share.flatten(), d_bias).to(computed)
-        if d_features is not None:
-            d_features[part] = (d_logits @ w).view_as(d_features[part])
-        if d_weight is not None:
-            if d_weight.dtype == computed:
-                d_weight.addmm_(d_logits.T, h)
-            else:
-                d_weight += d_logits.T @ h
-    return nll, None if upstream is None else gradients
+        pairs = zip(inputs, needs_grad, strict=True)
+        gradients = Inputs(*(torch.zeros_like(x) if needed else None for x, needed in pairs))
+    size = options.rows_per_chunk(inputs.weight, k)
+    softmax = options.softmax(inputs.weight, inputs.bias, options.dtype, min(count, size) * k)
+    for rows in slices(count, size):
+        chunk_upstream = None if upstream is None else upstream[rows]
+        nll[rows] = chunk_losses(softmax, inputs, target, rows, chunk_upstream, gradients)
+    return nll, gradients
 
 
-def linear_cross_entropy(features, weight, bias, target, log_prior, ignore_index, summed, **how):
+def chunk_losses(
+    softmax: ChunkSoftmax,
+    inputs: Inputs,
+    target: Tensor,
+    rows: slice,
+    upstream: Tensor | None,  # [n]
+    gradients: Inputs | None,
+) -> Tensor:  # [n]
+    """Return the losses of n `rows`, whose gradients are added to `gradients`."""
+    k = inputs.features.size(1)
+    features = inputs.features[rows].flatten(0, 1)  # [n K, C]
+    target = target[rows].repeat_interleave(k)  # [n K]
+    _, log_p = softmax.forward(features, target)
+    joint = log_p.view(-1, k)  # [n, K], ln of pi_k p_k(target)
+    if inputs.log_prior is not None:
+        joint = joint + inputs.log_prior[rows]
+    if upstream is not None:
+        posterior = torch.softmax(joint, dim=1) * upstream.unsqueeze(1)  # times upstream
+        if gradients.log_prior is not None:
+            gradients.log_prior[rows] = -posterior
+        d_features = None if gradients.features is None else gradients.features[rows]
+        scale = posterior.flatten()
+        softmax.backward(features, target, scale, d_features, gradients.weight, gradients.bias)
+    return -torch.logsumexp(joint, dim=1)
+
+
+def linear_cross_entropy(
+    features: Tensor,  # [N, C] or [N, K, C]
+    weight: Tensor,  # [V, C]
+    bias: Tensor | None,  # [V]
+    target: Tensor,  # [N]
+    log_prior: Tensor | None,  # [N, K]
+    ignore_index: int | None,
+    grad_in_forward: bool,
+    softmax: type[ChunkSoftmax],
+    chunk: int | None,
+) -> Tensor:  # [N]
     if log_prior is None:
         features = features.unsqueeze(1)
-    kept = torch.ones(len(features), device=features.device)
+    valid = torch.ones(len(features), device=features.device)
     if ignore_index is not None:
-        kept = target.ne(ignore_index)
-    kept = kept.to(torch.promote_types(features.dtype, torch.float32))
-    return LinearCrossEntropy.apply(features, weight, bias, log_prior, target, kept, summed, how)
+        valid = target.ne(ignore_index)
+    valid = valid.to(torch.promote_types(features.dtype, torch.float32))
+    options = Options(softmax, chunk, product_dtype(weight))
+    with torch.autocast(features.device.type, enabled=False):
+        return LinearCrossEntropy.apply(
+            features, weight, bias, log_prior, target, valid, grad_in_forward, options
+        )
+
+
+def product_dtype(weight: Tensor) -> torch.dtype:
+    """Return the dtype of the matrix products: autocast's where that is on, else the weight's."""
+    device = weight.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype

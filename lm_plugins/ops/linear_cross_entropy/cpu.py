@@ -1,32 +1,31 @@
-"""The element-wise work on a chunk of logits by the kernels of cpu.cpp, in the chunk's own memory."""
+"""The softmax of a chunk by the kernels of cpu.cpp, in one buffer for all chunks."""
 
 import torch
+from torch import Tensor
 
-from lm_plugins.ops.cpu_kernels import call
+from lm_plugins.ops.cpu_kernels import INT, INT64, REAL, Kernel
+from lm_plugins.ops.linear_cross_entropy.softmax import ChunkSoftmax
 
-
-def buffer(weight, rows):
-    """The memory that all chunks lie in, one after the other."""
-    return weight.new_empty(rows, len(weight))
-
-
-def scores(h, weight, bias, buffer):
-    """W h [n, V], in `buffer`; the bias is added later."""
-    return torch.mm(h.to(weight.dtype), weight.t(), out=buffer[: len(h)])
+EXPONENTIALS = Kernel("softmax_exponentials", REAL, REAL, INT64, INT, INT, REAL, REAL, REAL)
+GRADIENT = Kernel("softmax_gradient", REAL, INT64, REAL, REAL, INT, INT, REAL)
 
 
-def log_prob(scores, bias, target):
-    """ln p(target) and ln of the sum of the exponentials, [n] each, and what `gradient` takes."""
-    total, largest, at = scores.new_empty(3, len(scores))
-    bias = None if bias is None else bias.contiguous()
-    call("cross_entropy_exponentials", scores.dtype, scores, bias, target, *scores.shape, total, largest, at)
-    log_z = largest + total.log()
-    return at - log_z, log_z, (scores, total)
+class CPUSoftmax(ChunkSoftmax):
+    def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, max_rows: int):
+        super().__init__(weight, None if bias is None else bias.contiguous(), dtype, max_rows)
+        self.buffer = weight.new_empty(max_rows, len(weight))
 
+    def forward(self, features: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        weight, buffer = self.logits_weight, self.buffer[: len(features)]
+        self.exponentials = torch.mm(features.to(weight.dtype), weight.t(), out=buffer)  # logits, as yet
+        self.total, largest, target_logit = weight.new_empty(3, len(features))
+        outputs = (self.total, largest, target_logit)
+        EXPONENTIALS(weight.dtype, self.exponentials, self.bias, target, *self.exponentials.shape, *outputs)
+        log_z = largest + self.total.log()
+        return log_z, None if target is None else target_logit - log_z
 
-def gradient(kept, target, share, d_bias):
-    """share [n] times softmax, less `share` at the target: of the logits, [n, V]; its sum goes to d_bias."""
-    exponentials, total = kept
-    of_row = (share / total, share)
-    call("cross_entropy_gradient", share.dtype, exponentials, target, *of_row, *exponentials.shape, d_bias)
-    return exponentials
+    def logits_gradient(self, target: Tensor | None, scale: Tensor, d_bias: Tensor | None) -> Tensor:
+        scale = scale.to(self.total.dtype)
+        arguments = (target, scale / self.total, scale, *self.exponentials.shape, d_bias)
+        GRADIENT(scale.dtype, self.exponentials, *arguments)
+        return self.exponentials

@@ -1,12 +1,18 @@
-"""The definition, with all logits at once: what the chunked form is tested against."""
+"""The definition, with the logits of all rows at once: the reference of the tests."""
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 
-def linear_cross_entropy(features, weight, bias, target, log_prior=None, ignore_index=None):
-    if target is None:
-        return torch.logsumexp(F.linear(features, weight, bias), dim=-1)
+def linear_cross_entropy(
+    features: Tensor,  # [N, C] or [N, K, C]
+    weight: Tensor,  # [V, C]
+    bias: Tensor | None,  # [V]
+    target: Tensor,  # [N]
+    log_prior: Tensor | None = None,  # [N, K]
+    ignore_index: int | None = None,
+) -> Tensor:  # [N]
     log_prob = F.log_softmax(F.linear(features, weight, bias), dim=-1)
     if log_prior is not None:
         log_prob = torch.logsumexp(log_prior.unsqueeze(-1) + log_prob, dim=1)

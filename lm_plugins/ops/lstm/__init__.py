@@ -1,44 +1,54 @@
-"""lstm: one LSTM layer over a window (Hochreiter and Schmidhuber 1997), weights passed as values.
+"""lstm: one LSTM layer over a window (Hochreiter and Schmidhuber 1997), with its weights as arguments.
 
     i, f, o = sigmoid(W x_t + U h_{t-1} + b)        g = tanh(W x_t + U h_{t-1} + b)
     c_t = f * c_{t-1} + i * m_t * g                 h_t = o * tanh(c_t)
 
-m_t is the candidate mask, if any: recurrent dropout without memory loss (Semeniuta et al. 2016,
-arXiv:1603.05118). Where a sentence begins that knows nothing of what came before, h_{t-1} and
-c_{t-1} are zero.
+m_t is the candidate mask, if there is one: recurrent dropout without memory loss (Semeniuta et al. 2016,
+arXiv:1603.05118). h_{t-1} and c_{t-1} are replaced by zero where the state is reset.
 """
 
-from lm_plugins.ops.lstm.fused import lstm as fused
+from torch import Tensor
+
+from lm_plugins.ops.dispatch import choose
 from lm_plugins.ops.lstm.masked import lstm as masked
 from lm_plugins.ops.lstm.naive import lstm as naive
 from lm_plugins.ops.lstm.packed import lstm as packed
+from lm_plugins.ops.lstm.torch import lstm as in_torch
+from lm_plugins.ops.resets import Resets
 
-IMPLEMENTATIONS = ("naive", "fused", "masked")
+NO_MASK = "torch's LSTM does not support a candidate mask: use impl='masked'"
 
 
-def lstm(x, state, weights, candidate_mask=None, reset=None, *, impl=None):
-    """Runs the layer over x.
+def lstm(
+    x: Tensor,  # [T, B, D]
+    state: tuple[Tensor, Tensor],  # [B, H] each
+    weights: tuple[Tensor, Tensor, Tensor, Tensor],  # [4H, D], [4H, H], [4H], [4H]
+    candidate_mask: Tensor | None = None,  # [T, B, H]
+    reset: Resets | None = None,
+    *,
+    impl: str | None = None,
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Run the layer over x.
 
     Args:
-        x: [T, B, D]
-        state: (h, c) before the first step, [B, H] each
-        weights: (W [4H, D], U [4H, H], b_ih [4H], b_hh [4H]), gates in torch's order i, f, g, o
-        candidate_mask: m, [T, B, H]; None: ones
-        reset: Resets, where the state is forgotten before the step; None: nowhere
-        impl: one of IMPLEMENTATIONS; None: fused, or masked if there is a mask
+        x: inputs
+        state: (h, c) before the first step
+        weights: (W, U, b_ih, b_hh), with the gates in torch's order i, f, g, o
+        candidate_mask: m; None: ones
+        reset: the steps before which the state is reset; None: nowhere
+        impl: "torch": torch.lstm, over packed sequences if there are resets; "masked": an autograd node with
+            a loop over time; "naive": the definition; None: the first of these that supports the call
 
     Returns:
         (h [T, B, H], (h_T, c_T))
 
     Raises:
-        ValueError: an unknown `impl`, or a mask for the fused one, which cannot apply it.
+        ValueError: there is no such `impl`.
+        RuntimeError: `impl` is "torch" and there is a candidate mask.
     """
-    impl = impl or ("fused" if candidate_mask is None else "masked")
-    if impl not in IMPLEMENTATIONS:
-        raise ValueError(f"lstm has no impl '{impl}': choose from {sorted(IMPLEMENTATIONS)}")
-    if impl == "fused":
-        if candidate_mask is not None:
-            raise ValueError("the fused lstm does not support a candidate mask: use impl='masked'")
-        return fused(x, state, weights) if reset is None else packed(x, state, weights, reset.layout)
-    reset = None if reset is None else reset.mask
-    return (naive if impl == "naive" else masked)(x, state, weights, candidate_mask, reset)
+    checks = {"torch": lambda: None if candidate_mask is None else NO_MASK, "masked": None, "naive": None}
+    impl = choose("lstm", impl, checks)
+    if impl == "torch":
+        return in_torch(x, state, weights) if reset is None else packed(x, state, weights, reset.layout)
+    mask = None if reset is None else reset.mask
+    return (naive if impl == "naive" else masked)(x, state, weights, candidate_mask, mask)

@@ -1,18 +1,26 @@
-"""The LSTM with a candidate mask, which neither cuDNN nor oneDNN has.
+"""The LSTM with a candidate mask, which neither cuDNN nor oneDNN supports.
 
-One autograd node with its backward written out: a step costs one matrix product and a few fused
-element-wise operations each way, and no graph of T steps is built. The products with x and for the
-weights' gradients are one each for the whole window.
+It is one autograd node with an explicit backward pass. A step costs one matrix product and a few fused
+element-wise operations in each direction, and no graph of T steps is built. The product with x and that for
+the gradient of U are computed once for the whole window.
 """
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 
 class MaskedLSTM(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, projected, h0, c0, u, mask, keep):
-        """`projected` = W x + b, [T, B, 4H]; `keep` [T, B, 1], 0 where the state is forgotten, or None."""
+    def forward(
+        ctx,
+        projected: Tensor,  # W x + b, [T, B, 4H]
+        h0: Tensor,  # [B, H]
+        c0: Tensor,  # [B, H]
+        u: Tensor,  # [4H, H]
+        mask: Tensor,  # [T, B, H]
+        keep: Tensor | None,  # [T, B, 1], 0 where the state is reset
+    ) -> tuple[Tensor, Tensor]:  # [T, B, H], [B, H]
         gates = projected.clone()  # becomes i, f, g, o after their non-linearities
         h, c = projected.new_empty(2, len(gates) + 1, *h0.shape)
         h[0], c[0] = h0, c0
@@ -24,13 +32,13 @@ class MaskedLSTM(torch.autograd.Function):
             c[t + 1].addcmul_(i, g * mask[t])
             torch.mul(o, torch.tanh(c[t + 1]), out=h[t + 1])
         ctx.save_for_backward(gates, h, c, u, mask, keep)
-        return h[1:], c[-1]
+        return h[1:], c[-1].clone()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_h, grad_c):
+    def backward(ctx, grad_h: Tensor, grad_c: Tensor):
         gates, h, c, u, mask, keep = ctx.saved_tensors
-        entered_h, entered_c = (h[:-1], c[:-1]) if keep is None else (h[:-1] * keep, c[:-1] * keep)
+        h_in, c_in = (h[:-1], c[:-1]) if keep is None else (h[:-1] * keep, c[:-1] * keep)
         grad_gates = torch.empty_like(gates)
         dh, dc = torch.zeros_like(h[0]), grad_c.clone()
         for t in range(len(gates) - 1, -1, -1):
@@ -40,22 +48,28 @@ class MaskedLSTM(torch.autograd.Function):
             tanh_c = torch.tanh(c[t + 1])
             dc = dc + dh * o * (1 - tanh_c * tanh_c)
             di.copy_(dc * g * mask[t] * i * (1 - i))
-            df.copy_(dc * entered_c[t] * f * (1 - f))
+            df.copy_(dc * c_in[t] * f * (1 - f))
             dg.copy_(dc * i * mask[t] * (1 - g * g))
             do.copy_(dh * tanh_c * o * (1 - o))
             dc = dc * f
             dh = grad_gates[t] @ u
             if keep is not None:
                 dh, dc = dh * keep[t], dc * keep[t]
-        du = grad_gates.flatten(0, 1).T @ entered_h.flatten(0, 1)
+        du = grad_gates.flatten(0, 1).T @ h_in.flatten(0, 1)
         return grad_gates, dh, dc, du, None, None
 
 
-def lstm(x, state, weights, candidate_mask=None, reset=None):
+def lstm(
+    x: Tensor,  # [T, B, D]
+    state: tuple[Tensor, Tensor],  # [B, H] each
+    weights: tuple[Tensor, Tensor, Tensor, Tensor],  # [4H, D], [4H, H], [4H], [4H]
+    candidate_mask: Tensor | None = None,  # [T, B, H]
+    reset: Tensor | None = None,  # [T, B]
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # [T, B, H], [B, H] each
     (h, c), (w, u, b_ih, b_hh) = state, weights
     projected = F.linear(x, w, b_ih + b_hh).to(h.dtype)  # the recurrence is not autocast
     if candidate_mask is None:
         candidate_mask = projected.new_ones(()).expand(*x.shape[:2], h.size(1))
     keep = None if reset is None else reset.logical_not().unsqueeze(-1).to(projected.dtype)
     y, c = MaskedLSTM.apply(projected, h, c, u, candidate_mask, keep)
-    return y, (y[-1], c)
+    return y, (y[-1].clone(), c)

@@ -1,14 +1,21 @@
-"""The definition of the LSTM, step by step: slow, clear, and what the others are tested against."""
+"""The definition of the LSTM, step by step: slow, clear, and the reference of the tests."""
 
 import torch
+from torch import Tensor
 
 
-def lstm(x, state, weights, candidate_mask=None, reset=None):
+def lstm(
+    x: Tensor,  # [T, B, D]
+    state: tuple[Tensor, Tensor],  # [B, H] each
+    weights: tuple[Tensor, Tensor, Tensor, Tensor],  # [4H, D], [4H, H], [4H], [4H]
+    candidate_mask: Tensor | None = None,  # [T, B, H]
+    reset: Tensor | None = None,  # [T, B]
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # [T, B, H], [B, H] each
     (h, c), (w, u, b_ih, b_hh) = state, weights
     outputs = []
     for t, x_t in enumerate(x):
         if reset is not None:
-            h, c = (torch.where(reset[t].unsqueeze(1), 0.0, part) for part in (h, c))
+            h, c = (torch.where(reset[t].unsqueeze(1), 0.0, tensor) for tensor in (h, c))
         i, f, g, o = (w @ x_t.T + u @ h.T + (b_ih + b_hh)[:, None]).T.chunk(4, dim=1)
         g = torch.tanh(g) if candidate_mask is None else candidate_mask[t] * torch.tanh(g)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * g

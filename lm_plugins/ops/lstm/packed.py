@@ -1,20 +1,28 @@
-"""torch's own LSTM over windows in which sentences begin: each stretch between two resets is a row.
+"""torch.lstm over a window with resets: each stretch of a stream between two resets is a sequence.
 
-The stretches of all streams are sorted by length and packed, as torch.nn.utils.rnn does for sequences
-of different lengths: no step is computed twice or for padding, and cuDNN serves.
+The sequences of all streams are sorted by length and packed, as in torch.nn.utils.rnn. No step is computed
+twice or for padding, and cuDNN supports it.
 """
 
 import torch
+from torch import Tensor
+
+from lm_plugins.ops.resets import Layout
 
 
-def lstm(x, state, weights, layout):
-    """`layout` is that of :class:`~lm_plugins.ops.resets.Resets`."""
-    sizes, place, order, stream, enters, last = layout
-    h, c = (part[stream] * enters.unsqueeze(1) for part in state)
-    with torch.autocast(x.device.type, enabled=False):  # see fused
+def lstm(
+    x: Tensor,  # [T, B, D]
+    state: tuple[Tensor, Tensor],  # [B, H] each
+    weights: tuple[Tensor, Tensor, Tensor, Tensor],  # [4H, D], [4H, H], [4H], [4H]
+    layout: Layout,
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # [T, B, H], [B, H] each
+    h, c = (tensor[layout.stream] * layout.continues.unsqueeze(1) for tensor in state)
+    with torch.autocast(x.device.type, enabled=False):  # see torch.py
         y, h, c = torch.lstm(
-            x.to(h.dtype).flatten(0, 1).index_select(0, order),  # its backward is faster than [order]'s
-            sizes,
+            x.to(h.dtype)
+            .flatten(0, 1)
+            .index_select(0, layout.order),  # its backward is faster than [order]'s
+            layout.batch_sizes,
             (h.unsqueeze(0), c.unsqueeze(0)),
             [weight.contiguous() for weight in weights],
             True,  # biases
@@ -23,4 +31,5 @@ def lstm(x, state, weights, layout):
             torch.is_grad_enabled(),
             False,  # bidirectional
         )
-    return y.index_select(0, place).unflatten(0, x.shape[:2]), (h[0][last], c[0][last])
+    y = y.index_select(0, layout.place).unflatten(0, x.shape[:2])
+    return y, (h[0][layout.last], c[0][layout.last])

@@ -7,23 +7,24 @@ Backward, with g_t = dL/dc_t + (1 - f_{t+1}) g_{t+1}:
 """
 
 import torch
+from torch import Tensor
 
 
 class ForgetMult(torch.autograd.Function):
-    """c_t = f_t * z_t + (1 - f_t) * c_{t-1}, all of [T, B, H]."""
+    """c_t = f_t * z_t + (1 - f_t) * c_{t-1}, for z, f and c of [T, B, H]."""
 
     @staticmethod
-    def forward(ctx, z, f, c0):
+    def forward(ctx, z: Tensor, f: Tensor, c0: Tensor) -> Tensor:
         c = torch.empty_like(z, memory_format=torch.contiguous_format)
-        before = c0
+        previous = c0
         for z_t, f_t, c_t in zip(z.unbind(), f.unbind(), c.unbind(), strict=True):
-            before = torch.lerp(before, z_t, f_t, out=c_t)
+            previous = torch.lerp(previous, z_t, f_t, out=c_t)
         ctx.save_for_backward(z, f, c0, c)
         return c
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_c):
+    def backward(ctx, grad_c: Tensor):
         z, f, c0, c = ctx.saved_tensors
         g = torch.empty_like(c)
         carry = torch.zeros_like(c0)  # (1 - f_{t+1}) g_{t+1}
@@ -36,7 +37,12 @@ class ForgetMult(torch.autograd.Function):
         return g * f, change.mul_(g), carry
 
 
-def fo_pooling(gates, c0, f_factor, reset):
+def fo_pooling(
+    gates: Tensor,  # [T, B, 3 H]
+    c0: Tensor,  # [B, H]
+    f_factor: float | Tensor,  # [T, B, H]
+    reset: Tensor | None,  # [T, B]
+) -> tuple[Tensor, Tensor]:  # [T, B, H], [B, H]
     z, f, o = gates.to(c0.dtype).chunk(3, dim=-1)
     if not len(z):
         return torch.empty_like(z), c0
@@ -47,4 +53,4 @@ def fo_pooling(gates, c0, f_factor, reset):
         start = reset.unsqueeze(-1)
         z, f = torch.where(start, f * z, z), f.masked_fill(start, 1)
     c = ForgetMult.apply(z, f, c0)
-    return o * c, c[-1]
+    return o * c, c[-1].clone()
