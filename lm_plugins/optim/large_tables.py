@@ -60,7 +60,7 @@ class LargeTables:
     def split_parts(self):
         """What this process holds of split tables: their rows, and the optimizer's state of them."""
         inner, parts = self.optimizer, []
-        hidden = getattr(inner, "hidden", None) or [None] * len(list(self.params))
+        hidden = getattr(inner, "other", None) or [None] * len(list(self.params))
         for p, behind in zip(self.params, hidden, strict=True):
             if hasattr(p, "split_vocabulary"):
                 state = [part for part in inner.state.get(p, {}).values() if part.shape == p.shape]

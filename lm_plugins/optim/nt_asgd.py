@@ -56,7 +56,7 @@ class NTASGD(LargeTables, FairseqOptimizer):
     ends training after the epoch.
 
     The task has the model show the average whenever it validates or saves, and the iterate
-    whenever it trains (:mod:`lm_plugins.optim.averages`).
+    whenever it trains (:mod:`lm_plugins.optim.averaged_sgd`).
     """
 
     def __init__(self, cfg, params):

@@ -27,7 +27,7 @@ from lm_plugins.evaluation.evaluator import EvaluationConfig, refuse_flags
 from lm_plugins.matmul_precision import CHOICES, set_matmul_precision
 from lm_plugins.models.carried_state import stream_name
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
-from lm_plugins.optim.averages import is_averaging, show_average, show_iterate
+from lm_plugins.optim.averaged_sgd import is_averaging, show_average, show_iterate
 from lm_plugins.optim.validation import tell_validation
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.tasks import large_tables
