@@ -8,6 +8,7 @@ from fairseq.optim import FairseqOptimizer
 from torch import Tensor
 
 from lm_plugins.errors import Refused
+from lm_plugins.optim.consolidation import torch_optimizer
 from lm_plugins.optim.large_tables import own_rows
 
 
@@ -32,9 +33,8 @@ class AveragedSGD(torch.optim.Optimizer):
     def __init__(self, params: Any, lr: float, weight_decay: float = 0.0) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
         self.averaged: Optional[int] = None  # number of iterates in the average; None: not averaging
-        self.other: Optional[list[Tensor]] = (
-            None  # averages while the parameters hold iterates, and vice versa
-        )
+        # The averages while the parameters hold the iterates, and vice versa; None: there is no average.
+        self.other: Optional[list[Tensor]] = None
         self.shows_average = False
         self.loaded = False  # load_state_dict changed the parameters since the last call of show()
 
@@ -136,7 +136,7 @@ def is_averaging(optimizer: Optional[FairseqOptimizer]) -> Optional[bool]:
 
 
 def _averaged_sgd(optimizer: Optional[FairseqOptimizer]) -> Optional[AveragedSGD]:
-    inner = None if optimizer is None else optimizer.optimizer
+    inner = None if optimizer is None else torch_optimizer(optimizer)
     return inner if isinstance(inner, AveragedSGD) else None
 
 
