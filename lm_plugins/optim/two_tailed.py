@@ -8,8 +8,7 @@ import torch
 from fairseq.optim import FairseqOptimizer
 from torch import Tensor
 
-from lm_plugins.optim.averaged_sgd import AveragedSGD
-from lm_plugins.optim.averages import show_average, show_iterate
+from lm_plugins.optim.averaged_sgd import AveragedSGD, show_average, show_iterate
 from lm_plugins.optim.large_tables import own_rows
 
 logger = logging.getLogger(__name__)
