@@ -158,7 +158,8 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
         stream=None,
         step=None,
         loss=None,
-        learns=False,
+        scorer=None,
+        counted=None,
         incremental_state=None,
         **_,
     ):
@@ -171,7 +172,8 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
             step: number of the window, from 0
             loss: what to compute in place of -ln p(target), here, where DDP sees the parameters:
                 function of (output layer, features [T, B, C], target [T, B]) -> [T, B]
-            learns: the loss gets features with a graph also where gradients are off (dynamic evaluation)
+            scorer: in evaluation, a :class:`~lm_plugins.evaluation.scorers.Scorer` in place of the loss
+            counted: for the scorer, True where a target counts, [B, T]
             incremental_state: a dictionary that carries the state in place of a stream, in generation
 
         Returns:
@@ -191,14 +193,19 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
         stream = stream_name(stream, self.training)
         autocast = self.training and bool(self.autocast)
         with (
-            torch.set_grad_enabled(learns or torch.is_grad_enabled()),
+            torch.set_grad_enabled(torch.is_grad_enabled() or (scorer is not None and scorer.needs_graph)),
             torch.autocast(source.device.type, self.autocast, enabled=autocast),
         ):
             features, state, extra = self.extract_features(source, self.carried.enter(stream, step, source))
             self.carried.leave(stream, step, state, keep=self.training)
             if target is None:
                 return features.transpose(0, 1), extra
-            nll = (loss or type(self.output_head).nll)(self.output_head, features, target.t())
+            if scorer is not None:
+                nll = scorer(self.output_head, features, target.t(), counted.t())
+            elif loss is not None:
+                nll = loss(self.output_head, features, target.t())
+            else:
+                nll = self.output_head.nll(features, target.t())
         return -nll.t().unsqueeze(-1), {**extra, "target_only": True}
 
     def next_token(self, last, incremental_state):

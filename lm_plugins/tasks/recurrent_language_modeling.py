@@ -23,17 +23,17 @@ from lm_plugins.data.streams import contiguous, rotated, sentences
 from lm_plugins.data.token_stream import load_token_stream
 from lm_plugins.data.windows import cut, fixed, random_start, varied
 from lm_plugins.errors import Refused
-from lm_plugins.evaluation.evaluator import EvaluationConfig, refuse_flags
+from lm_plugins.evaluation.options import EvaluationConfig, refuse_flags
 from lm_plugins.matmul_precision import CHOICES, set_matmul_precision
 from lm_plugins.models.carried_state import stream_name
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 from lm_plugins.optim.averages import is_averaging, show_average, show_iterate
 from lm_plugins.optim.validation import tell_validation
+from lm_plugins.peak_memory import peak_memory
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.tasks import large_tables
-from lm_plugins.tasks.evaluates import Evaluates
-from lm_plugins.tasks.generates import Generates
-from lm_plugins.tasks.peak_memory import peak_memory
+from lm_plugins.tasks.evaluation import EvaluationMixin
+from lm_plugins.tasks.generation import GenerationMixin
 from lm_plugins.tasks.rank_states import all_ranks, before_each_save
 
 
@@ -125,7 +125,7 @@ REFUSED = {
 
 
 @register_task("recurrent_language_modeling", dataclass=RecurrentLanguageModelingConfig)
-class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
+class RecurrentLanguageModelingTask(EvaluationMixin, GenerationMixin, FairseqTask):
     """Trains and evaluates a recurrent language model on contiguous streams.
 
     ``--batch-size`` is the number of streams of each process (rank), ``--tokens-per-sample`` the
