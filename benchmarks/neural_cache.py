@@ -1,4 +1,4 @@
-"""The continuous cache, against a loop over words with a one-hot history as in awd-lstm-lm's pointer.py."""
+"""The neural cache, against a loop over words with a one-hot history as in awd-lstm-lm's pointer.py."""
 
 from functools import partial
 
@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks.measure import Group
-from lm_plugins.evaluation.continuous_cache import ContinuousCache
+from lm_plugins.evaluation.neural_cache import NeuralCache
 
 THETA, WIDTH, VOCABULARY, WORDS = 0.66, 400, 10_000, 100
 
@@ -36,7 +36,7 @@ def blocked(window, words, vocabulary):
     states, targets = (part.unsqueeze(1) for part in text(window, words, vocabulary))
 
     def score():
-        cache = ContinuousCache((window,), (THETA,))
+        cache = NeuralCache((window,), (THETA,))
         for part in zip(states.split(100), targets.split(100), strict=True):
             cache.log_prob(*part)
 
@@ -50,4 +50,4 @@ def groups(quick):
             "one-hot history, word by word": partial(one_hot_loop, *size),
             "ours": partial(blocked, *size),
         }
-        yield Group(f"continuous cache, W {window}, V {size[2]:,}", cases, words=size[1])
+        yield Group(f"neural cache, W {window}, V {size[2]:,}", cases, words=size[1])

@@ -12,10 +12,16 @@ from typing import NamedTuple
 
 import torch
 from fairseq import checkpoint_utils
+from fairseq.data import Dictionary
+from torch import Tensor
 
 import lm_plugins  # noqa: F401  registers the models
 from lm_plugins.data.text_codec import text_codec
 from lm_plugins.errors import Refused, sentence
+from lm_plugins.evaluation.scorers import ModelScorer, Scorer
+from lm_plugins.evaluation.tally import Tally
+from lm_plugins.models.recurrent_decoder import RecurrentDecoder
+from lm_plugins.sampling import draw
 
 BEST = "checkpoint_best.pt"  # what a folder of checkpoints stands for
 
@@ -24,20 +30,27 @@ class Score(NamedTuple):
     """Symbols of a text, and ln p of each in nats, [T]."""
 
     tokens: list[str]
-    log_probs: torch.Tensor
+    log_probs: Tensor
 
     @property
     def perplexity(self) -> float:
-        return float((-self.log_probs.mean()).exp())
+        tally = Tally()
+        tally.add(-self.log_probs, torch.ones_like(self.log_probs, dtype=torch.bool))
+        return tally.perplexity
 
 
-def load(path: str | os.PathLike, data: str | os.PathLike | None = None, device="cpu") -> "LanguageModel":
+def load(
+    path: str | os.PathLike, data: str | os.PathLike | None = None, device: str | torch.device = "cpu"
+) -> "LanguageModel":
     """Load a model from a checkpoint.
 
     Args:
         path: a checkpoint, or a folder that holds a checkpoint_best.pt
         data: folder with the dict.txt of the training data; None: the folder that the checkpoint names
         device: where the model computes, such as "cpu" or "cuda:0"
+
+    Raises:
+        Refused: the checkpoint cannot be read, or the device cannot be used
     """
     path = os.path.join(path, BEST) if os.path.isdir(path) else os.fspath(path)
     if not os.path.isfile(path):
@@ -54,7 +67,12 @@ def load(path: str | os.PathLike, data: str | os.PathLike | None = None, device=
     return LanguageModel(model.decoder.eval().to(device), task.dictionary, task.folders[0])
 
 
-def check_device(device):
+def check_device(device: str | torch.device) -> None:
+    """Refuse a device that this machine or this torch does not have.
+
+    Raises:
+        Refused: no tensor can be made on it
+    """
     try:
         torch.empty(0, device=device)
     except (AssertionError, RuntimeError) as error:
@@ -73,11 +91,11 @@ class LanguageModel:
         folder: the data folder, which may hold a SentencePiece model
     """
 
-    def __init__(self, decoder, dictionary, folder):
+    def __init__(self, decoder: RecurrentDecoder, dictionary: Dictionary, folder: str) -> None:
         self.decoder, self.dictionary = decoder, dictionary
         self.codec = text_codec(dictionary, folder)
 
-    def encode(self, text):
+    def encode(self, text: str) -> Tensor:
         """Return the ids of `text`, [T]. Each newline becomes a ``</s>``; none is added at the end."""
         if not isinstance(text, str):
             raise Refused(f"a text is a str, not a {type(text).__name__}: {text!r:.60}")
@@ -87,72 +105,82 @@ class LanguageModel:
         ]
         return torch.cat(lines).long()[:-1]
 
-    def decode(self, ids):
+    def decode(self, ids: Tensor) -> str:
         """Return the text of `ids`, with a newline for each ``</s>``."""
         lines, line = [], []
-        for number in [*ids.tolist(), self.dictionary.eos()]:
-            if number == self.dictionary.eos():
+        for index in [*ids.tolist(), self.dictionary.eos()]:
+            if index == self.dictionary.eos():
                 lines.append(self.codec.decode(" ".join(line)))
                 line = []
             else:
-                line.append(self.dictionary[number])
+                line.append(self.dictionary[index])
         return "\n".join(lines)
 
-    @torch.no_grad()
-    def score(self, text: str | list[str]) -> Score | list[Score]:
+    def score(self, text: str | list[str], scorer: Scorer | None = None) -> Score | list[Score]:
         r"""Return ln p of each token of `text` given the tokens before it.
 
         A ``</s>`` is scored where `text` has a newline, and only there. End a sentence with ``"\n"`` to
         include the probability that it ends; ``"a b\n"`` has one log-probability more than ``"a b"``.
-        Each text of a list is scored by itself.
+        Each text of a list is scored separately, from a zero state.
+
+        Args:
+            text: one text, or a list of them
+            scorer: scores with a neural cache or dynamic evaluation (:mod:`lm_plugins.evaluation.scorers`),
+                and keeps what it has seen from text to text; None: scores with the model alone
         """
         if isinstance(text, list | tuple):
-            return [self.score(one) for one in text]
+            return [self.score(one, scorer) for one in text]
         ids = self.encode(text)
         if not len(ids):
             raise Refused("there is nothing to score in an empty text: give some words")
+        scorer = scorer or ModelScorer()
         source, target = self._after_eos(ids)[:-1], ids.unsqueeze(1).to(self._device)
-        features, _, _ = self.decoder.extract_features(source)
-        log_probs = -self.decoder.output_head.nll(features, target).squeeze(1)
-        return Score([self.dictionary[number] for number in ids.tolist()], log_probs.cpu())
+        with torch.set_grad_enabled(scorer.needs_graph):
+            features, _, _ = self.decoder.extract_features(source)
+            counted = torch.ones_like(target, dtype=torch.bool)
+            nll = scorer(self.decoder.output_head, features, target, counted)  # [T, 1]
+        return Score([self.dictionary[index] for index in ids.tolist()], -nll.squeeze(1).cpu())
 
     @torch.no_grad()
-    def sample(self, prefix="", length=100, temperature=1.0, top_k=0, top_p=1.0, seed=None):
+    def sample(
+        self,
+        prefix: str = "",
+        length: int = 100,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+    ) -> str:
         """Return `prefix` and `length` more tokens as text. Sampling continues after the end of a line.
 
         Args:
+            prefix: the beginning of the text
+            length: number of tokens to draw
             temperature: divides the log-probabilities; 0: always take the most likely token
             top_k: draw from the k most likely tokens only; 0: from all
             top_p: draw from the smallest set of tokens whose probabilities sum to this
             seed: of the draws; None: use torch's global generator
+
+        Raises:
+            Refused: a number is out of range
         """
         if temperature < 0 or top_k < 0 or not 0 < top_p <= 1 or length < 0:
             raise Refused("sample takes length, temperature and top_k of at least 0, and 0 < top_p <= 1")
         generator = None if seed is None else torch.Generator(self._device).manual_seed(seed)
         ids = self.encode(prefix)
         features, state, _ = self.decoder.extract_features(self._after_eos(ids))
-        found = []
+        drawn = []
         for _ in range(length):
             log_prob = self.decoder.output_head.log_prob(features[-1, 0])
             log_prob[[self.dictionary.pad(), self.dictionary.bos()]] = -torch.inf  # never in a text
-            found.append(_draw(log_prob, temperature, top_k, top_p, generator))
-            features, state, _ = self.decoder.extract_features(found[-1].view(1, 1), state)
-        return self.decode(torch.cat([ids, *(number.view(1).cpu() for number in found)]))
+            drawn.append(draw(log_prob, temperature, top_k, top_p, generator))
+            features, state, _ = self.decoder.extract_features(drawn[-1].view(1, 1), state)
+        return self.decode(torch.cat([ids, *(token.view(1).cpu() for token in drawn)]))
 
     @property
-    def _device(self):
+    def _device(self) -> torch.device:
         return next(self.decoder.parameters()).device
 
-    def _after_eos(self, ids):
-        """[1 + T, 1]"""
+    def _after_eos(self, ids: Tensor) -> Tensor:
+        """Return `ids` [T] after a </s>, as the source of one stream, [1 + T, 1]."""
         return torch.cat([torch.tensor([self.dictionary.eos()]), ids]).unsqueeze(1).to(self._device)
-
-
-def _draw(log_prob, temperature, top_k, top_p, generator):
-    if temperature == 0:
-        return log_prob.argmax()
-    p, order = torch.softmax(log_prob / temperature, dim=-1).sort(descending=True)
-    if top_k:
-        p[top_k:] = 0
-    p[p.cumsum(0) - p >= top_p * p.sum()] = 0
-    return order[torch.multinomial(p, 1, generator=generator)].squeeze(0)

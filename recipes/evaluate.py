@@ -2,9 +2,10 @@
 
     python -m recipes.evaluate EXPERIMENT DATA --plain [--finetune] [--cache] [--dynamic=FLAGS] [--cpu]
 
-fairseq takes seconds to import, so it is imported once: each evaluation is a fork that runs the main function
-of fairseq-eval-lm. Its output goes to EXPERIMENT/logs, its numbers to EXPERIMENT/results. What was finished
-with the same command and checkpoint is not done again. The first that fails ends the program with its status.
+fairseq takes seconds to import, so it is imported once, and each evaluation is a fork that runs the main
+function of fairseq-eval-lm. Its output goes to EXPERIMENT/logs, its numbers to EXPERIMENT/results. A stage
+that has finished with the same command and checkpoint is skipped. The first stage that fails ends the program
+with its status.
 """
 
 import argparse
@@ -44,22 +45,22 @@ def stages(options: argparse.Namespace) -> list[Stage]:
         command = ["fairseq-eval-lm", options.data, "--user-dir", "lm_plugins", *where, *results, *cpu]
         return Stage(f"{kind}-{subset}", checkpoint, [*command, *flags])
 
-    found = []
+    planned = []
     if options.plain:
-        found += [evaluation("plain", subset, trained) for subset in SUBSETS]
-        found += [evaluation("finetuned", subset, best) for subset in SUBSETS if finetune]
+        planned += [evaluation("plain", subset, trained) for subset in SUBSETS]
+        planned += [evaluation("finetuned", subset, best) for subset in SUBSETS if finetune]
     if options.cache:
         numbers = str(experiment / "cache.json")
-        found.append(evaluation("tuning", "valid", best, "--cache-tune", numbers))
-        found += [evaluation("cache", subset, best, "--cache-from", numbers) for subset in SUBSETS]
+        planned.append(evaluation("tuning", "valid", best, "--cache-tune", numbers))
+        planned += [evaluation("cache", subset, best, "--cache-from", numbers) for subset in SUBSETS]
     if options.dynamic:
         flags = shlex.split(options.dynamic)
-        found += [evaluation("dynamic", subset, best, *flags) for subset in SUBSETS]
-    return [*found, Stage("sample", best, sample.command(experiment, best, options.data, options.cpu))]
+        planned += [evaluation("dynamic", subset, best, *flags) for subset in SUBSETS]
+    return [*planned, Stage("sample", best, sample.command(experiment, best, options.data, options.cpu))]
 
 
 def import_fairseq() -> None:
-    """Imports what all evaluations share, but not the plug-in, which completes the command of its process."""
+    """Import what all evaluations share, but not the plug-in, which each fork imports for its own command."""
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # the other check forbids CUDA in forks
     logging.basicConfig(
         format="%(asctime)s | %(levelname)s | %(name)s | %(message)s",
@@ -68,11 +69,11 @@ def import_fairseq() -> None:
     )
     import fairseq_cli.eval_lm  # noqa: F401
 
-    logging.getLogger().setLevel(logging.INFO)  # from here on: what is said of the import is of no use
+    logging.getLogger().setLevel(logging.INFO)  # after the import, whose messages are of no use
 
 
 def work(command: list[str]) -> None:
-    """Runs `command` in this process."""
+    """Run `command` in this process."""
     sys.argv = command
     if command[0] == "fairseq-eval-lm":
         from fairseq_cli.eval_lm import cli_main
@@ -84,7 +85,7 @@ def work(command: list[str]) -> None:
 
 
 def child(task: Callable[[], None], output: int) -> None:
-    """Runs `task` with its output to the descriptor `output`."""
+    """Run `task` with its output going to the descriptor `output`."""
     os.dup2(output, sys.stdout.fileno())
     os.dup2(output, sys.stderr.fileno())
     os.close(output)
@@ -96,7 +97,7 @@ def child(task: Callable[[], None], output: int) -> None:
 
 
 def in_fork(task: Callable[[], None], log: Path) -> int:
-    """Runs `task` in a fork of this process, whose output goes to `log`, and returns its exit status."""
+    """Run `task` in a fork of this process, with its output going to `log`, and return its exit status."""
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -110,7 +111,7 @@ def in_fork(task: Callable[[], None], log: Path) -> int:
 
 
 def run(experiment: Path, planned: list[Stage]) -> None:
-    """Runs the stages that were not finished before, with the same command and checkpoint.
+    """Run the stages, but those that have finished with the same command and checkpoint.
 
     Raises:
         SystemExit: there is no checkpoint, or a stage failed
@@ -153,7 +154,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cpu", action="store_true", help="leave the GPU alone")
     parser.add_argument("--dry-run", action="store_true", help="print the commands and run none")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends it and its forks without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # end the program and its forks without a traceback
     planned = stages(options)
     if options.dry_run:
         print("\n".join(shlex.join(stage.command) for stage in planned))

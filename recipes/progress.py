@@ -17,7 +17,10 @@ from recipes.logs import Record, entry, record
 
 UNTIMED = re.compile(r"(INFO|DEBUG):[\w.]+:")  # a record of a program that has not set a format
 EVERY = 10.0  # seconds between two lines within an epoch
-RESULTS = [f"lm_plugins.evaluation.{name}" for name in ("evaluator", "cache_tuning", "dynamic_evaluation")]
+RESULTS = {  # loggers
+    *(f"lm_plugins.evaluation.{name}" for name in ("report", "cache_report", "grid_search")),
+    "lm_plugins.tasks.evaluation",
+}
 
 
 def duration(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
     python -m recipes.sample EXPERIMENT [BEGINNING] [--length N] [--temperature T] [--seed N]
 
-Prints the beginning and what the model writes after it.
+Prints the beginning and the text that the model writes after it.
 """
 
 import argparse
@@ -34,15 +34,15 @@ def main() -> None:
     parser.add_argument("experiment", type=Path, help="folder that holds checkpoints/")
     parser.add_argument("beginning", nargs="?", default="", help="text to continue (none)")
     parser.add_argument("--length", type=int, help=f"tokens ({LENGTH}; {CHARACTERS} characters)")
-    parser.add_argument("--temperature", type=float, default=TEMPERATURE, help="0: the likeliest (0.8)")
+    parser.add_argument("--temperature", type=float, default=TEMPERATURE, help="0: the most likely (0.8)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--checkpoint", type=Path, help="another than the experiment's best")
+    parser.add_argument("--checkpoint", type=Path, help="a checkpoint other than the experiment's best")
     parser.add_argument("--data", help="data-bin folder (the one that the checkpoint names)")
     parser.add_argument("--output", type=Path, help="write the text to this file, instead of printing it")
     parser.add_argument("--cpu", action="store_true", help="leave the GPU alone")
     options = parser.parse_args()
 
-    logging.basicConfig(level=logging.WARNING)  # before the imports, which log much of no use
+    logging.basicConfig(level=logging.WARNING)  # before the imports, whose messages are of no use
     import torch
 
     from lm_plugins import errors

@@ -1,1 +1,1 @@
-"""What fairseq-eval-lm does beyond the model: cache, its tuning, dynamic evaluation, the report."""
+"""Scorers that wrap each other, what they count, and the report: evaluation beyond the model itself."""

@@ -1,107 +1,79 @@
-"""The best window, theta and lambda of a continuous cache, found in one pass."""
+"""Find the best window, theta and lambda of a neural cache in one pass over a text."""
 
-import itertools
-import logging
-from pathlib import Path
+from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
-from lm_plugins.evaluation.continuous_cache import mixed
-from lm_plugins.evaluation.write_json import write_json
-
-logger = logging.getLogger(__name__)
-
-WINDOWS = (100, 500, 1000, 2000, 4000)
-THETAS = (0.0, 0.2, 0.45, 0.66, 0.8, 1.0, 1.3, 1.7, 2.2, 2.8, 3.6)
-LAMBDAS = (0.02, 0.05, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5)
+from lm_plugins import metrics
+from lm_plugins.evaluation.cache_options import CacheSettings
+from lm_plugins.evaluation.neural_cache import NeuralCache, mixed
+from lm_plugins.evaluation.scorers import Head, Scorer
 
 
-class CacheTuning:
-    """Sums of -ln p over the scored targets, for every triple.
+class BestCache(NamedTuple):
+    window: int  # 0: all preceding tokens
+    theta: float
+    weight: float  # lambda
+    perplexity: float
 
-    The states are computed once, the products of states once for all thetas, and the mixture with each
-    lambda costs a number for each target.
+
+class CacheGrid:
+    """Sums of -ln p over the counted targets, in nats, for every triple of window, theta and lambda.
+
+    The model runs once. All thetas share the products of states, and each lambda adds one mixture of two
+    numbers for each target.
+
+    Args:
+        settings: the m windows, n thetas and k lambdas
     """
 
-    def __init__(self, windows, thetas=THETAS, lambdas=LAMBDAS):
-        self.windows, self.thetas, self.lambdas = windows, thetas, lambdas
-        self.nats = torch.zeros(len(windows), len(thetas), len(lambdas), dtype=torch.float64)
-        self.without, self.targets = 0.0, 0
+    def __init__(self, settings: CacheSettings) -> None:
+        self.windows, self.thetas, self.weights = settings.windows, settings.thetas, settings.weights
+        shape = len(self.windows), len(self.thetas), len(self.weights)
+        self.nats = torch.zeros(shape, dtype=torch.float64)  # [m, n, k]
+        self.nats_without_cache, self.targets = 0.0, 0
 
-    def add(self, log_prob, log_cache, scored):
-        """log_prob [T, B]; log_cache [m, n, T, B]; scored [T, B], True where a target counts."""
-        log_prob, log_cache = log_prob[scored], log_cache[:, :, scored]
-        for number, weight in enumerate(self.lambdas):
-            self.nats[:, :, number] -= mixed(log_prob, log_cache, weight).sum(-1, dtype=torch.float64).cpu()
-        self.without -= float(log_prob.sum(dtype=torch.float64))
+    def add(self, log_prob: Tensor, log_cache: Tensor, counted: Tensor) -> None:
+        """Add the targets of a window.
+
+        Args:
+            log_prob: ln p of the model, [T, B]
+            log_cache: ln p of the caches, [m, n, T, B]
+            counted: True where a target counts, [T, B]
+        """
+        log_prob, log_cache = log_prob[counted], log_cache[:, :, counted]
+        for index, weight in enumerate(self.weights):
+            self.nats[:, :, index] -= mixed(log_prob, log_cache, weight).sum(-1, dtype=torch.float64).cpu()
+        self.nats_without_cache -= float(log_prob.sum(dtype=torch.float64))
         self.targets += len(log_prob)
 
-    def perplexities(self):
+    def perplexities(self) -> Tensor:
+        """Return the perplexity of each triple, [m, n, k]."""
         return (self.nats / self.targets).exp()
 
-    def best(self):
-        """{"window", "theta", "lambda", "perplexity"}"""
-        found = self.perplexities()
-        m, n, k = torch.unravel_index(found.argmin(), found.shape)
-        return {
-            "window": self.windows[m] or 0,
-            "theta": self.thetas[n],
-            "lambda": self.lambdas[k],
-            "perplexity": float(found[m, n, k]),
-        }
+    @property
+    def perplexity_without_cache(self) -> float:
+        return metrics.perplexity(self.nats_without_cache, self.targets)
 
-    def report(self, path, subset):
-        """Prints the grid of the best window as a table; writes everything to `path` and draws it beside."""
-        best, found = self.best(), self.perplexities()
-        number = [window or 0 for window in self.windows].index(best["window"])
-        logger.info(f"perplexity of '{subset}' with a cache of {_extent(best['window'])} tokens:")
-        logger.info("theta \\ lambda" + "".join(f"{weight:9g}" for weight in self.lambdas))
-        for theta, row in zip(self.thetas, found[number].tolist(), strict=True):
-            logger.info(f"{theta:14g}" + "".join(f"{value:9.2f}" for value in row))
-        for window, table in zip(self.windows, found, strict=True):
-            logger.info(f"best perplexity with a cache of {_extent(window)} tokens: {float(table.min()):.2f}")
-        without = float(torch.tensor(self.without / self.targets, dtype=torch.float64).exp())
-        logger.info(
-            f"best: --cache-window {best['window']} --cache-theta {best['theta']} "
-            f"--cache-lambda {best['lambda']} gives perplexity {best['perplexity']:.2f} (without a cache: "
-            f"{without:.2f})"
-        )
-        for flag, at, grid in (
-            ("theta", best["theta"], self.thetas),
-            ("lambda", best["lambda"], self.lambdas),
-        ):
-            if at in (grid[0], grid[-1]):
-                logger.info(f"the best {flag} is at the edge of the grid: values beyond {at} may be better")
-        grid = [
-            {"window": window or 0, "theta": theta, "lambda": weight, "perplexity": float(found[m, n, k])}
-            for (m, window), (n, theta), (k, weight) in itertools.product(
-                enumerate(self.windows), enumerate(self.thetas), enumerate(self.lambdas)
-            )
-        ]
-        write_json(path, {**best, "without": without, "subset": subset, "grid": grid})
-        _draw(Path(path).with_suffix(".png"), found[number].tolist(), self, best)
-        logger.info(f"wrote {path} and {Path(path).with_suffix('.png')}: evaluate with --cache-from {path}")
+    def best(self) -> BestCache:
+        """Return the triple with the lowest perplexity."""
+        perplexities = self.perplexities()
+        m, n, k = torch.unravel_index(perplexities.argmin(), perplexities.shape)
+        perplexity = float(perplexities[m, n, k])
+        return BestCache(self.windows[m] or 0, self.thetas[n], self.weights[k], perplexity)
 
 
-def _extent(window):
-    """The `window` of a cache in words."""
-    return f"the last {window}" if window else "all preceding"
+class TuningScorer:
+    """Returns what `inner` returns, and adds its mixtures with every cache to a grid."""
 
+    def __init__(self, inner: Scorer, grid: CacheGrid) -> None:
+        self.inner, self.grid = inner, grid
+        self.cache = NeuralCache(grid.windows, grid.thetas)
+        self.needs_graph = inner.needs_graph
 
-def _draw(path, table, tuning, best):
-    from matplotlib.figure import Figure  # without pyplot, which would look for a screen
-
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(table, aspect="auto", cmap="viridis_r")
-    axes.set_xticks(range(len(tuning.lambdas)), [f"{weight:g}" for weight in tuning.lambdas])
-    axes.set_yticks(range(len(tuning.thetas)), [f"{theta:g}" for theta in tuning.thetas])
-    at = tuning.lambdas.index(best["lambda"]), tuning.thetas.index(best["theta"])
-    axes.plot(*at, marker="*", markersize=14, color="white", markeredgecolor="black")
-    axes.set(
-        xlabel="lambda",
-        ylabel="theta",
-        title=f"cache of the last {best['window'] or 'all'} tokens: best perplexity {best['perplexity']:.2f}",
-    )
-    figure.colorbar(image, label="perplexity")
-    figure.savefig(path, dpi=120)
+    def __call__(self, head: Head, features: Tensor, target: Tensor, counted: Tensor) -> Tensor:
+        nll = self.inner(head, features, target, counted)
+        log_cache = self.cache.log_prob(features.detach(), target)
+        self.grid.add(-nll.detach(), log_cache, counted)
+        return nll

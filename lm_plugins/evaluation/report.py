@@ -1,69 +1,70 @@
-"""The line that ends an evaluation, and the same as JSON."""
+"""Report an evaluation: a line in the log, and the same numbers as JSON."""
 
-import hashlib
 import logging
-import math
-import os
-import shlex
-import sys
+from typing import NamedTuple
 
-from lm_plugins.evaluation.write_json import write_json
+from lm_plugins import metrics
+from lm_plugins.evaluation.results_file import write_results
+from lm_plugins.evaluation.tally import Tally
+from lm_plugins.peak_memory import peak_memory
 
 logger = logging.getLogger(__name__)
 
 
-def perplexity(nats, targets):
-    return math.exp(nats / targets) if nats / targets < 700 else math.inf
-
-
-def summary(nats, targets, seconds, peak_gib, characters, words):
-    """{name: number}
+class Report(NamedTuple):
+    """What a report says besides the numbers of the tally.
 
     Args:
-        characters: of the text scored; None: not known
-        words: of the text scored, with the ends of its lines; None: not known
+        subset: name of the text
+        characters: number of characters of the text; None: not known
+        words: number of words and line ends of the text; None: not known
+        folder: for the JSON file; None: do not write one
+        checkpoint: path of the model
     """
-    bits = nats / targets / math.log(2)
-    found = {
-        "targets": targets,
-        "nats": nats,
-        "bits_per_token": bits,
-        "perplexity": perplexity(nats, targets),
-        "words_per_second": targets / seconds,
+
+    subset: str
+    characters: int | None
+    words: int | None
+    folder: str | None
+    checkpoint: str | None
+
+    def finish(self, tally: Tally, seconds: float) -> None:
+        """Log the line, and write the JSON file if there is a folder for it."""
+        results = summary(tally, seconds, peak_memory(), self.characters, self.words)
+        logger.info(line(self.subset, results))
+        if self.folder:
+            write_results(self.folder, self.subset, results, self.checkpoint)
+
+
+def summary(
+    tally: Tally, seconds: float, peak_gib: float, characters: int | None, words: int | None
+) -> dict[str, float]:
+    """Return the numbers of an evaluation by name.
+
+    "bpc" (bits per character) and "word_perplexity" are there only if the number of characters or words is.
+    """
+    results = {
+        "targets": tally.targets,
+        "nats": tally.nats,
+        "bits_per_token": metrics.bits(tally.nats, tally.targets),
+        "perplexity": tally.perplexity,
+        "words_per_second": tally.targets / seconds,
         "peak_gib": peak_gib,
     }
     if characters:
-        found["bpc"] = nats / characters / math.log(2)
+        results["bpc"] = metrics.bits(tally.nats, characters)
     if words:
-        found["word_perplexity"] = perplexity(nats, words)
-    return found
+        results["word_perplexity"] = metrics.perplexity(tally.nats, words)
+    return results
 
 
-def sentence(subset, found):
-    bpc = f", {found['bpc']:.4f} bpc" if "bpc" in found else ""
-    if "word_perplexity" in found:
-        bpc += f", word ppl {found['word_perplexity']:.3f}"
+def line(subset: str, results: dict[str, float]) -> str:
+    """Return the results as one line."""
+    optional = f", {results['bpc']:.4f} bpc" if "bpc" in results else ""
+    if "word_perplexity" in results:
+        optional += f", word ppl {results['word_perplexity']:.3f}"
     return (
-        f"{subset}: {found['targets']:,} targets, {found['nats']:.2f} nats, "
-        f"{found['bits_per_token']:.5f} bits/token, ppl {found['perplexity']:.3f}{bpc}, "
-        f"{found['words_per_second']:,.0f} words/s, peak {found['peak_gib']:.2f} GiB"
+        f"{subset}: {results['targets']:,} targets, {results['nats']:.2f} nats, "
+        f"{results['bits_per_token']:.5f} bits/token, ppl {results['perplexity']:.3f}{optional}, "
+        f"{results['words_per_second']:,.0f} words/s, peak {results['peak_gib']:.2f} GiB"
     )
-
-
-def write(folder, subset, found, checkpoint):
-    """Writes ``folder/results-<subset>.json``: the numbers, the command, and the checkpoint's SHA-256."""
-    os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, f"results-{subset}.json")
-    content = {
-        "subset": subset,
-        **found,
-        "command": shlex.join(["fairseq-eval-lm", *sys.argv[1:]]),
-        "checkpoint": {"path": checkpoint, "sha256": _sha256(checkpoint)},
-    }
-    write_json(path, content)
-    logger.info(f"wrote {path}")
-
-
-def _sha256(path):
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,7 +6,7 @@ The dropouts are those of AWD-LSTM (Merity et al. 2017, arXiv:1708.02182), or wi
 non-recurrent dropout of Zaremba et al. (2014, arXiv:1409.2329).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -158,7 +158,8 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
         stream: str | None = None,
         step: int | None = None,
         loss: Loss | None = None,
-        learns: bool = False,
+        scorer: Callable[..., Tensor] | None = None,
+        counted: Tensor | None = None,  # [B, T]
         incremental_state: dict[str, Any] | None = None,
         **_,
     ) -> tuple[Tensor, dict[str, Any]]:
@@ -171,7 +172,8 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
             step: number of the window in its stream, from 0
             loss: a function to compute in place of -ln p(target). It is called in here because
                 DistributedDataParallel sees only the parameters that forward uses.
-            learns: compute features with a graph even if gradients are disabled (dynamic evaluation)
+            scorer: in evaluation, a function to compute in place of the loss (evaluation/scorers.py)
+            counted: for the scorer, True where a target counts
             incremental_state: in generation, a dictionary that carries the state in place of a stream
 
         Returns:
@@ -194,17 +196,19 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
         stream = stream_name(stream, self.training)
         autocast = self.training and bool(self.autocast)
         with (
-            torch.set_grad_enabled(learns or torch.is_grad_enabled()),
+            torch.set_grad_enabled(torch.is_grad_enabled() or (scorer is not None and scorer.needs_graph)),
             torch.autocast(source.device.type, self.autocast, enabled=autocast),
         ):
             features, state, extra = self.extract_features(source, self.carried.enter(stream, step, source))
             self.carried.leave(stream, step, state, keep=self.training)
             if target is None:
                 return features.transpose(0, 1), extra
-            if loss is None:
-                nll = self.output_head.nll(features, target.t())
-            else:
+            if scorer is not None:
+                nll = scorer(self.output_head, features, target.t(), counted.t())
+            elif loss is not None:
                 nll = loss(self.output_head, features, target.t())
+            else:
+                nll = self.output_head.nll(features, target.t())
         return -nll.t().unsqueeze(-1), {**extra, "target_only": True}
 
     def next_token(self, last: Tensor, incremental_state: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:

@@ -7,7 +7,7 @@ from fairseq.data.indexed_dataset import get_available_dataset_impl
 from fairseq.dataclass import ChoiceEnum
 from omegaconf import II
 
-from lm_plugins.evaluation.evaluator import EvaluationConfig
+from lm_plugins.evaluation.options import EvaluationConfig
 from lm_plugins.matmul_precision import CHOICES
 
 

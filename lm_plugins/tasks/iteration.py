@@ -15,7 +15,7 @@ from lm_plugins.data.stream_windows import StreamWindows
 from lm_plugins.data.streams import Streams, contiguous, rotated, sentences
 from lm_plugins.data.token_stream import TokenStream
 from lm_plugins.errors import Refused
-from lm_plugins.evaluation.evaluator import refuse_flags
+from lm_plugins.evaluation.options import refuse_flags
 from lm_plugins.ranks import rank_and_world
 
 

@@ -21,8 +21,8 @@ from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 from lm_plugins.tasks import large_tables
 from lm_plugins.tasks.checkpointing import CheckpointingMixin
 from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
-from lm_plugins.tasks.evaluates import Evaluates
-from lm_plugins.tasks.generates import Generates
+from lm_plugins.tasks.evaluation import EvaluationMixin
+from lm_plugins.tasks.generation import GenerationMixin
 from lm_plugins.tasks.iteration import IterationMixin
 from lm_plugins.tasks.validation import ValidationMixin
 
@@ -36,7 +36,7 @@ REFUSED = {
 
 @register_task("recurrent_language_modeling", dataclass=RecurrentLanguageModelingConfig)
 class RecurrentLanguageModelingTask(
-    CheckpointingMixin, IterationMixin, ValidationMixin, Evaluates, Generates, FairseqTask
+    CheckpointingMixin, IterationMixin, ValidationMixin, EvaluationMixin, GenerationMixin, FairseqTask
 ):
     """Train and evaluate a recurrent language model on contiguous streams.
 

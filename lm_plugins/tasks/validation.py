@@ -11,7 +11,7 @@ from lm_plugins.data.dictionary import is_character_level
 from lm_plugins.errors import Refused
 from lm_plugins.optim.averaged_sgd import is_averaging
 from lm_plugins.optim.validation import tell_validation
-from lm_plugins.tasks.peak_memory import peak_memory
+from lm_plugins.peak_memory import peak_memory
 from lm_plugins.tasks.validation_loss import validation_loss
 
 

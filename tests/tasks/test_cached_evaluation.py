@@ -1,4 +1,4 @@
-"""fairseq-eval-lm with a cache, with several streams, and with a model that learns."""
+"""fairseq-eval-lm with a cache, with several streams, and with dynamic evaluation."""
 
 import json
 import math
@@ -27,7 +27,7 @@ def checkpoints(data_bin, tmp_path_factory):
 
 
 def plain(path, data, subset="test"):
-    """The model of `path` in this process, and the source and target of `subset`, [N, 1]."""
+    """Return the model of `path` in float64, and the source and target of `subset`, [N, 1]."""
     from fairseq import checkpoint_utils, tasks
     from omegaconf import OmegaConf
 
@@ -48,7 +48,7 @@ def plain(path, data, subset="test"):
 
 @torch.no_grad()
 def whole_distribution(path, data, window, theta, weight):
-    """Perplexity from p over all words at every position."""
+    """Return the perplexity by the definition, from p over all words at every position."""
     from lm_plugins.ops.neural_cache.naive import neural_cache
 
     decoder, source, target = plain(path, data)
@@ -63,13 +63,13 @@ def whole_distribution(path, data, window, theta, weight):
 
 @pytest.fixture(scope="module")
 def without(checkpoints, data_bin):
-    """{model: its evaluation with no further flags}"""
+    """Return the evaluation of each model without further flags."""
     return {name: evaluate(data_bin, checkpoints[name]) for name in ("lstm", "qrnn")}
 
 
 @pytest.fixture(scope="module")
 def cached(checkpoints, data_bin, tmp_path_factory):
-    """(the evaluation of the LSTM with a cache, the folder of its results)"""
+    """Return the evaluation of the LSTM with a cache, and the folder of its results."""
     folder = tmp_path_factory.mktemp("results")
     return evaluate(data_bin, checkpoints["lstm"], *CACHE, "--results-path", folder), folder
 
@@ -79,10 +79,10 @@ def cached(checkpoints, data_bin, tmp_path_factory):
 def test_equals_the_whole_distribution(name, window, checkpoints, data_bin):
     if name != "lstm" and window != "60":
         pytest.skip("one window suffices for the others")
-    flags = (*CACHE, "--cache-window", window, "--cache-block", "5000", "--tokens-per-sample", "33")
-    found = perplexity(evaluate(data_bin, checkpoints[name], *flags))
+    flags = (*CACHE, "--cache-window", window, "--tokens-per-sample", "33")
+    printed = perplexity(evaluate(data_bin, checkpoints[name], *flags))
     expected = whole_distribution(checkpoints[name], data_bin, int(window) or None, 1.5, 0.2)
-    assert found == pytest.approx(expected, abs=0.006)
+    assert printed == pytest.approx(expected, abs=0.006)
 
 
 def test_nothing_else_changes_the_number(checkpoints, without, cached, data_bin):
@@ -98,20 +98,20 @@ def test_nothing_else_changes_the_number(checkpoints, without, cached, data_bin)
         )
     plain, zero = without["lstm"], evaluate(data_bin, path, *CACHE, "--cache-lambda", "0")
     line = [next(x for x in run.output.splitlines() if " nats, " in x) for run in (plain, zero)]
-    nats = [part.split(" targets, ")[1].split(" nats")[0] for part in line]
+    nats = [text.split(" targets, ")[1].split(" nats")[0] for text in line]
     assert nats[0] == nats[1] and perplexity(plain) == perplexity(zero) != expected
 
 
 def test_tuned_on_valid_and_used_on_test(checkpoints, data_bin, tmp_path):
     path, file = checkpoints["lstm"], tmp_path / "cache.json"
     tuned = evaluate(data_bin, path, "--gen-subset", "valid", "--cache-tune", file)
-    found = json.loads(file.read_text())
+    saved = json.loads(file.read_text())
     flags = tuned.output.split("best: --cache-window")[1].split(" gives")[0].split()
     typed = ("--cache-window", flags[0], *flags[1:])
     for again in (("--cache-from", file), typed):
         run = evaluate(data_bin, path, "--gen-subset", "valid", *again)
-        assert perplexity(run) == pytest.approx(found["perplexity"], abs=0.006)
-    assert found["perplexity"] <= found["without"] + 1 and "WARNING" not in tuned.output
+        assert perplexity(run) == pytest.approx(saved["perplexity"], abs=0.006)
+    assert saved["perplexity"] <= saved["without"] + 1 and "WARNING" not in tuned.output
     on_test = evaluate(data_bin, path, "--gen-subset", "test", "--cache-tune", tmp_path / "test.json")
     assert (
         "WARNING: hyper-parameters tuned on 'test' must not be used to report results on it" in on_test.output
@@ -132,24 +132,24 @@ def test_the_result_is_written(cached):
 @pytest.mark.parametrize("name", ["lstm", "qrnn"])
 def test_dynamic_evaluation_equals_a_plain_loop(name, checkpoints, without, data_bin):
     flags = ("--dynamic-evaluation", "sgd", "--dynamic-lr", "0.3", "--dynamic-decay", "0.01")
-    found = evaluate(data_bin, checkpoints[name], *flags, "--tokens-per-sample", "20")
+    run = evaluate(data_bin, checkpoints[name], *flags, "--tokens-per-sample", "20")
     decoder, source, target = plain(checkpoints[name], data_bin)
     weights, state, nats = list(decoder.parameters()), None, 0.0
     start = [w.detach().clone() for w in weights]
     for s, t in zip(source.split(20), target.split(20), strict=True):
         features, state, _ = decoder.extract_features(s, state)
-        state = [tuple(part.detach() for part in layer) for layer in state]
+        state = [tuple(tensor.detach() for tensor in layer) for layer in state]
         nll = -decoder.output_head.log_prob(features).gather(2, t.unsqueeze(2))
         nats += float(nll.detach().sum())
         gradients = torch.autograd.grad(nll.mean(), weights, allow_unused=True)
         with torch.no_grad():
             for w, w0, g in zip(weights, start, gradients, strict=True):
                 w += 0.01 * (w0 - w) - (0 if g is None else 0.3 * g)
-    assert perplexity(found) == pytest.approx(math.exp(nats / len(target)), abs=0.02)
-    assert perplexity(found) < perplexity(without[name]) - 0.1
+    assert perplexity(run) == pytest.approx(math.exp(nats / len(target)), abs=0.02)
+    assert perplexity(run) < perplexity(without[name]) - 0.1
     assert perplexity(
         evaluate(data_bin, checkpoints[name], *flags, "--tokens-per-sample", "20")
-    ) == perplexity(found)
+    ) == perplexity(run)
 
 
 def test_a_grid_of_dynamic_evaluation_on_top_of_a_cache(checkpoints, data_bin):
@@ -166,7 +166,7 @@ def test_a_grid_of_dynamic_evaluation_on_top_of_a_cache(checkpoints, data_bin):
 
 
 @pytest.mark.parametrize(
-    "flags, part",
+    "flags, sentence",
     [
         (("--cache-window", "5"), "give all three"),
         (("--dynamic-evaluation", "sgd", "--eval-streams", "2"), "leave out --eval-streams"),
@@ -177,8 +177,8 @@ def test_a_grid_of_dynamic_evaluation_on_top_of_a_cache(checkpoints, data_bin):
         (("--dynamic-evaluation", "rms", "--dynamic-batches", "0"), "--dynamic-batches must be at least 1"),
     ],
 )
-def test_flags_that_do_not_fit_are_refused(flags, part, checkpoints, data_bin):
-    refused(evaluate(data_bin, checkpoints["lstm"], *flags, succeeds=False), part)
+def test_flags_that_do_not_fit_are_refused(flags, sentence, checkpoints, data_bin):
+    refused(evaluate(data_bin, checkpoints["lstm"], *flags, succeeds=False), sentence)
 
 
 def test_other_programs_refuse_them(checkpoints, data_bin, tmp_path):

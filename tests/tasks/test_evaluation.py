@@ -11,14 +11,14 @@ from tests.tasks.test_training import PlainModel, load, plain_epoch, tokens_of
 
 @pytest.fixture(scope="module", params=["awd_lstm_ptb", "qrnn_ptb"])
 def trained(request, data_bin, tmp_path_factory):
-    """(folder of checkpoints, the run) of a model trained for two epochs."""
+    """Return the folder of checkpoints and the run of a model trained for two epochs."""
     folder = tmp_path_factory.mktemp(request.param)
     return folder, train(data_bin, folder, "--max-epoch", "2", arch=request.param)
 
 
 @pytest.fixture(scope="module")
 def evaluated(trained, data_bin):
-    """The evaluation of it with no further flags."""
+    """Return its evaluation without further flags."""
     return evaluate(data_bin, trained[0] / "checkpoint_last.pt")
 
 
@@ -33,7 +33,7 @@ def test_equals_a_plain_torch_loop(trained, data_bin):
     assert f"Loss (base 2): {bits:.4f}, Perplexity: {2**bits:.2f}" in finished.output
 
 
-def test_all_targets_are_scored_and_the_count_is_said(evaluated, data_bin):
+def test_all_targets_are_scored_and_counted_in_the_log(evaluated, data_bin):
     count = f"{len(tokens_of(data_bin, 'test')):,}"
     assert f"scored {count} of {count} targets of 'test'" in evaluated.output
     assert f"Evaluated {count} tokens" in evaluated.output
@@ -41,11 +41,11 @@ def test_all_targets_are_scored_and_the_count_is_said(evaluated, data_bin):
 
 def test_the_window_changes_nothing(trained, data_bin):
     folder, _ = trained
-    found = [
+    perplexities = [
         perplexity(evaluate(data_bin, folder / "checkpoint_last.pt", "--tokens-per-sample", window))
         for window in ("1", "35", "100", "100000")
     ]
-    assert max(found) - min(found) <= 0.01
+    assert max(perplexities) - min(perplexities) <= 0.01
 
 
 def test_it_prints_the_perplexity_that_training_logged(trained, data_bin):

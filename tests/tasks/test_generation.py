@@ -41,7 +41,7 @@ def hypotheses(run):
 
 
 def bits(lm, tokens):
-    """Of the tokens and the </s> behind them, by a full forward pass."""
+    """Return the bits of the tokens and the </s> after them, by a full forward pass."""
     log_probs = lm.score(" ".join(tokens) + "\n").log_probs
     return float(log_probs.sum()) / math.log(2)
 
@@ -204,6 +204,24 @@ def test_a_newline_is_scored_as_the_end_of_a_sentence(checkpoint, data_bin):
     assert without.tokens == ["w1", "w2"] and closed.tokens == ["w1", "w2", "</s>"]
     assert torch.allclose(without.log_probs, closed.log_probs[:2])
     assert lm.score([]) == []
+
+
+def test_a_text_is_scored_with_a_cache_and_with_dynamic_evaluation(checkpoint, data_bin):
+    from lm_plugins.evaluation.dynamic_evaluation import dynamic_evaluation
+    from lm_plugins.evaluation.neural_cache import NeuralCache
+    from lm_plugins.evaluation.scorers import CachedScorer, DynamicScorer, ModelScorer
+
+    lm, text = load(checkpoint, data_bin), "w1 w2 w3\n"
+    plain = lm.score(text)
+    with dynamic_evaluation(lm.decoder.parameters(), lr=0.3, decay=0.0) as learner:
+        model = DynamicScorer(ModelScorer(), learner)
+        cached = CachedScorer(model, NeuralCache((10,), (1.0,)), 0.5)
+        scores = lm.score([text] * 4, cached)
+        learnt = lm.score(text)
+    assert scores[0].log_probs[0] == plain.log_probs[0]  # an empty cache, and no step yet
+    assert scores[3].perplexity < scores[1].perplexity and learnt.perplexity < plain.perplexity
+    assert torch.equal(lm.score(text).log_probs, plain.log_probs)
+    assert plain.perplexity == pytest.approx(float(plain.log_probs.mean().neg().exp()))
 
 
 def test_what_cannot_be_is_refused(checkpoint, data_bin, tmp_path):

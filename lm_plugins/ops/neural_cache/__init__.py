@@ -1,10 +1,10 @@
-"""neural_cache: the continuous cache (Grave, Joulin and Usunier 2016, arXiv:1612.04426).
+"""neural_cache: the neural or continuous cache (Grave, Joulin and Usunier 2016, arXiv:1612.04426).
 
     p_t(w) = sum_j [w = y_j] exp(theta h_t . h_j) / sum_j exp(theta h_t . h_j)
 
-with j over the last W pairs before t: a state h_j and the word y_j that followed it.
+where j runs over the last W pairs before t of a state h_j and the word y_j that followed it.
 """
 
-from lm_plugins.ops.neural_cache.blocked import BLOCK, neural_cache
+from lm_plugins.ops.neural_cache.torch import BLOCK, neural_cache
 
 __all__ = ["BLOCK", "neural_cache"]

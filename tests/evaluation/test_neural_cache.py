@@ -1,4 +1,4 @@
-"""The cache carried over windows, its mixture with a model, and its tuning."""
+"""The neural cache carried over windows, its mixture with a model, and its tuning."""
 
 import json
 import math
@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from lm_plugins.errors import Refused
-from lm_plugins.evaluation.cache_tuning import CacheTuning
-from lm_plugins.evaluation.continuous_cache import CacheConfig, ContinuousCache, cache_numbers, mixed
+from lm_plugins.evaluation import cache_report
+from lm_plugins.evaluation.cache_options import WINDOWS, CacheConfig, CacheSettings, cache_settings
+from lm_plugins.evaluation.cache_tuning import CacheGrid
+from lm_plugins.evaluation.neural_cache import NeuralCache, mixed
 from lm_plugins.ops.neural_cache.naive import neural_cache as naive
 
 N, B, C, V = 40, 2, 3, 6
@@ -26,9 +28,9 @@ def text():
 
 def carried(text, window, sizes, theta=0.8):
     states, words, _ = text
-    cache = ContinuousCache((window,), (theta,), block=50)
-    parts = zip(states.split(sizes), words.split(sizes), strict=True)
-    return torch.cat([cache.log_prob(*part)[0, 0] for part in parts])
+    cache = NeuralCache((window,), (theta,), block=50)
+    windows = zip(states.split(sizes), words.split(sizes), strict=True)
+    return torch.cat([cache.log_prob(*window)[0, 0] for window in windows])
 
 
 @pytest.mark.parametrize("window", [1, 7, 39, 500, None])
@@ -36,12 +38,12 @@ def carried(text, window, sizes, theta=0.8):
 def test_the_mixture_is_the_whole_distribution_s_however_the_text_is_cut(text, window, sizes):
     states, words, log_p = text
     log_target = log_p.gather(2, words.unsqueeze(2)).squeeze(2)
-    found = mixed(log_target, carried(text, window, sizes), 0.3).exp()
+    p = mixed(log_target, carried(text, window, sizes), 0.3).exp()
     cache = naive(states, states, words, 0.8, window, V)
     whole = 0.7 * log_p.exp() + 0.3 * cache
     whole[0] = log_p[0].exp()  # nothing was seen
     torch.testing.assert_close(whole.sum(-1), torch.ones(N, B).double())
-    torch.testing.assert_close(found, whole.gather(2, words.unsqueeze(2)).squeeze(2))
+    torch.testing.assert_close(p, whole.gather(2, words.unsqueeze(2)).squeeze(2))
 
 
 def test_weight_zero_changes_no_digit(text):
@@ -51,7 +53,7 @@ def test_weight_zero_changes_no_digit(text):
 
 def test_no_more_is_kept_than_needed(text):
     states, words, _ = text
-    cache = ContinuousCache((5,), (1.0,))
+    cache = NeuralCache((5,), (1.0,))
     for _ in range(300):
         cache.log_prob(states, words)
     assert len(cache.keys) <= 1024 and cache.keys.shape[1:] == (B, C)
@@ -62,26 +64,28 @@ def test_tuning_finds_in_one_pass_what_single_runs_give(text, tmp_path):
     log_target = log_p.gather(2, words.unsqueeze(2)).squeeze(2)
     scored = torch.ones(N, B, dtype=torch.bool)
     scored[-3:, 1] = False
-    tuning = CacheTuning((4, None), thetas=(0.0, 0.5, 1.5), lambdas=(0.1, 0.4))
-    cache = ContinuousCache(tuning.windows, tuning.thetas)
-    for part in (slice(0, 25), slice(25, N)):
-        tuning.add(log_target[part], cache.log_prob(states[part], words[part]), scored[part])
-    for m, window in enumerate(tuning.windows):
-        for n, theta in enumerate(tuning.thetas):
-            for k, weight in enumerate(tuning.lambdas):
+    settings = CacheSettings((4, None), (0.0, 0.5, 1.5), (0.1, 0.4))
+    grid, cache = CacheGrid(settings), NeuralCache(settings.windows, settings.thetas)
+    for window in (slice(0, 25), slice(25, N)):
+        grid.add(log_target[window], cache.log_prob(states[window], words[window]), scored[window])
+    for m, window in enumerate(settings.windows):
+        for n, theta in enumerate(settings.thetas):
+            for k, weight in enumerate(settings.weights):
                 single = mixed(log_target, carried(text, window, [N], theta), weight)
                 expected = math.exp(-single[scored].mean())
-                assert float(tuning.perplexities()[m, n, k]) == pytest.approx(expected)
-    tuning.report(str(tmp_path / "cache.json"), "valid")
-    saved = json.loads((tmp_path / "cache.json").read_text())
+                assert float(grid.perplexities()[m, n, k]) == pytest.approx(expected)
+    file = tmp_path / "cache.json"
+    cache_report.report(grid, str(file), "valid")
+    saved = json.loads(file.read_text())
     assert saved["perplexity"] == min(entry["perplexity"] for entry in saved["grid"]) < saved["without"] * 2
+    assert saved["without"] == pytest.approx(math.exp(-log_target[scored].mean()))
     assert len(saved["grid"]) == 12 and (tmp_path / "cache.png").stat().st_size > 1000
-    numbers = cache_numbers(CacheConfig(cache_from=str(tmp_path / "cache.json")))
-    assert numbers == (saved["window"], saved["theta"], saved["lambda"])
+    best = CacheSettings((saved["window"] or None,), (saved["theta"],), (saved["lambda"],))
+    assert cache_settings(CacheConfig(cache_from=str(file))) == best
 
 
 @pytest.mark.parametrize(
-    "flags, part",
+    "flags, sentence",
     [
         ({"cache_window": -1}, "--cache-window is -1"),
         ({"cache_window": 5}, "give all three"),
@@ -90,13 +94,18 @@ def test_tuning_finds_in_one_pass_what_single_runs_give(text, tmp_path):
         ({"cache_tune": "x", "cache_theta": 1.0}, "leave out --cache-theta"),
         ({"cache_from": "missing.json"}, "missing.json does not hold the window, theta and lambda"),
         ({"cache_from": "x", "cache_window": 5}, "leave out the other --cache flags"),
-        ({"cache_block": 0}, "--cache-block is 0"),
     ],
 )
-def test_bad_numbers_are_refused(flags, part):
-    with pytest.raises(Refused, match=part):
-        cache_numbers(CacheConfig(**flags))
+def test_bad_numbers_are_refused(flags, sentence):
+    with pytest.raises(Refused, match=sentence):
+        cache_settings(CacheConfig(**flags))
 
 
 def test_no_flags_no_cache():
-    assert cache_numbers(CacheConfig()) is None
+    assert cache_settings(CacheConfig()) is None
+
+
+@pytest.mark.parametrize("window, windows", [(None, WINDOWS), (70, (70,)), (0, (None,))])
+def test_a_grid_has_the_window_that_is_given(window, windows):
+    settings = cache_settings(CacheConfig(cache_tune="file", cache_window=window))
+    assert settings.windows == windows and settings.grid_file == "file" and len(settings.weights) > 1

@@ -1,21 +1,36 @@
-"""What fairseq-generate and fairseq-interactive ask of the task."""
+"""Serve fairseq-generate and fairseq-interactive."""
+
+from typing import Any
 
 import torch
 from fairseq.sequence_scorer import SequenceScorer
+from torch import Tensor
 
 from lm_plugins.data.prompts import Prompts
 from lm_plugins.data.text_codec import text_codec
 from lm_plugins.errors import Refused
 
+Sample = dict[str, Any]  # a batch, as fairseq's generators take it
+Hypotheses = list[list[dict[str, Any]]]  # for each text of a batch, the best first
 
-class Generates:
+
+class GenerationMixin:
     """For a task with a `dictionary` and `folders`."""
 
-    def build_dataset_for_inference(self, src_tokens, src_lengths, **kwargs):
-        """The lines that fairseq-interactive reads, as prompts; their last token is </s>."""
+    def build_dataset_for_inference(
+        self, src_tokens: list[Tensor], src_lengths: list[int], **kwargs: Any
+    ) -> Prompts:
+        """Return the lines that fairseq-interactive reads as prompts, each without its </s>."""
         return Prompts([line[:-1] for line in src_tokens], self.dictionary.pad(), self.dictionary.eos())
 
-    def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
+    def inference_step(
+        self,
+        generator: Any,
+        models: list[torch.nn.Module],
+        sample: Sample,
+        prefix_tokens: Tensor | None = None,
+        constraints: Tensor | None = None,
+    ) -> Hypotheses:
         """Continue each prompt up to a ``</s>``, or score it where `generator` is fairseq's scorer."""
         if constraints is not None:
             raise Refused("--constraints are for translation: leave them out")
@@ -24,19 +39,30 @@ class Generates:
                 return self.score(generator, models, sample)
             return self.continue_prompts(generator, models, sample, prefix_tokens)
 
-    def score(self, scorer, models, sample):
+    def score(self, scorer: SequenceScorer, models: list[torch.nn.Module], sample: Sample) -> Hypotheses:
         """Return ln p of each target, as ``fairseq-generate --score-reference`` and ``score`` ask for it."""
         target = sample.get("target")
         if target is None:
             raise Refused("fairseq-interactive has nothing to score: give fairseq-generate --score-reference")
         if target.eq(self.dictionary.pad()).all(dim=1).any():
             raise Refused("there is nothing to score in an empty text: give some words")
-        where = {"target": target, "stream": "sentences", "step": 0}
-        hypotheses = scorer.generate(models, sample | {"net_input": sample["net_input"] | where})
+        arguments = {"target": target, "stream": "sentences", "step": 0}
+        hypotheses = scorer.generate(models, sample | {"net_input": sample["net_input"] | arguments})
         sample["target"] = None
         return hypotheses
 
-    def continue_prompts(self, generator, models, sample, prefix_tokens):
+    def continue_prompts(
+        self,
+        generator: Any,
+        models: list[torch.nn.Module],
+        sample: Sample,
+        prefix_tokens: Tensor | None,  # [B, P]
+    ) -> Hypotheses:
+        """Return what the generator writes after each prompt, which is the source, or its first P tokens.
+
+        Raises:
+            Refused: the prompt is as long as the longest text to be written
+        """
         pad, eos = self.dictionary.pad(), self.dictionary.eos()
         prompts = sample["net_input"]["src_tokens"]
         if prefix_tokens is not None:
@@ -52,6 +78,6 @@ class Generates:
         sample["target"] = None  # else fairseq ends with the BLEU of a continuation against its own prompt
         return generator.generate(models, sample, prefix_tokens=prefix_tokens, bos_token=eos)
 
-    def build_bpe(self, args):
-        """Text of bytes, characters or pieces is coded as the corpus was, unless --bpe says otherwise."""
+    def build_bpe(self, args: Any) -> Any:
+        """Return the codec of --bpe, or without it the one that coded the corpus."""
         return super().build_bpe(args) or text_codec(self.dictionary, self.folders[0])

@@ -1,0 +1,116 @@
+"""The neural cache's options of fairseq-eval-lm."""
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import NamedTuple, Optional
+
+from fairseq.dataclass import FairseqDataclass
+
+from lm_plugins.errors import Refused
+
+# The grid of --cache-tune.
+WINDOWS = (100, 500, 1000, 2000, 4000)
+THETAS = (0.0, 0.2, 0.45, 0.66, 0.8, 1.0, 1.3, 1.7, 2.2, 2.8, 3.6)
+LAMBDAS = (0.02, 0.05, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5)
+
+
+@dataclass
+class CacheConfig(FairseqDataclass):
+    cache_window: Optional[int] = field(
+        default=None,
+        metadata={
+            "help": "evaluate with a neural cache of this many preceding tokens; 0: all preceding "
+            "tokens; default: no cache (awd-lstm-lm: window, 500 on PTB and 3785 on WikiText-2)"
+        },
+    )
+    cache_theta: Optional[float] = field(
+        default=None,
+        metadata={
+            "help": "flatness of the cache distribution, at least 0; 0: uniform, larger: more peaked "
+            "(awd-lstm-lm: theta, 1.0 on PTB and 0.662 on WikiText-2)"
+        },
+    )
+    cache_lambda: Optional[float] = field(
+        default=None,
+        metadata={
+            "help": "interpolation weight of the cache, in [0, 1) (awd-lstm-lm: lambdasm, 0.1 on PTB and "
+            "0.1279 on WikiText-2)"
+        },
+    )
+    cache_tune: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "search for the best theta, lambda and window (unless --cache-window is given) in one "
+            "pass over the validation set: log a table, write the results to FILE (JSON) and a plot next to "
+            "it (PNG)"
+        },
+    )
+    cache_from: Optional[str] = field(
+        default=None, metadata={"help": "read window, theta and lambda from a FILE written by --cache-tune"}
+    )
+
+
+class CacheSettings(NamedTuple):
+    """A cache, or a grid of caches to choose from."""
+
+    windows: tuple[int | None, ...]  # None: all preceding tokens
+    thetas: tuple[float, ...]
+    weights: tuple[float, ...]
+    grid_file: str | None = None  # where the results of a grid are written; None: one cache, no grid
+
+
+def cache_settings(cfg: CacheConfig) -> CacheSettings | None:
+    """Return the cache that the options ask for, or None.
+
+    Raises:
+        Refused: numbers are out of range, missing, or given twice
+    """
+    if cfg.cache_window is not None and cfg.cache_window < 0:
+        raise Refused(
+            f"--cache-window is {cfg.cache_window}: give a number of tokens, or 0 for all preceding tokens"
+        )
+    if cfg.cache_tune:
+        return _grid(cfg)
+    numbers = (cfg.cache_window, cfg.cache_theta, cfg.cache_lambda)
+    if cfg.cache_from:
+        if numbers != (None, None, None):
+            raise Refused(
+                "--cache-from already sets window, theta and lambda: leave out the other --cache flags"
+            )
+        numbers = _read(cfg.cache_from)
+    if numbers == (None, None, None):
+        return None
+    if None in numbers:
+        raise Refused(
+            "a cache needs --cache-window, --cache-theta and --cache-lambda: give all three, or run "
+            "--cache-tune FILE on the validation set and then give --cache-from FILE"
+        )
+    window, theta, weight = numbers
+    if not (math.isfinite(theta) and theta >= 0):
+        raise Refused(f"--cache-theta is {theta}: it must be a finite number of at least 0")
+    if not 0 <= weight < 1:
+        raise Refused(f"--cache-lambda is {weight}: it must be at least 0 and below 1")
+    return CacheSettings((window or None,), (theta,), (weight,))
+
+
+def _grid(cfg: CacheConfig) -> CacheSettings:
+    if cfg.cache_from or cfg.cache_theta is not None or cfg.cache_lambda is not None:
+        raise Refused(
+            "--cache-tune searches for theta and lambda: leave out --cache-theta, --cache-lambda and "
+            "--cache-from"
+        )
+    windows = WINDOWS if cfg.cache_window is None else (cfg.cache_window or None,)
+    return CacheSettings(windows, THETAS, LAMBDAS, cfg.cache_tune)
+
+
+def _read(path: str) -> tuple[int, float, float]:
+    try:
+        with open(path) as file:
+            saved = json.load(file)
+        return int(saved["window"]), float(saved["theta"]), float(saved["lambda"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Refused(
+            f"{path} does not hold the window, theta and lambda of a cache ({error}): give a file written by "
+            "--cache-tune"
+        ) from error

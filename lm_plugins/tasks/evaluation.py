@@ -1,0 +1,118 @@
+"""Serve fairseq-eval-lm."""
+
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lm_plugins.data.streams import Streams, contiguous, overlapping, sentences
+from lm_plugins.data.text_sizes import text_sizes
+from lm_plugins.data.token_stream import TokenStream
+from lm_plugins.errors import Refused
+from lm_plugins.evaluation.cache_options import CacheSettings, cache_settings
+from lm_plugins.evaluation.dynamic_evaluation import gradient_rms
+from lm_plugins.evaluation.dynamic_options import DynamicSettings, dynamic_settings
+from lm_plugins.evaluation.evaluate import mean_losses
+from lm_plugins.evaluation.fairseq_pass import FairseqPass
+from lm_plugins.evaluation.grid_search import best_rates
+from lm_plugins.evaluation.options import check_options, warm_up
+from lm_plugins.evaluation.report import Report
+from lm_plugins.evaluation.windows import EvaluationWindows
+
+logger = logging.getLogger(__name__)
+
+RMS_STREAMS = 100  # streams of training data for the gradient RMS, at most
+
+
+class EvaluationMixin:
+    """For a task with a `cfg`, a `decoder`, a `dictionary`, `folders`, ``read`` and ``stream_windows``."""
+
+    def eval_lm_dataloader(
+        self,
+        dataset: TokenStream,
+        batch_size: int | None = None,
+        num_shards: int = 1,
+        context_window: int = 0,
+        **kwargs: Any,
+    ) -> FairseqPass:
+        """Return the batches that fairseq-eval-lm scores; see :class:`FairseqPass`.
+
+        The grid of dynamic evaluation is searched first, in passes of its own.
+        """
+        self.set_matmul_precision()
+        cfg = self.cfg
+        check_program(num_shards, context_window)
+        cache, dynamic = cache_settings(cfg), dynamic_settings(cfg)
+        check_options(cfg, cache, dynamic, batch_size)
+        if "test" in dataset.split and (cache and cache.grid_file or dynamic and dynamic.is_grid):
+            logger.warning(
+                f"WARNING: hyper-parameters tuned on '{dataset.split}' must not be used to report results on "
+                "it: tune on valid, then evaluate test with the values found"
+            )
+        count = batch_size or cfg.eval_streams
+        windows = self.evaluation_windows(dataset, self.evaluation_layout(dataset, count, cache), count)
+        rates = None
+        if dynamic is not None:
+            check_precision(self.decoder)
+            rms = self.gradient_rms(dynamic) if dynamic.rms else None
+            rates = best_rates(self.decoder, windows, dynamic, cache, rms)
+        sizes = text_sizes(self.folders[0], dataset.split, self.dictionary, len(dataset))
+        report = Report(dataset.split, *sizes, cfg.results_path, cfg.checkpoint_path)
+        return FairseqPass(self.decoder, windows, cache, rates, report)
+
+    def evaluation_layout(
+        self, dataset: TokenStream, count: int, cache: CacheSettings | None
+    ) -> Callable[[int], Streams]:
+        """Return how the text is laid out in `count` streams."""
+        if self.cfg.eval_streams > 1:
+            return overlapping(dataset, count, warm_up(self.cfg, cache))
+        if self.decoder.independent_sentences:
+            return sentences(dataset, count)
+        return contiguous(dataset, count)
+
+    def evaluation_windows(
+        self, dataset: TokenStream, layout: Callable[[int], Streams], count: int
+    ) -> EvaluationWindows:
+        streams = self.stream_windows(dataset, layout, range(count))
+        return EvaluationWindows(streams, self.cfg.tokens_per_sample)
+
+    def gradient_rms(self, dynamic: DynamicSettings) -> Sequence[Tensor]:
+        """Return the root mean square of the gradients on windows of the training data."""
+        parameters = list(self.decoder.parameters())
+        logger.info(f"computing the gradient RMS on {dynamic.batches} windows of the training data")
+        corpus = self.read(self.folders[0], self.cfg.train_subset, combine=False)
+        count = max(1, min(RMS_STREAMS, len(corpus) // self.cfg.tokens_per_sample))
+        windows = self.evaluation_windows(corpus, contiguous(corpus, count), count)
+        losses = mean_losses(self.decoder, itertools.islice(windows, dynamic.batches))
+        return gradient_rms(parameters, losses)
+
+
+def check_program(num_shards: int, context_window: int) -> None:
+    """Refuse flags of fairseq-eval-lm with which it would print something else than the perplexity.
+
+    Raises:
+        Refused: there are several shards, or a context window
+    """
+    if context_window > 0:
+        raise Refused(
+            "--context-window scores overlapping windows, but the recurrent state already carries "
+            "the whole context: leave it out"
+        )
+    if num_shards > 1:
+        raise Refused(
+            f"fairseq-eval-lm with {num_shards} shards or processes would print the perplexity of only "
+            "one shard: evaluate with one process and without --num-shards"
+        )
+
+
+def check_precision(decoder: nn.Module) -> None:
+    """Refuse dynamic evaluation in float16.
+
+    Raises:
+        Refused: a parameter is in float16
+    """
+    if any(p.dtype == torch.float16 for p in decoder.parameters()):
+        raise Refused("the weight changes of dynamic evaluation are too small for float16: leave out --fp16")

@@ -1,0 +1,45 @@
+"""Draws follow the distribution that temperature, top_k and top_p leave."""
+
+import pytest
+import torch
+
+from lm_plugins.sampling import draw, keep_top_k, keep_top_p
+
+P = torch.tensor([0.2, 0.5, 0.0, 0.3])
+
+
+def test_the_head_of_a_distribution():
+    p = torch.tensor([0.5, 0.3, 0.2])
+    assert keep_top_k(p, 2).tolist() == pytest.approx([0.5, 0.3, 0])
+    assert torch.equal(keep_top_k(p, 0), p) and torch.equal(keep_top_k(p, 9), p)
+    assert keep_top_p(p, 0.6).tolist() == pytest.approx([0.5, 0.3, 0])
+    assert keep_top_p(p, 0.4).tolist() == pytest.approx([0.5, 0, 0])
+    assert torch.equal(keep_top_p(p, 1.0), p)
+
+
+@pytest.mark.parametrize(
+    "options, weights",
+    [
+        ({}, [0.2, 0.5, 0, 0.3]),
+        ({"temperature": 0.5}, [0.04, 0.25, 0, 0.09]),
+        ({"temperature": 0}, [0, 1, 0, 0]),
+        ({"top_k": 2}, [0, 0.5, 0, 0.3]),
+        ({"top_p": 0.5}, [0, 1, 0, 0]),
+        ({"top_p": 0.6}, [0, 0.5, 0, 0.3]),
+        ({"top_k": 2, "top_p": 0.6}, [0, 1, 0, 0]),  # 0.5 of the 0.8 that top_k leaves
+    ],
+)
+def test_draws_follow_the_distribution(options, weights):
+    generator = torch.Generator().manual_seed(3)
+    draws = torch.stack([draw(P.log(), **options, generator=generator) for _ in range(2000)])
+    shares, expected = draws.bincount(minlength=4) / 2000, torch.tensor(weights) / sum(weights)
+    assert (shares[expected == 0] == 0).all()
+    torch.testing.assert_close(shares, expected, atol=0.05, rtol=0)
+
+
+def test_a_generator_repeats_the_draws():
+    one, two = (
+        [int(draw(P.log(), generator=g)) for _ in range(20)]
+        for g in (torch.Generator().manual_seed(1), torch.Generator().manual_seed(1))
+    )
+    assert one == two
