@@ -58,6 +58,7 @@ class Corpus:
             dictionary,
         )
         self.task.decoder = SimpleNamespace(independent_sentences=False)
+        self.task.generates = False
 
     def windows(self):
         """Without end, epoch after epoch."""

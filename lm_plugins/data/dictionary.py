@@ -1,22 +1,24 @@
-"""A data folder's dictionary, and what it tells of the corpus."""
+"""The dictionary of a data folder, and properties of the corpus that follow from it."""
 
 import filecmp
 import hashlib
 import os
 from itertools import pairwise
+from typing import Optional
 
 import torch
 from fairseq import utils
 from fairseq.data import Dictionary
+from torch import Tensor
 
 from lm_plugins.errors import Refused
 
 
-def load_dictionary(data):
-    """The dict.txt of the data-bin folder `data`, or of several, separated by colons.
+def load_dictionary(data: Optional[str]) -> Dictionary:
+    """Load the dict.txt of the data-bin folder `data`, or of several folders, separated by colons.
 
     Raises:
-        Refused: there is no such folder or dictionary, or the folders have different ones.
+        Refused: a folder or its dictionary is missing, or the folders have different dictionaries.
     """
     if not data:
         raise Refused("no data folder was given: give one written by fairseq-preprocess --destdir")
@@ -38,15 +40,18 @@ def load_dictionary(data):
     return dictionary
 
 
-def digest(dictionary):
-    """SHA-256 of the symbols in order, as int64 [8]: two dictionaries that differ never agree."""
+def digest(dictionary: Dictionary) -> Tensor:
+    """Return the SHA-256 of the symbols in order, as int64 [8], which tells dictionaries apart."""
     text = "\n".join(dictionary.symbols).encode()
     raw = hashlib.sha256(text).digest()
     return torch.tensor([int.from_bytes(raw[i : i + 4], "big") for i in range(0, 32, 4)])
 
 
-def is_character_level(dictionary):
-    """True if a symbol is one character, or one byte as its decimal code: bits per token are bpc."""
+def is_character_level(dictionary: Dictionary) -> bool:
+    """Return whether all symbols are single characters, or bytes written as decimal codes.
+
+    Bits per token are then bits per character.
+    """
     words = dictionary.symbols[dictionary.nspecial :]
     words = [word for word in words if not word.startswith("madeupword")]
     return bool(words) and (
@@ -54,7 +59,7 @@ def is_character_level(dictionary):
     )
 
 
-def sorted_by_count(dictionary):
-    """True if the words behind the special symbols are in the order of falling frequency."""
+def sorted_by_count(dictionary: Dictionary) -> bool:
+    """Return whether the words after the special symbols are sorted by decreasing frequency."""
     counts = dictionary.count[dictionary.nspecial :]
     return all(more >= fewer for more, fewer in pairwise(counts))

@@ -1,65 +1,65 @@
 """fairseq's epoch iterator over stream windows, which resumes on the same layout or not at all."""
 
+from typing import Any
+
 from fairseq.data.iterators import EpochBatchIterator
 
+from lm_plugins.data.layout import Layout
+from lm_plugins.data.stream_windows import StreamWindows
+from lm_plugins.data.windows import Window
 from lm_plugins.errors import Refused
-
-FLAGS = {
-    "corpus": "the data",
-    "tokens": "the data",
-    "streams of all ranks": "--batch-size or the number of processes",
-    "streams of a rank": "--batch-size or the number of processes",
-    "window": "--tokens-per-sample",
-    "random start": "--random-start",
-    "window variation": "--bptt-variation and --bptt-max-delta",
-    "rotation of streams": "--seed and --rotate-streams",
-    "order of sentences": "--seed and --sample-break-mode",
-    "seed": "--seed",
-}
-
-OF_ONE_FOLDER = ("corpus", "tokens")
 
 
 class StreamIterator(EpochBatchIterator):
-    """Iterates over `windows_of(epoch)` in order.
+    """Iterate over the windows of `layout` in order.
 
-    Every rank has its own rows of the streams, hence the same windows: fairseq's sharding, shuffling
+    Each rank reads its own streams, so all ranks have the same windows. fairseq's sharding, shuffling
     and dummy batches play no part. The position in an epoch means nothing on another layout, so the
-    layout is saved beside it and compared on resume.
+    layout is saved with it and compared on resume.
 
     Args:
-        dataset (StreamWindows): the batches
-        windows_of: function from the epoch (1, 2, ...) to its list of windows
-        layout: plain dict that determines the windows and the rows
+        dataset: the batches
+        layout: what determines the windows and the streams
         folders_take_turns: the next epoch reads another data folder
     """
 
     def __init__(
-        self, dataset, windows_of, layout, epoch, folders_take_turns=False, num_workers=0, buffer_size=0
-    ):
+        self,
+        dataset: StreamWindows,
+        layout: Layout,
+        epoch: int,
+        folders_take_turns: bool = False,
+        num_workers: int = 0,
+        buffer_size: int = 0,
+    ) -> None:
+        self.layout, self.folders_take_turns = layout, folders_take_turns
         super().__init__(
             dataset=dataset,
             collate_fn=dataset.collater,
-            batch_sampler=lambda _, epoch: [[window] for window in windows_of(epoch)],
+            batch_sampler=self._batches,
             epoch=epoch,
             num_workers=num_workers,
             buffer_size=buffer_size,
             disable_shuffling=True,
             persistent_workers=False,
         )
-        self.layout, self.folders_take_turns = layout, folders_take_turns
 
-    def state_dict(self):
-        return {**super().state_dict(), "layout": self.layout}
+    def _batches(self, dataset: StreamWindows, epoch: int) -> list[list[Window]]:
+        length = dataset.streams(epoch).length
+        return [[window] for window in self.layout.windows(length, epoch)]
 
-    def load_state_dict(self, state_dict):
-        saved = state_dict.get("layout", {})
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), "layout": self.layout.state_dict()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue at the saved position.
+
+        Raises:
+            Refused: it was saved on another layout.
+        """
         next_folder = self.folders_take_turns and state_dict["iterations_in_epoch"] == 0
-        for name, now in self.layout.items():
-            if saved.get(name) != now and not (next_folder and name in OF_ONE_FOLDER):
-                raise Refused(
-                    f"cannot resume: the checkpoint was trained with {name} = {saved.get(name)}, but this "
-                    f"run has {now}; use the same {FLAGS[name]}, another --save-dir, or "
-                    "--reset-dataloader to start a new epoch"
-                )
+        for difference in self.layout.differences(state_dict.get("layout", {}), not next_folder):
+            raise Refused(
+                f"cannot resume: {difference}, another --save-dir, or --reset-dataloader to start a new epoch"
+            )
         super().load_state_dict(state_dict)

@@ -1,13 +1,15 @@
-"""The sizes of a text in characters, words and tokens: needed to compare word, piece and character models."""
+"""Sizes of a text in characters, words and tokens, needed to compare word, piece and character models."""
 
 import json
 import os
 from typing import Any, Optional
 
+from fairseq.data import Dictionary
+
 from lm_plugins.data.dictionary import is_character_level
 from lm_plugins.errors import Refused
 
-TEXT_JSON = "text.json"  # beside dict.txt
+TEXT_JSON = "text.json"  # in the data folder
 LEVELS = ("word", "character", "sentencepiece")
 SIZES = ("characters", "words", "tokens", "unknown")  # of each split
 
@@ -23,10 +25,10 @@ def write_text_json(folder: str, level: str, splits: dict[str, dict[str, int]]) 
 
 
 def read_text_json(folder: str) -> Optional[dict[str, Any]]:
-    """Return what :func:`write_text_json` wrote into `folder`; None if there is none.
+    """Return what :func:`write_text_json` wrote into `folder`, or None.
 
     Raises:
-        Refused: it is not what that function writes.
+        Refused: the file has another content than that function writes.
     """
     path = os.path.join(folder, TEXT_JSON)
     if not os.path.exists(path):
@@ -43,9 +45,13 @@ def read_text_json(folder: str) -> Optional[dict[str, Any]]:
 
 
 def check(content: Any, folder: str) -> None:
-    """Refuse a `content` of text.json that cannot be right."""
+    """Check the `content` of text.json in `folder`.
 
-    def refuse(what):
+    Raises:
+        Refused: it cannot be right.
+    """
+
+    def refuse(what: str) -> None:
         raise Refused(
             f"{os.path.join(folder, TEXT_JSON)}: {what}: run preprocess.text again, into a new folder"
         )
@@ -58,7 +64,7 @@ def check(content: Any, folder: str) -> None:
         if split == "level":
             continue
         if not isinstance(sizes, dict) or set(sizes) != set(SIZES):
-            refuse(f"{split} has not the sizes {', '.join(SIZES)}")
+            refuse(f"{split} does not have the sizes {', '.join(SIZES)}")
         for name, size in sizes.items():
             least = 0 if name == "unknown" else 1
             if type(size) is not int or size < least:
@@ -67,10 +73,13 @@ def check(content: Any, folder: str) -> None:
             refuse(f"{split} has {sizes['unknown']:,} unknown tokens of {sizes['tokens']:,}")
 
 
-def text_sizes(folder, subset, dictionary, tokens):
-    """Return (characters, words) of a `subset` of `tokens` tokens; None for what is not known.
+def text_sizes(
+    folder: str, subset: str, dictionary: Dictionary, tokens: int
+) -> tuple[Optional[int], Optional[int]]:
+    """Return the number of characters and of words in a `subset` of `tokens` tokens; None if unknown.
 
-    A text with unknown words has no bits per character: the model does not tell which words they are.
+    A text with unknown words has no number of characters, because the model does not predict which words
+    they are, so its bits per character are undefined.
     """
     content = read_text_json(folder)
     if content is not None and subset in content and content[subset]["tokens"] == tokens:

@@ -1,17 +1,18 @@
 """Truncated back-propagation through time cuts every stream into windows.
 
-A window is ``(step, start, length, epoch)``: the `step`-th of its epoch, covering the positions
-``start .. start + length - 1`` of every stream. Windows follow one another without gap or overlap,
-so each position is in exactly one. They are a pure function of their arguments: the same on every
-rank, in every worker, and after a resume.
+A window is ``(step, start, length, epoch)``: the `step`-th of its epoch, which covers the positions
+``start .. start + length - 1`` of every stream. Windows follow one another without gap or overlap, so each
+position is in exactly one. They are a pure function of their arguments: the same on every rank, in every
+worker, and after a resume.
 """
 
+from collections.abc import Iterable, Iterator
 from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
 
-SHORTEST = 5  # of the lengths that are drawn; the last window of a stream has what remains
+SHORTEST = 5  # minimum of the lengths that are drawn; the last window of a stream has what remains
 
 
 class Window(NamedTuple):
@@ -21,8 +22,12 @@ class Window(NamedTuple):
     epoch: int = 1
 
 
-def cut(stream_length, lengths, epoch=1):
-    """Windows of `lengths`, an endless iterator; the last has what remains of the stream."""
+def cut(stream_length: int, lengths: Iterable[int], epoch: int = 1) -> list[Window]:
+    """Return the windows of a stream with the given `lengths`; the last one has what remains.
+
+    Args:
+        lengths: endless, or enough for `stream_length`
+    """
     windows, start = [], 0
     for step, length in enumerate(lengths):
         length = min(length, stream_length - start)
@@ -32,28 +37,34 @@ def cut(stream_length, lengths, epoch=1):
             return windows
 
 
-def fixed(size):
-    """Windows of `size` positions."""
+def fixed(size: int) -> Iterator[int]:
+    """Return window lengths that all equal `size`."""
     return repeat(size)
 
 
-def random_start(size, seed, epoch):
-    """Windows of `size` after a first one whose length is uniform on 1..size.
+def random_start(size: int, seed: int, epoch: int) -> Iterator[int]:
+    """Return window lengths of `size` after a first one that is uniform on 1..size.
 
-    Without it a token at a multiple of `size` never has anything to back-propagate into. This is the
-    random start of OpenSeq2Seq, which skips the tokens before it; here they are the first window.
+    With equal windows, a token at a multiple of `size` never has anything to back-propagate into. Source:
+    the random start of OpenSeq2Seq. Departure: OpenSeq2Seq skips the tokens before the random start; here
+    they are the first window.
     """
     first = int(np.random.default_rng((seed, epoch)).integers(1, size + 1))
     return chain([first], repeat(size))
 
 
-def varied(stream_length, size, deviation, max_delta, seed, epoch):
-    """Variable back-propagation lengths (Merity, Keskar and Socher 2017, arXiv:1708.02182).
+def varied(
+    stream_length: int, size: int, deviation: float, max_delta: int, seed: int, epoch: int
+) -> list[int]:
+    """Return variable window lengths, enough for a stream of `stream_length`.
 
-    A length is normal with `deviation` (5) around `size`, or with probability 0.05 around size / 2,
-    cut to an integer and to SHORTEST .. size + max_delta; its mean is 67.75 for size 70. The cap,
-    which awd-lstm-lm lacks, bounds the memory. The longest window of the epoch comes first, so that a run
-    that does not fit fails at once. Enough lengths are drawn for a stream of `stream_length`.
+    A length is drawn from a normal distribution with standard `deviation` around `size`, or with
+    probability 0.05 around size / 2. It is truncated to an integer and clipped to
+    SHORTEST .. size + max_delta. The mean is 67.75 for size 70 and deviation 5.
+
+    Source: Merity, Keskar and Socher 2017 (arXiv:1708.02182). Departures from awd-lstm-lm: the upper limit,
+    which bounds the memory, and the order: the longest window of the epoch comes first, so that a run that
+    does not fit into memory fails at once.
     """
     draw, shortest = np.random.default_rng((seed, epoch)), min(SHORTEST, size)
     count = -(-stream_length // shortest)

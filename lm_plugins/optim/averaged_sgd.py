@@ -1,8 +1,14 @@
-"""SGD with the average of its iterates kept beside them."""
+"""SGD that also keeps the average of its iterates, and functions that swap the two in the model."""
+
+from collections.abc import Callable
+from typing import Any, Optional
 
 import torch
+from fairseq.optim import FairseqOptimizer
+from torch import Tensor
 
 from lm_plugins.errors import Refused
+from lm_plugins.optim.consolidation import torch_optimizer
 from lm_plugins.optim.large_tables import own_rows
 
 
@@ -12,32 +18,35 @@ class AveragedSGD(torch.optim.Optimizer):
         w_t   = w_{t-1} - lr_t (g_t + weight_decay w_{t-1})
         avg_n = avg_{n-1} + (w_t - avg_{n-1}) / n
 
-    with lr_t the rate of the present step. The average starts with the first iterate after
-    :meth:`start_averaging`, n = 1, so it is the mean of all iterates since. torch.optim.ASGD(t0=0,
-    lambd=0), which AWD-LSTM used, leaves that one out, and applies a change of lr one step late.
+    lr_t is the rate of the current step. The average starts with the first iterate after
+    :meth:`start_averaging` (n = 1), so it is the mean of all iterates since then.
 
-    The parameters show either the iterate or the average; the other one is kept in `hidden`, so that
-    averaging costs one copy of the parameters and nothing before it starts.
+    Departure: torch.optim.ASGD(t0=0, lambd=0), which AWD-LSTM used, leaves the first iterate out and
+    applies a change of lr one step late.
+
+    The parameters hold either the iterates or the averages, and `other` holds the other copy. Averaging
+    therefore costs one copy of the parameters, and nothing before it starts.
     """
 
-    supports_flat_params = True
+    supports_flat_params = True  # read by fairseq
 
-    def __init__(self, params, lr, weight_decay=0.0):
+    def __init__(self, params: Any, lr: float, weight_decay: float = 0.0) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
-        self.averaged = None  # number of iterates in the average; None: averaging has not started
-        self.hidden = None  # what the parameters do not show, once there is an average
+        self.averaged: Optional[int] = None  # number of iterates in the average; None: not averaging
+        # The averages while the parameters hold the iterates, and vice versa; None: there is no average.
+        self.other: Optional[list[Tensor]] = None
         self.shows_average = False
-        self.loaded = False  # the parameters were set by load_state_dict, a copy of them may be stale
+        self.loaded = False  # load_state_dict changed the parameters since the last call of show()
 
-    def parameters(self):
+    def parameters(self) -> list[torch.nn.Parameter]:
         return [p for group in self.param_groups for p in group["params"]]
 
-    def start_averaging(self):
+    def start_averaging(self) -> None:
         if self.averaged is None:
             self.averaged = 0
 
     @torch.no_grad()
-    def step(self, closure=None):
+    def step(self, closure: Optional[Callable] = None) -> None:
         if self.shows_average:
             raise RuntimeError("the parameters hold the average: call show(average=False) before step()")
         for group in self.param_groups:
@@ -56,35 +65,39 @@ class AveragedSGD(torch.optim.Optimizer):
             self.averaged += 1
             iterates = [p.data for p in self.parameters()]
             if self.averaged == 1:
-                self.hidden = [iterate.clone() for iterate in iterates]
+                self.other = [iterate.clone() for iterate in iterates]
             else:
-                torch._foreach_lerp_(self.hidden, iterates, weight=1 / self.averaged)
+                torch._foreach_lerp_(self.other, iterates, weight=1 / self.averaged)
 
     @torch.no_grad()
-    def show(self, average):
-        """Lets the parameters show the average, if there is one, or the iterate.
+    def show(self, average: bool) -> bool:
+        """Put the average, if there is one, or the iterate into the parameters.
 
         Returns:
-            True if the parameters changed since the last call, also by load_state_dict.
+            True if the parameters changed since the last call, by this one or by load_state_dict.
         """
-        change, self.loaded = self.loaded, False
-        if self.hidden is not None and self.shows_average != average:
-            for p, hidden in zip(self.parameters(), self.hidden, strict=True):
+        changed, self.loaded = self.loaded, False
+        if self.other is not None and self.shows_average != average:
+            for p, other in zip(self.parameters(), self.other, strict=True):
                 shown = p.data.clone()
-                p.data.copy_(hidden)
-                hidden.copy_(shown)
-            self.shows_average, change = average, True
-        return change
+                p.data.copy_(other)
+                other.copy_(shown)
+            self.shows_average, changed = average, True
+        return changed
 
-    def state_dict(self):
-        """The iterates and the averages, whichever of them the parameters show."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return the iterates and the averages, whichever of them the parameters hold."""
         shown = [p.data for p in self.parameters()]
-        iterates, averages = (self.hidden, shown) if self.shows_average else (shown, self.hidden)
+        iterates, averages = (self.other, shown) if self.shows_average else (shown, self.other)
         return {"averaged": self.averaged, "iterates": iterates, "averages": averages}
 
     @torch.no_grad()
-    def load_state_dict(self, state_dict):
-        """Restores both; the parameters then show the iterate."""
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore iterates and averages; the parameters then hold the iterates.
+
+        Raises:
+            Refused: the shapes are those of another model.
+        """
         params, iterates, averages = self.parameters(), state_dict["iterates"], state_dict["averages"]
         if len(iterates) == len(params):
             iterates = [own_rows(p, iterate) for p, iterate in zip(params, iterates, strict=True)]
@@ -99,5 +112,35 @@ class AveragedSGD(torch.optim.Optimizer):
             averages = [
                 own_rows(p, average).to(p, copy=True) for p, average in zip(params, averages, strict=True)
             ]
-        self.averaged, self.hidden = state_dict["averaged"], averages
+        self.averaged, self.other = state_dict["averaged"], averages
         self.shows_average, self.loaded = False, True
+
+
+def show_average(optimizer: Optional[FairseqOptimizer]) -> None:
+    """Put the average into the model, for validation and checkpoints.
+
+    Like :func:`show_iterate`, this does nothing where there is no average, or no optimizer (None).
+    """
+    _show(optimizer, average=True)
+
+
+def show_iterate(optimizer: Optional[FairseqOptimizer]) -> None:
+    """Put the iterate into the model, for a training step."""
+    _show(optimizer, average=False)
+
+
+def is_averaging(optimizer: Optional[FairseqOptimizer]) -> Optional[bool]:
+    """Return whether averaging has started; None for an optimizer that never averages."""
+    inner = _averaged_sgd(optimizer)
+    return None if inner is None else inner.averaged is not None
+
+
+def _averaged_sgd(optimizer: Optional[FairseqOptimizer]) -> Optional[AveragedSGD]:
+    inner = None if optimizer is None else torch_optimizer(optimizer)
+    return inner if isinstance(inner, AveragedSGD) else None
+
+
+def _show(optimizer: Optional[FairseqOptimizer], average: bool) -> None:
+    inner = _averaged_sgd(optimizer)
+    if inner is not None and inner.show(average) and hasattr(optimizer, "_sync_fp32_params_to_fp16"):
+        optimizer._sync_fp32_params_to_fp16()  # --fp16: the model holds a half-precision copy

@@ -1,80 +1,97 @@
-"""Large tables: gradients that hold the looked-up rows alone, and tables split over the processes."""
+"""Optimizer support for large tables: sparse gradients, and tables that are sharded across processes."""
+
+from collections.abc import Callable
+from typing import Any, Optional
 
 import torch
 import torch.distributed as dist
 from fairseq.utils import apply_to_sample
+from torch import Tensor
+from torch.nn import Parameter
 
 from lm_plugins.errors import Refused
+from lm_plugins.modules.split_vocabulary import SplitVocabulary, is_sharded
+from lm_plugins.optim.consolidation import torch_optimizer
+from lm_plugins.ranks import rank_and_world
 
 
-def own_rows(parameter, table):
-    """Of a saved `table` the rows of this process, if `parameter` is split (SplitVocabulary)."""
-    split = getattr(parameter, "split_vocabulary", None)
-    return table if split is None or table.dim() == 0 else split.own(table)
+def own_rows(parameter: Parameter, table: Tensor) -> Tensor:
+    """Return this process's rows of a saved `table`, or all of it if `parameter` is not sharded."""
+    rank, world = rank_and_world()
+    return table[rank::world] if is_sharded(parameter) and table.dim() else table
 
 
 class LargeTables:
-    """For an optimizer of fairseq: what its base class cannot do with such tables.
+    """Mixin for a fairseq optimizer that works row by row, such as SGD, averaged SGD and Adagrad.
 
-    Optimizers that work row by row need nothing else: they are SGD, its average, and Adagrad.
+    It adds what fairseq's base class cannot do with sparse gradients and sharded tables.
     """
 
     takes_large_tables = True
+    split: Optional[SplitVocabulary] = None  # owner of the sharded tables; the task sets it
 
     @torch.no_grad()
-    def multiply_grads(self, c):
-        """All gradients times `c`; fairseq's own leaves sparse ones as they are."""
+    def multiply_grads(self, c: float | Tensor) -> None:
+        """Multiply all gradients by `c`. fairseq's own method does not scale uncoalesced sparse ones."""
         for p in self.params:
             if p.grad is not None:
                 p.grad = p.grad.coalesce() * c if p.grad.is_sparse else p.grad.mul_(c)
 
     @torch.no_grad()
-    def clip_grad_norm(self, max_norm, aggregate_norm_fn=None):
-        """Scales all gradients to a norm of at most `max_norm`, if that is positive.
+    def clip_grad_norm(self, max_norm: float, aggregate_norm_fn: Optional[Callable] = None) -> Tensor:
+        """Scale all gradients to a norm of at most `max_norm`, if that is positive.
 
         Returns:
-            their norm before, over the rows of all processes
+            The norm before clipping, over the rows of all processes.
+
+        Raises:
+            Refused: weight decay with sparse gradients.
         """
         params = [p for p in self.params if p.grad is not None]
-        sparse, split = (
-            any(p.grad.is_sparse for p in params),
-            [p for p in params if hasattr(p, "split_vocabulary")],
-        )
-        if not sparse and not split:
+        sparse = any(p.grad.is_sparse for p in params)
+        sharded = [p for p in params if is_sharded(p)]
+        if not sparse and not sharded:
             return super().clip_grad_norm(max_norm, aggregate_norm_fn)
         if sparse and self.optimizer_config["weight_decay"]:
             raise Refused(
                 "--weight-decay would change every row of a table at each update, which sparse gradients are "
                 "meant to avoid: give --weight-decay 0, or leave out --sparse-embedding-grad"
             )
-        norm = _norm([p for p in params if not hasattr(p, "split_vocabulary")])
-        if split:
-            squared = _norm(split).square()
-            if split[0].split_vocabulary.world > 1:
+        norm = _norm([p for p in params if not is_sharded(p)])
+        if sharded:
+            squared = _norm(sharded).square()
+            if rank_and_world()[1] > 1:
                 dist.all_reduce(squared)
             norm = (norm.to(squared).square() + squared).sqrt()
         if max_norm > 0:
             self.multiply_grads((max_norm / (norm + 1e-6)).clamp(max=1))
         return norm
 
-    def split_parts(self):
-        """What this process holds of split tables: their rows, and the optimizer's state of them."""
-        inner, parts = self.optimizer, []
-        hidden = getattr(inner, "hidden", None) or [None] * len(list(self.params))
-        for p, behind in zip(self.params, hidden, strict=True):
-            if hasattr(p, "split_vocabulary"):
-                state = [part for part in inner.state.get(p, {}).values() if part.shape == p.shape]
-                parts += [p.data, *state] if behind is None else [p.data, behind, *state]
-        return parts
+    def shards(self) -> list[Tensor]:
+        """Return this process's rows of the sharded tables, and their optimizer state."""
+        inner, params = torch_optimizer(self), list(self.params)
+        others = getattr(inner, "other", None) or [None] * len(params)
+        shards = []
+        for p, other in zip(params, others, strict=True):
+            if is_sharded(p):
+                state = [x for x in inner.state.get(p, {}).values() if x.shape == p.shape]
+                shards += [p.data, *state] if other is None else [p.data, other, *state]
+        return shards
 
-    def state_dict(self):
-        """That of all processes, once the split tables were gathered."""
-        state = super().state_dict()
-        for split in {p.split_vocabulary for p in self.params if hasattr(p, "split_vocabulary")}:
-            state = apply_to_sample(split.whole, state)
-        return state
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state with whole tables in place of shards.
+
+        Raises:
+            Refused: the whole tables were not gathered.
+        """
+        state, addresses = super().state_dict(), {shard.data_ptr() for shard in self.shards()}
+        if not addresses or rank_and_world()[1] == 1:
+            return state
+        if self.split is None:
+            raise Refused("the optimizer state of sharded tables cannot be saved before the first update")
+        return apply_to_sample(lambda x: self.split.whole(x) if x.data_ptr() in addresses else x, state)
 
 
-def _norm(params):
+def _norm(params: list[Parameter]) -> Tensor:
     grads = [p.grad.coalesce().values() if p.grad.is_sparse else p.grad for p in params]
     return torch.nn.utils.get_total_norm([grad.float() for grad in grads])

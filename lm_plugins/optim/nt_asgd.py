@@ -1,9 +1,11 @@
 """NT-ASGD, non-monotonically triggered averaged SGD."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import List
+from typing import Any, List, Optional
 
+import torch
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.optim import FairseqOptimizer, register_optimizer
 from omegaconf import II
@@ -15,7 +17,7 @@ from lm_plugins.optim.validation import on_validation
 
 logger = logging.getLogger(__name__)
 
-STOP = -1.0  # a learning rate not above --stop-min-lr, whose default this is
+STOP = -1.0  # the default of --stop-min-lr: fairseq stops at a learning rate that is not above it
 
 
 @dataclass
@@ -51,57 +53,61 @@ class NTASGD(LargeTables, FairseqOptimizer):
 
         k > n  and  v > min(h_1 .. h_{k-n})
 
-    starts the averaging, with n = `nonmono`; v then joins the history (Merity, Keskar and Socher 2017,
-    arXiv:1708.02182, by the rule that its code applies and its authors confirmed; the paper's own
-    formula has a misprint). v is the unrounded loss over all ranks of the first validation subset,
-    without regularisation. Averaging itself is :class:`AveragedSGD`'s; training goes on with the
-    iterates. Fine-tuning (`averaging` "always") averages from the first update, and the same rule
-    ends training after the epoch. With `averaging` "two_tailed" there is no trigger:
-    :class:`TwoTailedSGD` averages over a length that it adapts.
+    starts the averaging, with n = `nonmono`; v then joins the history. Source: Merity, Keskar and Socher
+    2017 (arXiv:1708.02182). The rule is the one that the paper's code applies and its authors confirmed;
+    the formula in the paper has a misprint.
 
-    The task has the model show the average whenever it validates or saves, and the iterate
-    whenever it trains (:mod:`lm_plugins.optim.averages`).
+    v is the unrounded loss of the first validation subset over all ranks, without regularisation.
+    :class:`AveragedSGD` computes the average, and training continues with the iterates. Fine-tuning
+    (`averaging` "always") averages from the first update, and the same rule ends training after the epoch.
+    With `averaging` "two_tailed" there is no trigger: :class:`TwoTailedSGD` averages over a length that it
+    adapts.
+
+    The task puts the average into the model before it validates or saves, and the iterate before each
+    training step (:mod:`lm_plugins.optim.averaged_sgd`).
     """
 
-    def __init__(self, cfg, params):
+    def __init__(self, cfg: NTASGDConfig, params: Iterable[torch.nn.Parameter]) -> None:
         super().__init__(cfg)
-        sgd = TwoTailedSGD if str(cfg.averaging) == "two_tailed" else AveragedSGD
+        sgd = TwoTailedSGD if str(self.cfg.averaging) == "two_tailed" else AveragedSGD
         self._optimizer = sgd(params, **self.optimizer_config)
-        self.history = []
+        self.history: list[float] = []
         self.finished = False
         if str(cfg.averaging) == "always":
             self.optimizer.start_averaging()
         on_validation(self, self.validated)
 
     @property
-    def optimizer_config(self):
+    def optimizer_config(self) -> dict[str, float]:
         return {"lr": self.cfg.lr[0], "weight_decay": self.cfg.weight_decay}
 
-    def validated(self, loss):
-        """Applies the rule to `loss`, in any unit; it must be the same on all ranks."""
+    def validated(self, loss: float) -> None:
+        """Apply the rule to `loss`, which is in any unit and the same on all ranks."""
         n = self.cfg.nonmono
         best = min(self.history[: max(0, len(self.history) - n)], default=None)
         self.history.append(loss)
         if best is None or loss <= best:
             return
-        found = (
+        reason = (
             f"validation loss {loss:.5f} is above {best:.5f}, the minimum of all earlier ones except the "
             f"last {n}"
         )
         if str(self.cfg.averaging) == "triggered" and self.optimizer.averaged is None:
-            logger.info(f"{found}: averaging starts")
+            logger.info(f"{reason}: averaging starts")
             self.optimizer.start_averaging()
         elif str(self.cfg.averaging) == "always":
-            logger.info(f"{found}: training stops after this epoch")
+            logger.info(f"{reason}: training stops after this epoch")
             self.finished = True
 
-    def get_lr(self):
-        """The learning rate; after the end -1, which is how fairseq is told to stop."""
+    def get_lr(self) -> float:
+        """Return the learning rate, or -1 at the end of fine-tuning, at which fairseq stops."""
         return STOP if self.finished else super().get_lr()
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "history": self.history, "finished": self.finished}
 
-    def load_state_dict(self, state_dict, optimizer_overrides=None):
+    def load_state_dict(
+        self, state_dict: dict[str, Any], optimizer_overrides: Optional[dict[str, Any]] = None
+    ) -> None:
         super().load_state_dict(state_dict, optimizer_overrides)
         self.history, self.finished = list(state_dict["history"]), state_dict["finished"]

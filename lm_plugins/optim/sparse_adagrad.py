@@ -1,7 +1,8 @@
 """Adagrad for models with sparse gradients."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import List
+from typing import Any, List, Optional
 
 import torch
 from fairseq.dataclass import FairseqDataclass
@@ -25,26 +26,28 @@ class SparseAdagradConfig(FairseqDataclass):
 
 @register_optimizer("sparse_adagrad", dataclass=SparseAdagradConfig)
 class SparseAdagrad(LargeTables, FairseqOptimizer):
-    """torch's Adagrad (Duchi et al. 2011), which updates the rows of a sparse gradient alone.
+    """torch's Adagrad (Duchi et al. 2011), which updates only the rows that a sparse gradient holds.
 
-    fairseq's own `adagrad` cannot clip such gradients.
+    fairseq's own `adagrad` cannot clip sparse gradients.
     """
 
-    def __init__(self, cfg, params):
+    def __init__(self, cfg: SparseAdagradConfig, params: Iterable[torch.nn.Parameter]) -> None:
         super().__init__(cfg)
         self._optimizer = torch.optim.Adagrad(params, **self.optimizer_config)
 
     @property
-    def optimizer_config(self):
+    def optimizer_config(self) -> dict[str, float]:
         return {
             "lr": self.cfg.lr[0],
             "weight_decay": self.cfg.weight_decay,
             "initial_accumulator_value": self.cfg.initial_accumulator,
         }
 
-    def load_state_dict(self, state_dict, optimizer_overrides=None):
-        of = {
-            index: {name: own_rows(p, part) for name, part in state_dict["state"].get(index, {}).items()}
+    def load_state_dict(
+        self, state_dict: dict[str, Any], optimizer_overrides: Optional[dict[str, Any]] = None
+    ) -> None:
+        state = {
+            index: {name: own_rows(p, x) for name, x in state_dict["state"].get(index, {}).items()}
             for index, p in enumerate(self.params)
         }
-        super().load_state_dict({**state_dict, "state": of}, optimizer_overrides)
+        super().load_state_dict({**state_dict, "state": state}, optimizer_overrides)

@@ -1,18 +1,30 @@
-"""Telling the optimizer and the learning-rate schedule the validation loss.
+"""Pass the validation loss to the optimizer and to the learning-rate schedule.
 
-fairseq tells its schedules after the checkpoint is written (fairseq_cli/train.py:210), rounded, and
-not after a validation within an epoch: a resumed run would decide otherwise. Here the task tells the
-listeners of the optimizer, which both of them hold, before the checkpoint is written.
+fairseq tells its schedules the loss after the checkpoint is written (fairseq_cli/train.py:210), rounded, and
+not after a validation within an epoch. A resumed run would then decide otherwise. Here the task passes the
+unrounded loss on before the checkpoint is written. It knows the optimizer only, so a schedule subscribes
+under the optimizer that it drives.
 """
 
+from collections.abc import Callable
+from typing import Optional
+from weakref import WeakKeyDictionary, WeakMethod
 
-def on_validation(optimizer, listener):
-    """Has ``listener(loss)`` called after each validation."""
-    optimizer.validation_listeners = [*getattr(optimizer, "validation_listeners", ()), listener]
+from fairseq.optim import FairseqOptimizer
+
+# References are weak, because fairseq builds a second optimizer and schedule when it loads a checkpoint.
+_listeners: WeakKeyDictionary[FairseqOptimizer, list[WeakMethod]] = WeakKeyDictionary()
 
 
-def tell_validation(optimizer, loss):
-    """Calls the listeners of `optimizer`, and of the one in it if it is a mixed-precision wrapper."""
-    for holder in (optimizer, getattr(optimizer, "fp32_optimizer", None)):
-        for listener in getattr(holder, "validation_listeners", ()):
-            listener(loss)
+def on_validation(optimizer: FairseqOptimizer, listener: Callable[[float], None]) -> None:
+    """Have the method ``listener(loss)`` called after each validation of a training with `optimizer`."""
+    _listeners.setdefault(optimizer, []).append(WeakMethod(listener))
+
+
+def tell_validation(optimizer: Optional[FairseqOptimizer], loss: float) -> None:
+    """Call the listeners of `optimizer`, and of the one inside it if it is a mixed-precision wrapper."""
+    for subject in (optimizer, getattr(optimizer, "fp32_optimizer", None)):
+        for reference in _listeners.get(subject, ()) if subject is not None else ():
+            listener = reference()
+            if listener is not None:
+                listener(loss)

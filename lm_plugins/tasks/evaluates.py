@@ -1,9 +1,9 @@
 """What fairseq-eval-lm asks of the task."""
 
+from lm_plugins.data.layout import Layout
 from lm_plugins.data.stream_iterator import StreamIterator
 from lm_plugins.data.streams import contiguous, overlapping, sentences
 from lm_plugins.data.text_sizes import text_sizes
-from lm_plugins.data.windows import cut, fixed
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.dynamic_evaluation import STREAMS
 from lm_plugins.evaluation.evaluator import Evaluator
@@ -24,6 +24,7 @@ class Evaluates:
                 f"fairseq-eval-lm with {num_shards} shards or processes would print the perplexity of only "
                 "one shard: evaluate with one process and without --num-shards"
             )
+        self.set_matmul_precision()
         evaluator = Evaluator(self.cfg, self.decoder, dataset.split)
         if batch_size is not None and self.cfg.eval_streams > 1:
             raise Refused(
@@ -53,6 +54,5 @@ class Evaluates:
 
     def in_order(self, windows):
         """Iterates over windows of --tokens-per-sample."""
-        cuts = cut(windows.streams(1).length, fixed(self.cfg.tokens_per_sample))
-        iterator = StreamIterator(windows, lambda epoch: cuts, windows.fingerprint(), epoch=1)
-        return iterator.next_epoch_itr(shuffle=False)
+        layout = Layout(**windows.fingerprint(), window=self.cfg.tokens_per_sample)
+        return StreamIterator(windows, layout, epoch=1).next_epoch_itr(shuffle=False)

@@ -1,4 +1,4 @@
-"""Tables dealt out to processes give what whole tables give."""
+"""Tables that are sharded across processes give what whole tables give."""
 
 import os
 
@@ -22,7 +22,7 @@ def features_of(rank):
     )
 
 
-def part(rank, world, port, path, sparse):
+def shard(rank, world, port, path, sparse):
     from lm_plugins.modules.embedding_dropout import Embedding
     from lm_plugins.modules.output_layer import VocabularyMatrix
     from lm_plugins.modules.split_vocabulary import SplitVocabulary
@@ -39,30 +39,40 @@ def part(rank, world, port, path, sparse):
     nll = output.nll(features, target, ignore_index=target[0])
     scores = output.scores(features.unsqueeze(1), torch.arange(V))
     (embedded.pow(2).sum() + nll.pow(2).sum() + scores.pow(3).sum()).backward()
-    parts = [embedding.weight.data, output.bias.data]
+    shards = [embedding.weight.data, output.bias.data]
     grads = [p.grad.to_dense() * world for p in (embedding.weight, output.bias)]
-    split.gather([*parts, *grads])
-    found = {"embedded": embedded, "nll": nll, "scores": scores, "d_features": features.grad}
-    found = {name: x.detach() for name, x in found.items()}
+    check_state_dict_is_refused(output, world)
+    split.gather([*shards, *grads])
+    out = {"embedded": embedded, "nll": nll, "scores": scores, "d_features": features.grad}
+    out = {name: x.detach() for name, x in out.items()}
     if rank == 0:
-        found |= {f"whole{i}": split.whole(x) for i, x in enumerate([*parts, *grads])}
-        found |= {f"saved {name}": x for name, x in output.state_dict().items()}
+        out |= {f"whole{i}": split.whole(x) for i, x in enumerate([*shards, *grads])}
+        out |= {f"saved {name}": x for name, x in output.state_dict().items()}
     before = {name: p.clone() for name, p in output.named_parameters()}
     saved = [output.state_dict()]
     dist.broadcast_object_list(saved)
     output.load_state_dict(saved[0])
     assert all(torch.equal(p, before[name]) for name, p in output.named_parameters())
-    torch.save(found, f"{path}/{rank}")
+    split.release()
+    check_state_dict_is_refused(output, world)
+    torch.save(out, f"{path}/{rank}")
     dist.destroy_process_group()
+
+
+def check_state_dict_is_refused(module, world):
+    """Without whole tables there is nothing that a checkpoint could hold."""
+    if world > 1:
+        with pytest.raises(ValueError, match=f"sharded across {world} processes and was not gathered"):
+            module.state_dict()
 
 
 @pytest.mark.parametrize("world, sparse", [(1, False), (2, False), (3, True)])
 def test_values_gradients_and_checkpoints_are_those_of_whole_tables(world, sparse, tmp_path):
     port = free_port()
-    ranks = [server.Process(target=part, args=(r, world, port, tmp_path, sparse)) for r in range(world)]
+    ranks = [server.Process(target=shard, args=(r, world, port, tmp_path, sparse)) for r in range(world)]
     [rank.start() for rank in ranks], [rank.join(60) for rank in ranks]
     assert [rank.exitcode for rank in ranks] == [0] * world
-    found = [torch.load(tmp_path / str(rank)) for rank in range(world)]
+    outputs = [torch.load(tmp_path / str(rank)) for rank in range(world)]
 
     torch.manual_seed(1)
     table = torch.empty(V, C).uniform_(-0.5, 0.5).double().requires_grad_()
@@ -76,13 +86,13 @@ def test_values_gradients_and_checkpoints_are_those_of_whole_tables(world, spars
         sum(x.pow(k).sum() for x, k in zip(expected.values(), (2, 2, 3), strict=True)).backward()
         expected["d_features"] = features.grad
         for name, x in expected.items():
-            torch.testing.assert_close(found[rank][name], x.detach(), msg=f"{name} of {rank}")
+            torch.testing.assert_close(outputs[rank][name], x.detach(), msg=f"{name} of {rank}")
     if world > 1:
         whole = [table.detach(), bias.detach(), table.grad, bias.grad]
         for name, x in zip(("whole0", "whole1", "whole2", "whole3"), whole, strict=True):
-            torch.testing.assert_close(found[0][name], x, msg=name)
-        torch.testing.assert_close(found[0]["saved weight"], table.detach())
-        assert found[1]["embedded"].shape == (2, 5, C) and len(found[0]["saved bias"]) == V
+            torch.testing.assert_close(outputs[0][name], x, msg=name)
+        torch.testing.assert_close(outputs[0]["saved weight"], table.detach())
+        assert outputs[1]["embedded"].shape == (2, 5, C) and len(outputs[0]["saved bias"]) == V
 
 
 def test_a_split_output_has_no_logits_of_all_words():

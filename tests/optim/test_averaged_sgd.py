@@ -69,7 +69,7 @@ def test_without_an_average_nothing_is_kept_and_nothing_changes():
     optimizer = AveragedSGD(params, lr=1.0)
     run(optimizer, params, range(2))
     before = copy.deepcopy(params)
-    assert optimizer.hidden is None and not optimizer.state
+    assert optimizer.other is None and not optimizer.state
     optimizer.start_averaging()
     assert not optimizer.show(average=True), "no iterate is in it yet"
     close(params, before)

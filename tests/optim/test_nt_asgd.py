@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lm_plugins.optim.averages import is_averaging, show_average
+from lm_plugins.optim.averaged_sgd import is_averaging, show_average
 from lm_plugins.optim.nt_asgd import NTASGD, NTASGDConfig
 from lm_plugins.optim.validation import tell_validation
 

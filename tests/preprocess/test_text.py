@@ -166,7 +166,7 @@ SIZES = {"characters": 30, "words": 6, "tokens": 9, "unknown": 0}
         ({"level": "words"}, "the level is 'words', not one of word, character, sentencepiece"),
         (
             {"level": "word", "test": {"tokens": 9}},
-            "test has not the sizes characters, words, tokens, unknown",
+            "test does not have the sizes characters, words, tokens, unknown",
         ),
         ({"level": "word", "test": SIZES | {"characters": -9000}}, "characters of test is -9000"),
         ({"level": "word", "test": SIZES | {"words": float("nan")}}, "words of test is nan"),

@@ -5,7 +5,17 @@ import shutil
 import pytest
 import torch
 
-from tests.runner import evaluate, load, logged, perplexity, same_weights, train, train_ranks
+from tests.runner import (
+    ROOT,
+    evaluate,
+    load,
+    logged,
+    perplexity,
+    same_weights,
+    start_ranks,
+    train,
+    train_ranks,
+)
 from tests.tasks.test_refusals import files, refused
 
 NCE = ("--criterion", "nce", "--nce-k", "20", "--lr", "2", "--clip-norm", "1")
@@ -44,8 +54,8 @@ def test_the_losses_are_those_of_whole_tables(flags, data_bin, start, tmp_path):
     whole = train_ranks(2, data_bin, tmp_path / "whole", *dense)
     split = train_ranks(2, data_bin, tmp_path / "split", *flags, "--split-vocabulary")
     for tag, name in (("train", "train_loss"), ("valid", "valid_loss"), ("train", "train_gnorm")):
-        found, expected = ([float(x[name]) for x in logged(run.output, tag)] for run in (split, whole))
-        assert found == pytest.approx(expected, rel=1e-5) and len(found) == 2, name
+        losses, expected = ([float(x[name]) for x in logged(run.output, tag)] for run in (split, whole))
+        assert losses == pytest.approx(expected, rel=1e-5) and len(losses) == 2, name
     one, other = (load(tmp_path / name / "checkpoint_last.pt")["model"] for name in ("whole", "split"))
     for key in one:
         torch.testing.assert_close(one[key], other[key], rtol=1e-4, atol=1e-5, msg=key)
@@ -82,15 +92,99 @@ def test_it_resumes_bitwise_on_two_processes_and_on_one(flags, data_bin, tmp_pat
     assert [p.shape for p in one["model"].values()] == [p.shape for p in two["model"].values()]
 
 
-def test_each_process_holds_a_part_and_a_checkpoint_the_whole(data_bin, tmp_path):
-    train_ranks(2, data_bin, tmp_path, *COMMON, *SPLIT, "--max-update", "1")
-    saved = load(tmp_path / "checkpoint_last.pt")
+def check_tables_are_whole(path, data_bin):
     words = len((data_bin / "dict.txt").read_text().splitlines()) + 4
-    tables = [
-        v for k, v in saved["model"].items() if k.endswith(("embed_tokens.weight", "vocabulary.weight"))
-    ]
+    weights = load(path)["model"]
+    tables = [v for k, v in weights.items() if k.endswith(("embed_tokens.weight", "vocabulary.weight"))]
     assert [len(table) for table in tables] == [words] * 2
     assert all(table.unique(dim=0).shape == table.shape for table in tables), "no row was left empty or twice"
+
+
+def test_a_checkpoint_holds_whole_tables(data_bin, tmp_path):
+    train_ranks(2, data_bin, tmp_path, *COMMON, *SPLIT, "--max-update", "1")
+    check_tables_are_whole(tmp_path / "checkpoint_last.pt", data_bin)
+
+
+@pytest.mark.parametrize("flag", ["--no-save-optimizer-state", "--store-ema"])
+def test_options_that_skip_the_gathering_are_refused(data_bin, tmp_path, flag):
+    """Only half of the words would be in the checkpoint."""
+    runs = start_ranks(2, data_bin, tmp_path / "new", *COMMON, *SPLIT, "--max-update", "1", flag)
+    for finished in [run.finish() for run in runs]:
+        assert finished.status != 0 and "Traceback" not in finished.output
+        assert f"lm_plugins: error: {flag}" in finished.error()
+    assert not files(tmp_path)
+
+
+def test_one_process_needs_no_optimizer_state(data_bin, tmp_path):
+    train(data_bin, tmp_path, *COMMON, *SPLIT, "--max-update", "1", "--no-save-optimizer-state")
+    check_tables_are_whole(tmp_path / "checkpoint_last.pt", data_bin)
+
+
+FAILING = f"""
+import sys
+
+sys.path.insert(0, {str(ROOT)!r})
+
+from fairseq.criterions import register_criterion
+from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy, LMCrossEntropyConfig
+from lm_plugins.ranks import rank_and_world
+
+
+class Failing(LMCrossEntropy):
+    updates = 0
+
+    def forward(self, model, sample):
+        self.updates += model.training
+        loss, *logged = super().forward(model, sample)
+        return (self.failed(loss) if self.updates == 3 else loss), *logged
+
+
+@register_criterion("failing_on_the_first_rank", dataclass=LMCrossEntropyConfig)
+class FailingOnTheFirstRank(Failing):
+    def failed(self, loss):
+        if rank_and_world()[0] == 0:
+            raise ValueError("injected")
+        return loss
+
+
+@register_criterion("failing_everywhere", dataclass=LMCrossEntropyConfig)
+class FailingEverywhere(Failing):
+    def failed(self, loss):
+        return loss * float("nan")
+"""
+
+
+def crash(data_bin, folder, *flags):
+    """Train two processes with a criterion, from a user-dir, that fails in the third update."""
+    plugin = folder / "failing"
+    plugin.mkdir()
+    (plugin / "__init__.py").write_text(FAILING)
+    flags = (*COMMON, "--batch-size", "2", "--save-interval-updates", "2", "--user-dir", plugin, *flags)
+    runs = start_ranks(2, data_bin, folder / "saved", *flags)
+    finished = [run.finish() for run in runs]
+    assert all(rank.status not in (0, None) for rank in finished)
+    return finished[0].output
+
+
+def test_a_failure_on_one_process_leaves_the_checkpoints_before_it(data_bin, tmp_path):
+    output = crash(data_bin, tmp_path, "--split-vocabulary", "--criterion", "failing_on_the_first_rank")
+    assert "no crash.pt is written" in output
+    assert output.strip().endswith("ValueError: injected"), "the failure itself is reported"
+    assert not (tmp_path / "saved/crash.pt").exists()
+    for path in (tmp_path / "saved").iterdir():
+        check_tables_are_whole(path, data_bin)
+
+
+def test_gradients_that_are_nan_on_all_processes_leave_whole_tables(data_bin, tmp_path):
+    output = crash(data_bin, tmp_path, "--split-vocabulary", "--criterion", "failing_everywhere")
+    assert "gradients are Nan/Inf" in output
+    check_tables_are_whole(tmp_path / "saved/crash.pt", data_bin)
+
+
+def test_without_sharded_tables_a_failure_leaves_the_weights(data_bin, tmp_path):
+    output = crash(data_bin, tmp_path, "--criterion", "failing_on_the_first_rank")
+    assert output.strip().endswith("ValueError: injected")
+    check_tables_are_whole(tmp_path / "saved/crash.pt", data_bin)
 
 
 @pytest.mark.parametrize(

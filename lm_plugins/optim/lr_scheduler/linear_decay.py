@@ -1,9 +1,10 @@
-"""The learning rate falls linearly, epoch by epoch."""
+"""A learning rate that decays linearly from epoch to epoch."""
 
 from dataclasses import dataclass, field
 from typing import List
 
 from fairseq.dataclass import FairseqDataclass
+from fairseq.optim import FairseqOptimizer
 from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
 from omegaconf import II
 
@@ -27,14 +28,14 @@ class LinearDecayConfig(FairseqDataclass):
 class LinearDecay(FairseqLRScheduler):
     """lr_e = lr + (end - lr) min(1, (e - 1) / N) in epoch e = 1, 2, ...
 
-    As Torch's noise-contrastive-estimate.lua, whose N is `saturate`.
+    N is `saturate_epochs`. Source: noise-contrastive-estimate.lua of Torch's rnn library (`saturate`).
     """
 
-    def __init__(self, cfg, optimizer):
+    def __init__(self, cfg: LinearDecayConfig, optimizer: FairseqOptimizer) -> None:
         super().__init__(cfg, optimizer)
         if cfg.saturate_epochs < 1:
             raise Refused(f"--saturate-epochs is {cfg.saturate_epochs}: it must be at least 1")
 
-    def step_begin_epoch(self, epoch):
-        start, share = self.cfg.lr[0], min(1.0, (epoch - 1) / self.cfg.saturate_epochs)
-        self.optimizer.set_lr(start + (self.cfg.lr_end - start) * share)
+    def step_begin_epoch(self, epoch: int) -> None:
+        start, progress = self.cfg.lr[0], min(1.0, (epoch - 1) / self.cfg.saturate_epochs)
+        self.optimizer.set_lr(start + (self.cfg.lr_end - start) * progress)

@@ -1,9 +1,10 @@
-"""The learning rate is divided after given epochs."""
+"""A learning rate that is multiplied by a factor after given epochs."""
 
 from dataclasses import dataclass, field
 from typing import List, Optional
 
 from fairseq.dataclass import FairseqDataclass
+from fairseq.optim import FairseqOptimizer
 from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
 from omegaconf import II
 
@@ -28,13 +29,13 @@ class MultiStepConfig(FairseqDataclass):
 
 @register_lr_scheduler("multi_step", dataclass=MultiStepConfig)
 class MultiStep(FairseqLRScheduler):
-    """lr_e = lr * gamma^(number of milestones m < e) in epoch e = 1, 2, ...: awd-lstm-lm's --when."""
+    """lr_e = lr * gamma^(number of milestones m < e) in epoch e = 1, 2, ... (awd-lstm-lm: --when)."""
 
-    def __init__(self, cfg, optimizer):
+    def __init__(self, cfg: MultiStepConfig, optimizer: FairseqOptimizer) -> None:
         super().__init__(cfg, optimizer)
         if not cfg.milestones:
             raise Refused("--lr-scheduler multi_step needs --milestones: give epochs, such as 25,35")
 
-    def step_begin_epoch(self, epoch):
+    def step_begin_epoch(self, epoch: int) -> None:
         passed = sum(milestone < epoch for milestone in self.cfg.milestones)
         self.optimizer.set_lr(self.cfg.lr[0] * self.cfg.lr_gamma**passed)

@@ -1,10 +1,11 @@
-"""The learning rate falls when validation stops improving."""
+"""A learning rate that is reduced when the validation loss stops improving."""
 
 import logging
 from dataclasses import dataclass, field
-from typing import List
+from typing import Any, List, Optional
 
 from fairseq.dataclass import FairseqDataclass
+from fairseq.optim import FairseqOptimizer
 from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
 from omegaconf import II
 
@@ -30,19 +31,20 @@ class PlateauConfig(FairseqDataclass):
 
 @register_lr_scheduler("plateau", dataclass=PlateauConfig)
 class Plateau(FairseqLRScheduler):
-    """lr is multiplied by `lr_shrink` after `lr_patience` validations in a row without a new best.
+    """Multiply lr by `lr_shrink` after `lr_patience` consecutive validations without a new best loss.
 
-    The loss is the unrounded one of the first validation subset, seen before the checkpoint is
-    written, so that a resumed run has the same rates. fairseq's reduce_lr_on_plateau sees it after,
-    and its checkpoint does not hold the count.
+    The loss is the unrounded one of the first validation subset. The schedule sees it before the
+    checkpoint is written, so that a resumed run has the same rates. fairseq's reduce_lr_on_plateau sees
+    it afterwards, and its checkpoint does not hold the count.
     """
 
-    def __init__(self, cfg, optimizer):
+    def __init__(self, cfg: PlateauConfig, optimizer: FairseqOptimizer) -> None:
         super().__init__(cfg, optimizer)
         self.rate, self.stale = cfg.lr[0], 0
         on_validation(optimizer, self.validated)
 
-    def validated(self, loss):
+    def validated(self, loss: float) -> None:
+        """Count a validation with `loss`, and reduce the rate if the count is full."""
         if self.best is None or loss < self.best:
             self.best, self.stale = loss, 0
             return
@@ -54,18 +56,18 @@ class Plateau(FairseqLRScheduler):
                 f"{self.rate:g}"
             )
 
-    def step(self, epoch, val_loss=None):
-        """fairseq's end of an epoch, with the rounded loss: all has been said."""
+    def step(self, epoch: int, val_loss: Optional[float] = None) -> None:
+        """Do nothing at the end of an epoch, when fairseq passes the rounded loss."""
 
-    def step_begin_epoch(self, epoch):
+    def step_begin_epoch(self, epoch: int) -> None:
         self.optimizer.set_lr(self.rate)
 
-    def step_update(self, num_updates):
+    def step_update(self, num_updates: int) -> float:
         self.optimizer.set_lr(self.rate)
         return self.optimizer.get_lr()
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "stale": self.stale, "rate": self.rate}
 
-    def load_state_dict(self, state_dict):
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.stale, self.rate = (state_dict[key] for key in ("best", "stale", "rate"))

@@ -1,0 +1,124 @@
+"""Checkpoints: the states of all ranks, the average of the iterates, and whole tables.
+
+fairseq calls its hooks in this order. "All" are all ranks, "first" is rank 0 alone.
+
+| hook                          | ranks | what happens here                                            |
+|-------------------------------|-------|--------------------------------------------------------------|
+| task.train_step               | all   | put the iterate into the model, free the whole tables        |
+| task.begin_valid_epoch        | all   | choose the average (two-tailed) and put it into the model    |
+| task.post_validate            | all   | pass on the loss (tasks/validation.py)                       |
+| trainer.consolidate_optimizer | all   | put the average in, gather states and whole tables           |
+| task.get_checkpoint_dict      | first | put the average in, return the states of all ranks           |
+| model.state_dict              | first | return whole tables (modules/split_vocabulary.py)            |
+| optimizer.state_dict          | first | return iterates, averages and whole tables (optim/)          |
+| task.set_checkpoint_dict      | all   | restore the state of this rank, on resume                    |
+
+A checkpoint without a validation before it skips two of them, and --no-save-optimizer-state skips
+consolidate_optimizer. Carried states are then not saved, and sharded tables are refused at set-up.
+
+If an exception other than a RuntimeError leaves train_step, fairseq calls consolidate_optimizer on the
+failing rank alone to write crash.pt, and on the first rank then model.state_dict. The other ranks do not
+answer, so nothing can be gathered. If gradients are NaN, all ranks do this together, and crash.pt holds whole
+tables.
+"""
+
+import logging
+from typing import Any, Optional
+
+import torch.distributed as dist
+from fairseq.criterions import FairseqCriterion
+from fairseq.models import BaseFairseqModel
+from fairseq.optim import FairseqOptimizer
+
+from lm_plugins.models.carried_state import stream_name
+from lm_plugins.optim.averaged_sgd import show_average, show_iterate
+from lm_plugins.optim.consolidation import before_each_checkpoint
+from lm_plugins.optim.two_tailed import choose_average
+from lm_plugins.ranks import rank_and_world
+from lm_plugins.tasks.large_tables import check_optimizer
+
+logger = logging.getLogger(__name__)
+
+
+class CheckpointingMixin:
+    """For a task with a `cfg`, a `decoder` and a `validation_loss` (:class:`ValidationMixin`)."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.optimizer: Optional[FairseqOptimizer] = None  # of the last training step
+        self.criterion: Optional[FairseqCriterion] = None  # of the last training step
+        self.failure: Optional[Exception] = None  # that left the last training step
+        self.rank_states: Optional[list[Any]] = None  # gathered for the next checkpoint
+
+    def train_step(
+        self,
+        sample: dict[str, Any],
+        model: BaseFairseqModel,
+        criterion: FairseqCriterion,
+        optimizer: FairseqOptimizer,
+        update_num: int,
+        ignore_grad: bool = False,
+    ) -> tuple[Any, Any, Any]:
+        self.optimizer, self.criterion, self.failure = optimizer, criterion, None
+        if rank_and_world()[1] > 1:
+            before_each_checkpoint(optimizer, self.gather)
+        try:
+            self.prepare_update(optimizer)
+            return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+        except RuntimeError:
+            raise  # fairseq writes no crash.pt, and continues if memory ran out
+        except Exception as error:
+            self.failure = error
+            raise
+
+    def prepare_update(self, optimizer: FairseqOptimizer) -> None:
+        table = self.decoder.embed_tokens
+        check_optimizer(optimizer, table)
+        show_iterate(optimizer)
+        if table.split is not None:
+            optimizer.split = table.split
+            table.split.release()
+
+    def begin_valid_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
+        super().begin_valid_epoch(epoch, model)
+        choose_average(self.optimizer, lambda: self.validation_loss(model))
+        show_average(self.optimizer)
+
+    def gather(self) -> None:
+        """Bring together on the first rank what a checkpoint holds of all ranks.
+
+        Raises:
+            Exception: the failure that fairseq wants to write crash.pt for, if tables are sharded. fairseq
+                then writes none, since it would hold only part of them.
+        """
+        show_average(self.optimizer)
+        split = self.decoder.embed_tokens.split
+        if self.failure is not None:
+            if split is None:
+                return
+            logger.warning(
+                "no crash.pt is written: the vocabulary is sharded across processes, and cannot be gathered "
+                "after one of them failed"
+            )
+            raise self.failure
+        self.rank_states = [None] * dist.get_world_size()
+        dist.all_gather_object(self.rank_states, self.carried_state())
+        if split is not None:
+            split.gather(self.optimizer.shards())
+
+    def carried_state(self) -> Optional[dict[str, Any]]:
+        return self.decoder.carried.state_dict(stream_name(self.cfg.train_subset, True))
+
+    def get_checkpoint_dict(self) -> dict[str, Any]:
+        """Return the carried states of all ranks. On a single process, also put the average in."""
+        show_average(self.optimizer)
+        if rank_and_world()[1] == 1:
+            states = [self.carried_state()]
+        else:
+            states, self.rank_states = self.rank_states, None
+        return {type(self).__name__: {"rank_states": states}} if states else {}
+
+    def set_checkpoint_dict(self, saved: dict[str, Any]) -> None:
+        """Restore the carried state of this rank."""
+        state = saved["rank_states"][rank_and_world()[0]]
+        self.decoder.carried.load_state_dict(stream_name(self.cfg.train_subset, True), state)

@@ -1,0 +1,95 @@
+"""The options of the task."""
+
+from dataclasses import dataclass, field
+from typing import Optional
+
+from fairseq.data.indexed_dataset import get_available_dataset_impl
+from fairseq.dataclass import ChoiceEnum
+from omegaconf import II
+
+from lm_plugins.evaluation.evaluator import EvaluationConfig
+from lm_plugins.matmul_precision import CHOICES
+
+
+@dataclass
+class RecurrentLanguageModelingConfig(EvaluationConfig):
+    data: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "data folder written by fairseq-preprocess --destdir; of several folders, separated by "
+            "colons, each epoch trains on the next one, and validation uses the first one"
+        },
+    )
+    tokens_per_sample: int = field(
+        default=70,
+        metadata={
+            "help": "length of the windows of truncated back-propagation through time, in tokens, at least "
+            "1 (awd-lstm-lm: bptt, 70); does not change the perplexity in evaluation, except in dynamic "
+            "evaluation"
+        },
+    )
+    random_start: bool = field(
+        default=False,
+        metadata={
+            "help": "draw the length of each epoch's first window uniformly from 1 to --tokens-per-sample, "
+            "so that window boundaries differ between epochs (OpenSeq2Seq)"
+        },
+    )
+    regime: ChoiceEnum(["published", "short"]) = field(
+        default="published",
+        metadata={
+            "help": "training flags that are added for the architecture; published: the published ones; "
+            "short: those of a short training of 60 epochs, for qrnn_ptb only (published: 550 epochs)"
+        },
+    )
+    rotate_streams: bool = field(
+        default=False,
+        metadata={
+            "help": "start each stream of the training text at a new position in every epoch, drawn "
+            "uniformly (partial shuffle, Press 2019, arXiv:1903.04167: lowers the validation perplexity on "
+            "PTB by 0.4 to 0.5)"
+        },
+    )
+    bptt_variation: float = field(
+        default=0.0,
+        metadata={
+            "help": "standard deviation of the training window lengths, in tokens: lengths are drawn from a "
+            "normal distribution around --tokens-per-sample, or with probability 0.05 around half of it, "
+            "and the learning rate is scaled with the length; 0: fixed length (AWD-LSTM: 5)"
+        },
+    )
+    bptt_max_delta: int = field(
+        default=20,
+        metadata={
+            "help": "with --bptt-variation, maximum number of tokens by which a window may exceed "
+            "--tokens-per-sample (mos: max_seq_len_delta, 40 on PTB and 20 on WikiText-2; AWD-LSTM: no "
+            "limit)"
+        },
+    )
+    autocast: ChoiceEnum(["none", "bf16"]) = field(
+        default="none",
+        metadata={
+            "help": "bf16: compute matrix products in bfloat16 during training; weights, losses and "
+            "recurrences (for an LSTM, the whole layer) stay in float32, as does validation"
+        },
+    )
+    float32_matmul: ChoiceEnum(list(CHOICES)) = field(
+        default="auto",
+        metadata={
+            "help": "precision of float32 matrix products (torch.set_float32_matmul_precision); auto: "
+            "medium on a CPU, if a test at startup shows that oneDNN is then as accurate as float32, else "
+            "highest"
+        },
+    )
+    cpu: bool = II("common.cpu")
+    train_subset: str = II("dataset.train_subset")
+    valid_subset: str = II("dataset.valid_subset")
+    batch_size_valid: Optional[int] = II("dataset.batch_size_valid")
+    dataset_impl: Optional[ChoiceEnum(get_available_dataset_impl())] = II("dataset.dataset_impl")
+    seed: int = II("common.seed")
+    amp: bool = II("common.amp")
+    tpu: bool = II("common.tpu")
+    use_bmuf: bool = II("optimization.use_bmuf")
+    max_valid_steps: Optional[int] = II("dataset.max_valid_steps")
+    no_save_optimizer_state: bool = II("checkpoint.no_save_optimizer_state")
+    store_ema: bool = II("ema.store_ema")

@@ -1,0 +1,148 @@
+"""The windows that a program reads, and the updates that training makes with them."""
+
+from collections.abc import Callable
+from typing import Any, Optional
+
+from fairseq.criterions import FairseqCriterion
+from fairseq.data.iterators import EpochBatchIterator
+from fairseq.models import BaseFairseqModel
+from fairseq.optim import FairseqOptimizer
+
+from lm_plugins.data.layout import Layout
+from lm_plugins.data.prompts import Prompts
+from lm_plugins.data.stream_iterator import StreamIterator
+from lm_plugins.data.stream_windows import StreamWindows
+from lm_plugins.data.streams import Streams, contiguous, rotated, sentences
+from lm_plugins.data.token_stream import TokenStream
+from lm_plugins.errors import Refused
+from lm_plugins.evaluation.evaluator import refuse_flags
+from lm_plugins.ranks import rank_and_world
+
+
+class IterationMixin:
+    """For a task with a `cfg`, a `decoder`, a `dictionary` and `folders`."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.window_lengths: list[int] = []  # of the windows whose gradients are accumulated
+
+    def get_batch_iterator(
+        self,
+        dataset: TokenStream | Prompts,
+        max_sentences: Optional[int] = None,
+        epoch: int = 1,
+        num_workers: int = 0,
+        data_buffer_size: int = 0,
+        skip_remainder_batch: bool = False,
+        **kwargs: Any,
+    ) -> EpochBatchIterator:
+        """Return the windows of `dataset`; to generate, its lines as prompts.
+
+        Args:
+            max_sentences: streams of each rank, B; in evaluation 1 by default
+
+        Raises:
+            Refused: options that would drop or miscount targets, or a corpus that is too small.
+        """
+        self.set_matmul_precision()
+        refuse_flags(self.cfg)
+        if self.generates and isinstance(dataset, TokenStream):
+            dataset = Prompts.of_corpus(dataset, self.dictionary.pad(), self.dictionary.eos())
+        if isinstance(dataset, Prompts):
+            return self.prompt_iterator(dataset, max_sentences=max_sentences, **kwargs)
+        if skip_remainder_batch:
+            raise Refused("--skip-remainder-batch would drop the last windows of the corpus: leave it out")
+        training = dataset.split == self.cfg.train_subset
+        if max_sentences is None and training:
+            raise Refused(
+                "--batch-size is missing: give the number of parallel streams per process, which "
+                "--max-tokens cannot replace"
+            )
+        own, (rank, world) = max_sentences or 1, rank_and_world()
+        count, size = own * world, self.cfg.tokens_per_sample
+        if training and len(dataset) < count * size:
+            raise Refused(
+                f"the subset '{dataset.split}' has {len(dataset):,} tokens, less than one window of "
+                f"{size} tokens for each of {count} streams: lower --batch-size or "
+                "--tokens-per-sample"
+            )
+        draws = self.random_draws() if training else {}
+        streams = self.streams(dataset, count, draws)
+        windows = self.stream_windows(dataset, streams, range(rank * own, (rank + 1) * own))
+        return StreamIterator(
+            windows,
+            Layout(**windows.fingerprint(), window=size, **draws),
+            epoch,
+            folders_take_turns=training and len(self.folders) > 1,
+            num_workers=num_workers if training else 0,
+            buffer_size=data_buffer_size if training else 0,
+        )
+
+    def prompt_iterator(self, prompts: Prompts, **kwargs: Any) -> EpochBatchIterator:
+        if kwargs.get("num_shards", 1) > 1:
+            raise Refused(
+                f"fairseq-generate in {kwargs['num_shards']} processes would read only part of the "
+                "lines: leave out --distributed-world-size"
+            )
+        # fairseq's default of 8 would drop the last prompts of a batch.
+        kwargs["required_batch_size_multiple"] = 1
+        if kwargs.get("max_tokens"):  # a longer line is a batch by itself
+            kwargs["max_tokens"] = max(kwargs["max_tokens"], int(prompts.sizes.max(initial=0)))
+        return super().get_batch_iterator(prompts, **kwargs)
+
+    def random_draws(self) -> dict[str, Any]:
+        """Return the facts of a Layout that make the epochs of training differ."""
+        cfg, draws = self.cfg, {}
+        if self.decoder.independent_sentences:
+            draws["sentences"] = cfg.seed
+            if cfg.rotate_streams:
+                raise Refused(
+                    "--rotate-streams applies only to continuous text: independent sentences "
+                    "(--sample-break-mode eos) are shuffled in every epoch anyway; leave it out"
+                )
+        if cfg.rotate_streams:
+            draws["rotation"] = cfg.seed
+        if cfg.bptt_variation:
+            draws |= {"variation": [cfg.bptt_variation, cfg.bptt_max_delta], "seed": cfg.seed}
+        elif cfg.random_start:
+            draws |= {"random_start": True, "seed": cfg.seed}
+        return draws
+
+    def streams(self, corpus: TokenStream, count: int, draws: dict[str, Any]) -> Callable[[int], Streams]:
+        if self.decoder.independent_sentences:
+            return sentences(corpus, count, draws.get("sentences"))
+        if "rotation" in draws:
+            return rotated(corpus, count, draws["rotation"])
+        return contiguous(corpus, count)
+
+    def stream_windows(
+        self, corpus: TokenStream, streams: Callable[[int], Streams], own: range
+    ) -> StreamWindows:
+        return StreamWindows(corpus, streams, own, self.dictionary.pad(), self.dictionary.eos())
+
+    def train_step(
+        self,
+        sample: dict[str, Any],
+        model: BaseFairseqModel,
+        criterion: FairseqCriterion,
+        optimizer: FairseqOptimizer,
+        update_num: int,
+        ignore_grad: bool = False,
+    ) -> tuple[Any, Any, Any]:
+        # fairseq starts an update anew without a hook when it runs out of memory or float16 overflows.
+        # Only the gradients, which it then clears, tell whether windows before this one count.
+        if all(p.grad is None for p in model.parameters()):
+            self.window_lengths = []
+        self.window_lengths.append(sample["target"].size(1))
+        return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+
+    def optimizer_step(self, optimizer: FairseqOptimizer, model: BaseFairseqModel, update_num: int) -> None:
+        """Make an update. With --bptt-variation its learning rate is lr * mean length / base length."""
+        rates = [group["lr"] for group in optimizer.param_groups]
+        if self.cfg.bptt_variation:
+            mean = sum(self.window_lengths) / len(self.window_lengths)
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * mean / self.cfg.tokens_per_sample
+        super().optimizer_step(optimizer, model, update_num)
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate

@@ -1,0 +1,62 @@
+"""What training does with a validation loss, and what it logs."""
+
+import math
+from typing import Any
+
+from fairseq.criterions import FairseqCriterion
+from fairseq.logging import meters, metrics
+from fairseq.models import BaseFairseqModel
+
+from lm_plugins.data.dictionary import is_character_level
+from lm_plugins.errors import Refused
+from lm_plugins.optim.averaged_sgd import is_averaging
+from lm_plugins.optim.validation import tell_validation
+from lm_plugins.tasks.peak_memory import peak_memory
+from lm_plugins.tasks.validation_loss import validation_loss
+
+
+class ValidationMixin:
+    """For a task with a `dictionary`, an `optimizer` and a `criterion` (:class:`CheckpointingMixin`)."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.validated = 0  # number of subsets in the current validation
+
+    def begin_valid_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
+        super().begin_valid_epoch(epoch, model)
+        self.validated = 0
+
+    def validation_loss(self, model: BaseFairseqModel) -> float:
+        """Return the loss of `model` as it is on the first validation subset, in bits per token."""
+        dataset = self.dataset(self.cfg.valid_subset.split(",")[0])
+        windows = self.get_batch_iterator(dataset, max_sentences=self.cfg.batch_size_valid)
+        return validation_loss(self, model, self.criterion, windows.next_epoch_itr(shuffle=False))
+
+    def post_validate(self, model: BaseFairseqModel, stats: dict[str, Any], agg: Any) -> None:
+        """Pass the unrounded loss of the first subset to the optimizer and the learning-rate schedule.
+
+        fairseq calls this for each subset, before it saves a checkpoint.
+
+        Raises:
+            Refused: the loss is not finite.
+        """
+        loss = float(agg["loss"].avg)
+        if not math.isfinite(loss):
+            raise Refused(
+                f"the validation loss is {loss}: training has diverged, and no checkpoint was written after "
+                "this validation; lower --lr or --clip-norm"
+            )
+        if self.validated == 0:
+            tell_validation(self.optimizer, loss)
+        self.validated += 1
+
+    def reduce_metrics(self, logging_outputs: list[dict[str, Any]], criterion: FairseqCriterion) -> None:
+        """Log peak memory, whether averaging has started, and bits per character where they are defined."""
+        super().reduce_metrics(logging_outputs, criterion)
+        metrics.log_scalar("peak_gib", peak_memory(), weight=0, round=3)
+        averaging = is_averaging(self.optimizer)
+        if averaging is not None:
+            metrics.log_scalar("averaging", int(averaging), weight=0)
+        exact = "nll_loss" in logging_outputs[0]
+        if exact and is_character_level(self.dictionary):
+            metrics.log_derived("bpc", lambda values: meters.safe_round(values["nll_loss"].avg, 5))
