@@ -13,9 +13,9 @@ from lm_plugins.errors import Refused
 PAD, EOS = 1, 2
 
 
-def stream_windows(tokens, streams, rows=None):
+def stream_windows(tokens, streams, own=None):
     corpus = TokenStream("train", tokens, [len(tokens)])
-    return StreamWindows(corpus, contiguous(corpus, streams), rows or range(streams), PAD, EOS)
+    return StreamWindows(corpus, contiguous(corpus, streams), own or range(streams), PAD, EOS)
 
 
 def batches(windows, size):
@@ -50,9 +50,9 @@ def test_sources_are_the_targets_shifted_over_the_whole_corpus():
         assert t == PAD or s == before[t]
 
 
-def rotated_windows(tokens, streams, rows=None, seed=3):
+def rotated_windows(tokens, streams, own=None, seed=3):
     corpus = TokenStream("train", tokens, [len(tokens)])
-    return StreamWindows(corpus, rotated(corpus, streams, seed), rows or range(streams), PAD, EOS)
+    return StreamWindows(corpus, rotated(corpus, streams, seed), own or range(streams), PAD, EOS)
 
 
 def of_epoch(windows, epoch, size=6):
@@ -61,7 +61,7 @@ def of_epoch(windows, epoch, size=6):
 
 @pytest.mark.parametrize("count", [7, 50, 53])
 @pytest.mark.parametrize("streams", [1, 4, 7])
-def test_rotated_streams_have_every_token_once_behind_its_own_predecessor(count, streams):
+def test_rotated_streams_have_every_token_once_after_its_own_predecessor(count, streams):
     tokens = np.arange(count) + 10
     before = {token: token - 1 for token in tokens[1:].tolist()} | {10: EOS}
     orders = []

@@ -19,12 +19,12 @@ def corpus(count=40, seed=0):
 
 def lines(streams):
     """The sentences of each stream."""
-    found = []
+    layouts = []
     for first, end in zip(streams.first, streams.end, strict=True):
         tokens = streams.tokens[np.arange(first, end)]
         assert tokens[-1] == EOS, "a stream ends in the middle of a sentence"
-        found.append([tuple(part) for part in np.split(tokens, np.flatnonzero(tokens == EOS) + 1)[:-1]])
-    return found
+        layouts.append([tuple(part) for part in np.split(tokens, np.flatnonzero(tokens == EOS) + 1)[:-1]])
+    return layouts
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])

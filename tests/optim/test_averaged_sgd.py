@@ -44,8 +44,8 @@ def by_hand(trigger):
     return weights, [torch.stack(parts).mean(0) for parts in zip(*since, strict=True)]
 
 
-def close(found, expected):
-    for ours, theirs in zip(found, expected, strict=True):
+def close(tensors, expected):
+    for ours, theirs in zip(tensors, expected, strict=True):
         torch.testing.assert_close(ours.detach(), theirs, rtol=1e-12, atol=1e-12)
 
 

@@ -43,8 +43,8 @@ def steps(make, sparse, max_norm):
     ids=["sgd", "asgd", "adagrad"],
 )
 def test_a_sparse_gradient_does_what_a_dense_one_does(make, max_norm):
-    found, expected = steps(make, True, max_norm), steps(make, False, max_norm)
-    for ours, theirs in zip(found, expected, strict=True):
+    sparse, dense = steps(make, True, max_norm), steps(make, False, max_norm)
+    for ours, theirs in zip(sparse, dense, strict=True):
         torch.testing.assert_close(ours, theirs)
 
 

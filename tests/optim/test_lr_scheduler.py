@@ -19,11 +19,11 @@ def optimizer():
 
 def rates(scheduler, epochs):
     """As fairseq's trainer asks for them: at the beginning of the epoch, and at every update."""
-    found = []
+    seen = []
     for epoch in epochs:
         scheduler.step_begin_epoch(epoch)
-        found.append(scheduler.step_update(num_updates=10 * epoch))
-    return found
+        seen.append(scheduler.step_update(num_updates=10 * epoch))
+    return seen
 
 
 def test_multi_step_divides_after_the_epochs():
@@ -73,11 +73,11 @@ LOSSES = [5.0, 4.0, 4.5, 3.9, 3.9, 4.0, 4.1, 3.0, 3.1, 3.2, 3.3]
 
 
 def validate(scheduler, losses):
-    found = []
+    seen = []
     for loss in losses:
         tell_validation(scheduler.optimizer, loss)
-        found.extend(rates(scheduler, [1]))
-    return found
+        seen.extend(rates(scheduler, [1]))
+    return seen
 
 
 def test_plateau_counts_validations_without_a_new_best():

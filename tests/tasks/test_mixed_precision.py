@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from lm_plugins.errors import sentence
+from tests.helpers.kill import kill_after
+from tests.helpers.optimizer_state import same_optimizer
+from tests.helpers.plain_model import NO_DROPOUT
 from tests.runner import TINY, Run, evaluate, load, logged, perplexity, same_weights, train
-from tests.tasks.test_regime import same_optimizer
-from tests.tasks.test_training import NO_DROPOUT, kill_after
 
 ADAM = ("--optimizer", "adam", "--lr", "0.02", "--max-update", "200", *NO_DROPOUT)
 BF16 = ("--autocast", "bf16")
@@ -16,14 +17,14 @@ FP16 = ("--fp16", "--fp16-init-scale", "4")
 @pytest.mark.parametrize("arch", ["awd_lstm_ptb", "qrnn_ptb"])
 def test_the_perplexity_after_200_updates(data_bin, tmp_path, arch):
     """Within 0.5 % of float32, where the model has learned: 60 words, far below a perplexity of 60."""
-    found = {}
+    ppl = {}
     for name, flags in (("fp32", ()), ("bf16", BF16), ("fp16", FP16)):
         finished = train(data_bin, tmp_path / name, *ADAM, *flags, arch=arch)
-        found[name] = float(logged(finished.output, "valid")[-1]["valid_ppl"])
-    assert found["fp32"] < 30
-    assert found["bf16"] != found["fp32"] and found["fp16"] != found["fp32"], "nothing was mixed"
-    assert found["bf16"] == pytest.approx(found["fp32"], rel=0.005)
-    assert found["fp16"] == pytest.approx(found["fp32"], rel=0.005)
+        ppl[name] = float(logged(finished.output, "valid")[-1]["valid_ppl"])
+    assert ppl["fp32"] < 30
+    assert ppl["bf16"] != ppl["fp32"] and ppl["fp16"] != ppl["fp32"], "nothing was mixed"
+    assert ppl["bf16"] == pytest.approx(ppl["fp32"], rel=0.005)
+    assert ppl["fp16"] == pytest.approx(ppl["fp32"], rel=0.005)
 
 
 def test_weights_and_state_stay_in_float32_with_autocast(data_bin, tmp_path):
@@ -60,7 +61,7 @@ def test_averaging_resumes_bitwise(data_bin, tmp_path, flags, averaging):
 
 
 def test_an_overflow_on_the_cpu_is_explained(data_bin, tmp_path):
-    """fairseq goes on after it only where there is a GPU."""
+    """fairseq continues after it only where there is a GPU."""
     finished = train(
         data_bin, tmp_path, "--max-update", "20", "--fp16", "--fp16-init-scale", "1000000000", succeeds=False
     )

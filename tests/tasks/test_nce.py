@@ -5,6 +5,7 @@ import shutil
 import pytest
 import torch
 
+from tests.helpers.refusals import files, refused
 from tests.runner import (
     evaluate,
     load,
@@ -14,7 +15,6 @@ from tests.runner import (
     train,
     train_ranks,
 )
-from tests.tasks.test_refusals import files, refused
 
 NCE = (
     "--criterion", "nce", "--nce-k", "20", "--no-share-decoder-input-output-embed", "--weight-decay", "0",
@@ -41,12 +41,12 @@ STATEFUL = ("nce", "learned", "estimated", "sparse", "sparse adagrad")  # each i
 def test_it_learns_validates_exactly_and_resumes_bitwise(kind, data_bin, tmp_path):
     flags = (*NCE, *KINDS[kind])
     run = train(data_bin, tmp_path / "whole", *flags, "--max-epoch", "2")
-    found = [float(epoch["valid_ppl"]) for epoch in logged(run.output, "valid")]
-    assert found[-1] < min(found[0], 60), "no better than a uniform distribution over the 60 words"
+    ppl = [float(epoch["valid_ppl"]) for epoch in logged(run.output, "valid")]
+    assert ppl[-1] < min(ppl[0], 60), "no better than a uniform distribution over the 60 words"
     assert all("train_ppl" not in epoch and "train_loss" in epoch for epoch in logged(run.output, "train"))
     last = tmp_path / "whole/checkpoint_last.pt"
     again = evaluate(data_bin, last, "--gen-subset", "valid", "--batch-size", "4")
-    assert perplexity(again) == pytest.approx(found[-1], abs=0.006)
+    assert perplexity(again) == pytest.approx(ppl[-1], abs=0.006)
     if kind in STATEFUL:
         resumed = tmp_path / "resumed"
         resumed.mkdir()

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from tests.conftest import write_corpus
+from tests.helpers.refusals import files, refused
 from tests.runner import (
     evaluate,
     largest_difference,
@@ -15,7 +16,6 @@ from tests.runner import (
     train,
     train_ranks,
 )
-from tests.tasks.test_refusals import files, refused
 
 MIXTURE = ("--criterion", "mos", "--n-experts", "3", "--latent-dropout", "0.2", "--decoder-last-size", "9")
 ADAPTIVE = ("--criterion", "adaptive_softmax", "--adaptive-softmax-cutoff", "20,50")

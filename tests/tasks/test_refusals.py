@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from tests.conftest import binarize, write_corpus
+from tests.helpers.plugin import write_plugin
+from tests.helpers.refusals import files, refused
 from tests.runner import PLUGIN, evaluate, logged, run_fairseq, train
 
 
@@ -15,18 +17,6 @@ def checkpoints(data_bin, tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoints")
     train(data_bin, folder, "--max-epoch", "2", "--save-interval-updates", "50", "--random-start")
     return folder
-
-
-def refused(finished, *parts):
-    """The last line is the one sentence of ours, and there is no traceback before it."""
-    assert finished.error().startswith("lm_plugins: error: "), finished.output
-    assert "Traceback" not in finished.output, finished.output
-    for part in parts:
-        assert part in finished.error(), finished.error()
-
-
-def files(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize(
@@ -44,6 +34,7 @@ def files(folder):
         (("--criterion", "cross_entropy"), "lm_cross_entropy"),
         (("--distributed-world-size", "2"), "torchrun"),
         (("--max-valid-steps", "0"), "--max-valid-steps"),
+        (("--use-bmuf",), "--use-bmuf"),
     ],
 )
 def test_training_flags(data_bin, tmp_path, flags, part):
@@ -214,3 +205,15 @@ def test_a_model_of_another_family(data_bin, checkpoints, tmp_path):
         "--save-dir", tmp_path, "--tokens-per-sample", "10", succeeds=False,
     )  # fmt: skip
     refused(finished, "carries no recurrent state")
+
+
+def test_a_criterion_from_elsewhere_is_accepted_by_its_type(data_bin, tmp_path):
+    source = """
+@register_criterion("doubled", dataclass=LMCrossEntropyConfig)
+class Doubled(LMCrossEntropy):
+    def forward(self, model, sample):
+        loss, *logged = super().forward(model, sample)
+        return 2 * loss, *logged
+"""
+    flags = ("--user-dir", write_plugin(tmp_path, source), "--criterion", "doubled", "--max-update", "2")
+    assert logged(train(data_bin, tmp_path / "run", *flags).output, "valid")

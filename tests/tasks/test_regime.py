@@ -5,6 +5,16 @@ import torch
 
 from lm_plugins.data.windows import cut, varied
 from tests.conftest import binarize, write_corpus
+from tests.helpers.kill import kill_after
+from tests.helpers.optimizer_state import optimizer_state, same_optimizer
+from tests.helpers.plain_model import (
+    NO_DROPOUT,
+    NO_REGULARISATION,
+    PlainModel,
+    plain_epoch,
+    streams,
+    tokens_of,
+)
 from tests.runner import (
     TINY,
     Run,
@@ -17,23 +27,10 @@ from tests.runner import (
     train,
     train_ranks,
 )
-from tests.tasks.test_training import (
-    NO_DROPOUT,
-    NO_REGULARISATION,
-    PlainModel,
-    kill_after,
-    plain_epoch,
-    streams,
-    tokens_of,
-)
 
 DECAY = ("--weight-decay", "1e-4")
 NT_ASGD = ("--optimizer", "nt_asgd", "--lr", "4")
 VARIED = ("--bptt-variation", "5", "--bptt-max-delta", "6")
-
-
-def state(path):
-    return load(path)["last_optimizer_state"]
 
 
 class PaperLoop:
@@ -96,7 +93,7 @@ def test_equals_the_papers_algorithm_before_and_after_the_trigger(data_bin, tmp_
     averaging = [int(float(epoch["valid_averaging"])) for epoch in valid]
     assert averaging[0] == 0 and averaging[-1] == 1, "both phases were seen"
     assert finished.output.count("averaging starts") == 1
-    saved = state(tmp_path / "checkpoint_last.pt")
+    saved = optimizer_state(tmp_path / "checkpoint_last.pt")
     assert saved["averaged"] == loop.count
     assert saved["history"] == pytest.approx(loop.history, abs=2e-5)
 
@@ -107,19 +104,12 @@ REGIME = (
 )  # fmt: skip
 
 
-def same_optimizer(one, other):
-    one, other = state(one), state(other)
-    assert one["history"] == other["history"] and one["averaged"] == other["averaged"]
-    tensors = [list(saved["iterates"]) + list(saved["averages"] or []) for saved in (one, other)]
-    return len(tensors[0]) == len(tensors[1]) and all(map(torch.equal, *tensors))
-
-
 @pytest.fixture(scope="module")
 def regime(data_bin, tmp_path_factory):
     """A run through both phases, with a checkpoint in the middle of each epoch."""
     folder = tmp_path_factory.mktemp("regime")
     finished = train(data_bin, folder, *REGIME, "--keep-interval-updates", "-1")
-    averaged = [state(folder / f"checkpoint{epoch}.pt")["averaged"] for epoch in range(1, 4)]
+    averaged = [optimizer_state(folder / f"checkpoint{epoch}.pt")["averaged"] for epoch in range(1, 4)]
     assert None in averaged and averaged[-1] > 50, averaged
     return folder, finished, averaged
 
@@ -127,8 +117,8 @@ def regime(data_bin, tmp_path_factory):
 def test_a_run_killed_in_either_phase_resumes_bitwise(data_bin, regime, tmp_path):
     whole, _, averaged = regime
     middle = sorted(whole.glob("checkpoint_*_*.pt"), key=lambda p: int(p.stem.split("_")[2]))
-    before = [path for path in middle if state(path)["averaged"] is None][-1]
-    after = [path for path in middle if state(path)["averaged"]][1]
+    before = [path for path in middle if optimizer_state(path)["averaged"] is None][-1]
+    after = [path for path in middle if optimizer_state(path)["averaged"]][1]
     for number, checkpoint in enumerate((before, after)):
         killed = tmp_path / str(number)
         run = Run("train", data_bin, "--arch", "awd_lstm_ptb", *TINY, "--save-dir", killed, *REGIME)
@@ -146,8 +136,8 @@ def test_a_checkpoint_evaluates_to_what_was_logged(data_bin, regime):
     for name in ("checkpoint1.pt", "checkpoint3.pt", "checkpoint_best.pt"):
         path = folder / name
         updates = load(path)["optimizer_history"][-1]["num_updates"]
-        found = perplexity(evaluate(data_bin, path, "--gen-subset", "valid", "--batch-size", "4"))
-        assert found == pytest.approx(by_update[updates], abs=0.006)
+        ppl = perplexity(evaluate(data_bin, path, "--gen-subset", "valid", "--batch-size", "4"))
+        assert ppl == pytest.approx(by_update[updates], abs=0.006)
     saved = load(folder / "checkpoint3.pt")
     iterates = saved["last_optimizer_state"]["iterates"]
     averages = saved["last_optimizer_state"]["averages"]
@@ -181,7 +171,7 @@ def test_two_killed_processes_resume_bitwise(data_bin, tmp_path):
     train_ranks(2, data_bin, tmp_path / "whole", *options)
     killed = tmp_path / "killed"
     kill_after(start_ranks(2, data_bin, killed, *options), killed / "checkpoint_3_180.pt")
-    assert state(killed / "checkpoint_last.pt")["averaged"] is not None
+    assert optimizer_state(killed / "checkpoint_last.pt")["averaged"] is not None
     train_ranks(2, data_bin, killed, *options)
     assert same_weights(tmp_path / "whole/checkpoint_last.pt", killed / "checkpoint_last.pt")
     assert same_optimizer(tmp_path / "whole/checkpoint_last.pt", killed / "checkpoint_last.pt")
@@ -203,7 +193,7 @@ def test_fine_tuning_averages_from_the_start_and_ends_by_the_rule(data_bin, regi
 
 
 def test_a_decayed_rate_is_in_the_checkpoint_of_its_epoch(data_bin, tmp_path):
-    """A run that ends after epoch 2 and goes on equals one that never stopped."""
+    """A run that ends after epoch 2 and is continued equals one that never stopped."""
     options = (
         "--validate-interval-updates",
         "20",

@@ -15,6 +15,8 @@ from lm_plugins.tasks.recurrent_language_modeling import (
     RecurrentLanguageModelingTask,
 )
 from tests.conftest import binarize, write_corpus
+from tests.helpers.kill import kill_after
+from tests.helpers.refusals import refused
 from tests.runner import (
     TINY,
     Run,
@@ -26,8 +28,6 @@ from tests.runner import (
     train,
     train_ranks,
 )
-from tests.tasks.test_refusals import refused
-from tests.tasks.test_training import kill_after
 
 SENTENCES = ("--sample-break-mode", "eos")
 
@@ -62,8 +62,8 @@ def test_packed_scoring_is_sentence_by_sentence_scoring(trained, data_bin):
             total, at = total - log_prob.double().sum().item(), at + size
     expected = torch.tensor(total / len(stream)).exp().item()
     for flags in (("--tokens-per-sample", "7"), ("--tokens-per-sample", "100"), ("--batch-size", "3")):
-        found = perplexity(evaluate(data_bin, path, *flags))
-        assert found == pytest.approx(expected, abs=0.006)
+        ppl = perplexity(evaluate(data_bin, path, *flags))
+        assert ppl == pytest.approx(expected, abs=0.006)
     assert len(set(float(epoch["valid_ppl"]) for epoch in logged(run.output, "valid"))) == 3
     packed = packed_total(model, stream, task.dictionary)
     assert packed == pytest.approx(total, rel=1e-6)

@@ -5,8 +5,9 @@ import shutil
 import pytest
 import torch
 
+from tests.helpers.plugin import write_plugin
+from tests.helpers.refusals import files, refused
 from tests.runner import (
-    ROOT,
     evaluate,
     load,
     logged,
@@ -16,7 +17,6 @@ from tests.runner import (
     train,
     train_ranks,
 )
-from tests.tasks.test_refusals import files, refused
 
 NCE = ("--criterion", "nce", "--nce-k", "20", "--lr", "2", "--clip-norm", "1")
 SPLIT = ("--split-vocabulary", "--batch-size", "2")
@@ -120,13 +120,7 @@ def test_one_process_needs_no_optimizer_state(data_bin, tmp_path):
     check_tables_are_whole(tmp_path / "checkpoint_last.pt", data_bin)
 
 
-FAILING = f"""
-import sys
-
-sys.path.insert(0, {str(ROOT)!r})
-
-from fairseq.criterions import register_criterion
-from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy, LMCrossEntropyConfig
+FAILING = """
 from lm_plugins.ranks import rank_and_world
 
 
@@ -156,9 +150,7 @@ class FailingEverywhere(Failing):
 
 def crash(data_bin, folder, *flags):
     """Train two processes with a criterion, from a user-dir, that fails in the third update."""
-    plugin = folder / "failing"
-    plugin.mkdir()
-    (plugin / "__init__.py").write_text(FAILING)
+    plugin = write_plugin(folder, FAILING)
     flags = (*COMMON, "--batch-size", "2", "--save-interval-updates", "2", "--user-dir", plugin, *flags)
     runs = start_ranks(2, data_bin, folder / "saved", *flags)
     finished = [run.finish() for run in runs]

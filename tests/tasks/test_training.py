@@ -1,17 +1,16 @@
 """Training through fairseq-train: against a plain loop, resumed, and in two processes."""
 
-import filecmp
 import os
 import re
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
 
-from lm_plugins.data.windows import cut, fixed
+from tests.helpers.kill import kill_after
+from tests.helpers.plain_model import NO_DROPOUT, NO_REGULARISATION, PlainModel, plain_epoch, tokens_of
 from tests.runner import (
     PLUGIN,
     ROOT,
@@ -26,71 +25,6 @@ from tests.runner import (
     train,
     train_ranks,
 )
-
-NO_DROPOUT = (
-    "--dropout", "0", "--hidden-dropout", "0", "--input-dropout", "0", "--embedding-dropout", "0",
-    "--weight-dropout", "0",
-)  # fmt: skip
-NO_REGULARISATION = ("--ar-alpha", "0", "--tar-beta", "0", "--weight-decay", "0")
-
-
-class PlainModel(torch.nn.Module):
-    """A tied two-layer LSTM language model in nothing but torch."""
-
-    def __init__(self, weights):
-        super().__init__()
-        size, width = weights["decoder.embed_tokens.weight"].shape
-        hidden = weights["decoder.layers.0.weight_hh_l0"].shape[1]
-        self.table = torch.nn.Parameter(weights["decoder.embed_tokens.weight"].clone())
-        self.bias = torch.nn.Parameter(weights["decoder.output_head.vocabulary.bias"].clone())
-        self.layers = torch.nn.ModuleList([torch.nn.LSTM(width, hidden), torch.nn.LSTM(hidden, width)])
-        for number, layer in enumerate(self.layers):
-            prefix = f"decoder.layers.{number}."
-            layer.load_state_dict({name: weights[prefix + name] for name in layer.state_dict()})
-        self.size = size
-
-    def forward(self, source, state):
-        x, left = self.table[source], []
-        for layer, entered in zip(self.layers, state, strict=True):
-            x, out = layer(x, entered)
-            left.append(tuple(part.detach() for part in out))
-        return x @ self.table.T + self.bias, left
-
-
-def streams(tokens, count):
-    """Source and target [T, B] of contiguous streams, pads (1) at the end of the shorter ones."""
-    bounds = [number * len(tokens) // count for number in range(count + 1)]
-    steps = max(b - a for a, b in zip(bounds, bounds[1:], strict=False))
-    source, target = torch.full((2, steps, count), 1)
-    shifted = torch.cat([torch.tensor([2]), tokens[:-1]])
-    for row, (a, b) in enumerate(zip(bounds, bounds[1:], strict=False)):
-        source[: b - a, row], target[: b - a, row] = shifted[a:b], tokens[a:b]
-        source[b - a :, row] = tokens[b - 1]
-    return source, target
-
-
-def plain_epoch(model, tokens, rows, window, optimizer=None):
-    """Mean nll in bits over all targets; with an optimizer, one step per window."""
-    source, target = streams(tokens, rows)
-    state, total = [None] * len(model.layers), 0.0
-    for _, start, length, _ in cut(len(source), fixed(window)):
-        logits, state = model(source[start : start + length], state)
-        nll = torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1), target[start : start + length].flatten(), ignore_index=1, reduction="sum"
-        )
-        total += nll.item()
-        if optimizer:
-            optimizer.zero_grad()
-            (nll / int(target[start : start + length].ne(1).sum())).backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 0.25)
-            optimizer.step()
-    return total / len(tokens) / torch.tensor(2.0).log().item()
-
-
-def tokens_of(data_bin, split):
-    import numpy as np
-
-    return torch.from_numpy(np.fromfile(data_bin / f"{split}.bin", dtype=np.uint16).astype(np.int64))
 
 
 def test_equals_a_plain_torch_loop_over_two_epochs(data_bin, tmp_path):
@@ -108,12 +42,31 @@ def test_equals_a_plain_torch_loop_over_two_epochs(data_bin, tmp_path):
     torch.testing.assert_close(weights["decoder.embed_tokens.weight"], model.table.data, rtol=0, atol=1e-5)
 
 
-def test_all_targets_are_counted(data_bin, tmp_path):
-    finished = train(data_bin, tmp_path, "--max-epoch", "1", "--random-start", "--valid-subset", "valid,test")
-    for tag in ("valid", "test"):
-        assert logged(finished.output, tag)
-    state = load(tmp_path / "checkpoint_last.pt")["extra_state"]
-    assert state["train_iterator"]["layout"]["tokens"] == len(tokens_of(data_bin, "train"))
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("--random-start",),
+        ("--bptt-variation", "5"),
+        ("--rotate-streams", "--update-freq", "3"),
+        ("--sample-break-mode", "eos"),
+        ("--batch-size", "7"),
+    ],
+    ids=lambda flags: flags[0],
+)
+def test_all_targets_are_counted_once_in_training(data_bin, tmp_path, flags):
+    common = ("--max-epoch", "1", "--log-interval", "1", "--disable-validation", "--no-save")
+    finished = train(data_bin, tmp_path, *common, *flags)
+    counts = [float(update["wpb"]) for update in logged(finished.output, "train_inner")]
+    assert len(counts) > 10 and sum(counts) == len(tokens_of(data_bin, "train"))
+
+
+def test_all_targets_are_counted_once_in_validation(data_bin, tmp_path):
+    """In one window, so that the mean number of words per batch is the sum."""
+    flags = ("--max-update", "1", "--tokens-per-sample", "600", "--valid-subset", "valid,test", "--no-save")
+    finished = train(data_bin, tmp_path, *flags)
+    for subset in ("valid", "test"):
+        (validation,) = logged(finished.output, subset)
+        assert float(validation[f"{subset}_wpb"]) == len(tokens_of(data_bin, subset))
 
 
 def test_two_valid_subsets_have_states_of_their_own(data_bin, tmp_path):
@@ -130,32 +83,6 @@ REGIME = (
     "--max-epoch", "2", "--random-start", "--update-freq", "2", "--save-interval-updates", "9",
     "--keep-interval-updates", "2", "--no-epoch-checkpoints",
 )  # fmt: skip
-
-
-def kill_after(runs, checkpoint):
-    """SIGKILL to all `runs` once `checkpoint` is there, but not while fairseq copies it to its last one."""
-    last = checkpoint.parent / "checkpoint_last.pt"
-
-    def signal_all(number):
-        for run in runs:
-            os.kill(run.process.pid, number)
-
-    def last_is_whole():
-        others = set(last.parent.glob("checkpoint*.pt")) - {last}
-        return last.exists() and any(filecmp.cmp(last, other, shallow=False) for other in others)
-
-    while all(run.process.is_alive() for run in runs):
-        if checkpoint.exists():
-            signal_all(signal.SIGSTOP)
-            if last_is_whole():
-                break
-            signal_all(signal.SIGCONT)
-        time.sleep(0.01)
-    assert checkpoint.exists(), runs[0].output()
-    for run in runs:
-        run.process.kill()
-    for run in runs:
-        run.process.join()
 
 
 @pytest.mark.parametrize("arch", ["awd_lstm_ptb", "qrnn_ptb"])
