@@ -60,7 +60,8 @@ class NTASGD(LargeTables, FairseqOptimizer):
     v is the unrounded loss of the first validation subset over all ranks, without regularisation.
     :class:`AveragedSGD` computes the average, and training continues with the iterates. Fine-tuning
     (`averaging` "always") averages from the first update, and the same rule ends training after the epoch.
-    With `averaging` "two_tailed" there is no trigger: :class:`TwoTailedSGD` adapts the length of its average.
+    With `averaging` "two_tailed" there is no trigger: :class:`TwoTailedSGD` averages over a length that it
+    adapts.
 
     The task puts the average into the model before it validates or saves, and the iterate before each
     training step (:mod:`lm_plugins.optim.averaged_sgd`).
@@ -68,7 +69,7 @@ class NTASGD(LargeTables, FairseqOptimizer):
 
     def __init__(self, cfg: NTASGDConfig, params: Iterable[torch.nn.Parameter]) -> None:
         super().__init__(cfg)
-        sgd = TwoTailedSGD if str(cfg.averaging) == "two_tailed" else AveragedSGD
+        sgd = TwoTailedSGD if str(self.cfg.averaging) == "two_tailed" else AveragedSGD
         self._optimizer = sgd(params, **self.optimizer_config)
         self.history: list[float] = []
         self.finished = False

@@ -9,6 +9,7 @@ from fairseq.optim import FairseqOptimizer
 from torch import Tensor
 
 from lm_plugins.optim.averaged_sgd import AveragedSGD, show_average, show_iterate
+from lm_plugins.optim.consolidation import torch_optimizer
 from lm_plugins.optim.large_tables import own_rows
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class TwoTailedSGD(AveragedSGD):
         self.long_losses.append(long)
         if short <= long or _stagnates(self.long_losses):
             long = short
-            self.averaged, self.hidden, self.long_losses = (
+            self.averaged, self.other, self.long_losses = (
                 self.short,
                 self.short_averages(),
                 self.short_losses,
@@ -90,7 +91,7 @@ class TwoTailedSGD(AveragedSGD):
             self._restart_short()
         self.iterate_is_best = self.averaged > 1 and iterate <= long
         if self.iterate_is_best and len(self.long_losses) == 1:
-            self.averaged, self.hidden, self.long_losses = 0, None, []
+            self.averaged, self.other, self.long_losses = 0, None, []
             self._restart_short()
 
     def _restart_short(self) -> None:
@@ -132,7 +133,7 @@ def choose_average(optimizer: Optional[FairseqOptimizer], validation_loss: Calla
     Args:
         validation_loss: computes the loss of the model as it is
     """
-    inner = getattr(optimizer, "optimizer", None)
+    inner = None if optimizer is None else torch_optimizer(optimizer)
     if not isinstance(inner, TwoTailedSGD) or inner.short == 0:
         return
     show_iterate(optimizer)

@@ -5,7 +5,7 @@ fairseq calls its hooks in this order. "All" are all ranks, "first" is rank 0 al
 | hook                          | ranks | what happens here                                            |
 |-------------------------------|-------|--------------------------------------------------------------|
 | task.train_step               | all   | put the iterate into the model, free the whole tables        |
-| task.begin_valid_epoch        | all   | put the average into the model                               |
+| task.begin_valid_epoch        | all   | choose the average (two-tailed) and put it into the model    |
 | task.post_validate            | all   | pass on the loss (tasks/validation.py)                       |
 | trainer.consolidate_optimizer | all   | put the average in, gather states and whole tables           |
 | task.get_checkpoint_dict      | first | put the average in, return the states of all ranks           |
@@ -41,12 +41,12 @@ logger = logging.getLogger(__name__)
 
 
 class CheckpointingMixin:
-    """For a task with a `cfg` and a `decoder`."""
+    """For a task with a `cfg`, a `decoder` and a `validation_loss` (:class:`ValidationMixin`)."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.optimizer: Optional[FairseqOptimizer] = None  # of the last training step
-        self.criterion: Optional[FairseqCriterion] = None  # likewise
+        self.criterion: Optional[FairseqCriterion] = None  # of the last training step
         self.failure: Optional[Exception] = None  # that left the last training step
         self.rank_states: Optional[list[Any]] = None  # gathered for the next checkpoint
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from lm_plugins.optim.averages import show_average, show_iterate
+from lm_plugins.optim.averaged_sgd import show_average, show_iterate
 from lm_plugins.optim.nt_asgd import NTASGD, NTASGDConfig
 from lm_plugins.optim.two_tailed import PATIENCE, choose_average
 
