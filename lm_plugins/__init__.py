@@ -14,7 +14,7 @@ from lm_plugins import checkpoints  # noqa: E402
 checkpoints.force_safe_loading()
 
 # fairseq scans models/ and tasks/ of a --user-dir only: import every kind here.
-from lm_plugins import command_line  # noqa: E402
+from lm_plugins import architectures, command_line  # noqa: E402, F401
 from lm_plugins.criterions import adaptive_softmax, lm_cross_entropy, mos, nce  # noqa: E402, F401
 from lm_plugins.models import awd_lstm, qrnn  # noqa: E402, F401
 from lm_plugins.optim import nt_asgd, sparse_adagrad  # noqa: E402, F401

@@ -18,10 +18,10 @@ from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.optim import OPTIMIZER_REGISTRY
 from fairseq.registry import REGISTRIES
 
+from lm_plugins.architectures import ARCHITECTURES, PUBLISHED
+from lm_plugins.architectures.shared import COMMON
 from lm_plugins.errors import Refused
-from lm_plugins.one_cycle import training_tokens
 from lm_plugins.optim.large_tables import LargeTables
-from lm_plugins.presets import COMMON, FINETUNING, PRESETS, PUBLISHED, SIZED
 
 logger = logging.getLogger(__name__)
 
@@ -119,22 +119,17 @@ def check_arch(name):
 
 
 def flags_of_arch(typed, arguments, world):
-    """Return the training flags of the architecture for the typed --regime.
+    """Return the training flags of the architecture for the typed --regime, {} if it has none of its own.
 
     Raises:
         Refused: the architecture has no such regime, or one that is sized by a corpus that is not there.
     """
     name, regime = typed["--arch"], typed.get("--regime", PUBLISHED)
-    if (name, regime) in SIZED:
-        tokens = training_tokens(arguments, typed.get("--train-subset", "train"))
-        return SIZED[name, regime](typed, tokens, world)
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name].training_flags(typed, arguments, world)
     if regime != PUBLISHED:
-        having = sorted(other for other, its in SIZED if its == regime)
-        raise Refused(
-            f"--arch {name} has no --regime {regime}: leave it out, or use an architecture that has it "
-            f"({', '.join(having) or 'none'})"
-        )
-    return PRESETS.get(name, {})
+        raise Refused(f"--arch {name} has no --regime {regime}: leave out --regime")
+    return {}
 
 
 def training_flags(typed, arguments=(), world=1):
@@ -144,8 +139,6 @@ def training_flags(typed, arguments=(), world=1):
         flags["--output-layer"] = LAYER_OF[typed["--criterion"]]
     if typed.get("--output-layer") in CRITERION_OF:
         flags["--criterion"] = CRITERION_OF[typed["--output-layer"]]
-    if "--finetune-from-model" in typed and "--nonmono" in flags:
-        flags |= FINETUNING.get(typed["--arch"], {})
     for kind in ("optimizer", "lr_scheduler", "criterion"):
         flag = "--" + kind.replace("_", "-")
         preset, chosen = flags.get(flag), typed.get(flag)

@@ -13,12 +13,12 @@ from pathlib import Path
 import optuna
 from fairseq.models import ARCH_MODEL_REGISTRY
 
+from lm_plugins.architectures import ARCHITECTURES, PUBLISHED
 from lm_plugins.command_line import check_arch
-from lm_plugins.presets import PRESETS, PUBLISHED, SIZED
 
 THESIS = ("lstm_mos_bm", "lstm_mos_bmlg")
-# For a text of your own: nothing is published, so the size is drawn as well.
-SMALL = tuple(name for name, regime in SIZED if regime == PUBLISHED)
+# For the user's own text: nothing is published, so the sizes are drawn as well.
+SMALL = tuple(name for name, architecture in ARCHITECTURES.items() if callable(architecture.training))
 SPREAD = 0.2  # of a dropout around the published one
 
 Space = dict[str, list | dict]
@@ -32,8 +32,8 @@ def of_arch(arch: str, typed: dict[str, str | None]) -> Draw:
         return without(thesis, typed)
     if arch in SMALL:
         return without(described(small()), typed)
-    if arch not in PRESETS:
-        raise SystemExit(f"error: --arch {arch} has no preset to search around: give --space FILE")
+    if arch not in ARCHITECTURES:
+        raise SystemExit(f"error: --arch {arch} has no published flags to search around: give --space FILE")
     return without(described(published(arch, typed)), typed)
 
 
@@ -51,15 +51,17 @@ def small() -> Space:
 
 def published(arch: str, typed: dict[str, str | None]) -> Space:
     """Return the learning rates of the optimizer, and the dropouts around those of the architecture."""
-    sized = SIZED.get((arch, typed.get("--regime", PUBLISHED)))
-    preset = sized(typed, tokens=1, world=1) if sized else PRESETS[arch]  # its rate is that of any corpus
-    optimizer = typed.get("--optimizer") or preset["--optimizer"]
-    if optimizer == "nt_asgd" and preset.get("--averaging") != "never":
+    regime, architecture = typed.get("--regime", PUBLISHED), ARCHITECTURES[arch]
+    flags = architecture.regimes.get(regime, architecture.training)
+    if callable(flags):
+        flags = flags(typed, 1, 1)  # the learning rate does not depend on the corpus
+    optimizer = typed.get("--optimizer") or flags["--optimizer"]
+    if optimizer == "nt_asgd" and flags.get("--averaging") != "never":
         rates = [10.0, 40.0]  # AWD-LSTM, QRNN and MoS: 15 to 30
     elif optimizer == "adam":
         rates = [3e-4, 1e-2, "log"]
     else:
-        rates = [float(preset["--lr"]) / 4, float(preset["--lr"]) * 4, "log"]
+        rates = [float(flags["--lr"]) / 4, float(flags["--lr"]) * 4, "log"]
     options = dataclasses.fields(ARCH_MODEL_REGISTRY[arch].config)
     dropouts = {
         "--" + option.name.replace("_", "-"): around(option.default)

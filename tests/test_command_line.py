@@ -5,10 +5,10 @@ import math
 
 import pytest
 
+from lm_plugins.architectures import ARCHITECTURES, small
+from lm_plugins.architectures.one_cycle import training_tokens
 from lm_plugins.command_line import complete, typed_flags
 from lm_plugins.errors import Refused
-from lm_plugins.one_cycle import training_tokens
-from lm_plugins.presets import PRESETS, PUBLISHED, SIZED
 from preprocess.binarize import tokens_of as read_tokens
 
 TRAIN = ["/usr/bin/fairseq-train", "data", "--user-dir", "lm_plugins"]
@@ -132,7 +132,7 @@ def test_added_options_are_typed_by_the_environment_and_lose_against_the_command
 
 
 def test_no_preset_fills_the_disk_with_a_checkpoint_an_epoch():
-    for arch in PRESETS:
+    for arch in ARCHITECTURES:
         assert "--no-epoch-checkpoints" in completed(*TRAIN, "--arch", arch)
     assert "--no-epoch-checkpoints" not in completed(*TRAIN, "--arch", "qrnn_ptb", "--keep-last-epochs", "3")
 
@@ -181,13 +181,13 @@ def test_one_cycle_is_as_long_as_its_epochs(data_bin):
     [(50_000, 16, 35, 0.4), (250_000, 8, 35, 0.2), (1_000_000, 4, 70, 0.1), (100_000_000, 2, 70, 0.05)],
 )
 def test_a_small_training_fits_its_text(tokens, epochs, window, dropout):
-    flags = SIZED["qrnn_small", PUBLISHED]({}, tokens, 1)
+    flags = small.training({}, tokens, 1)
     assert (int(flags["--max-epoch"]), int(flags["--tokens-per-sample"])) == (epochs, window)
     assert float(flags["--dropout"]) == dropout
     streams = int(flags["--batch-size"])
     assert streams == (20 if window == 70 else 10)
     assert int(flags["--max-update"]) == epochs * math.ceil(math.ceil(tokens / streams) / window)
-    longer = SIZED["qrnn_small", PUBLISHED]({"--max-epoch": "32"}, tokens, 1)
+    longer = small.training({"--max-epoch": "32"}, tokens, 1)
     assert float(longer["--dropout"]) == 0.4 and int(longer["--max-update"]) * epochs == 32 * int(
         flags["--max-update"]
     )

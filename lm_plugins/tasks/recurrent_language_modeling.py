@@ -27,6 +27,7 @@ from lm_plugins.evaluation.evaluator import EvaluationConfig, refuse_flags
 from lm_plugins.matmul_precision import CHOICES, set_matmul_precision
 from lm_plugins.models.carried_state import stream_name
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
+from lm_plugins.models.recurrent_language_model import upgrade_config
 from lm_plugins.optim.averages import is_averaging, show_average, show_iterate
 from lm_plugins.optim.validation import tell_validation
 from lm_plugins.ranks import rank_and_world
@@ -179,6 +180,8 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
                 "--max-valid-steps would report the perplexity of part of the validation data as that of all "
                 "of it, and select checkpoint_best.pt by it: leave it out"
             )
+        if from_checkpoint:
+            upgrade_config(cfg)
         model = super().build_model(cfg, from_checkpoint)
         self.decoder = getattr(model, "decoder", None)
         if not isinstance(self.decoder, RecurrentDecoder):

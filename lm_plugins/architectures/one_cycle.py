@@ -1,9 +1,9 @@
-"""Trainings of one cycle of the learning rate, whose length follows from the corpus.
+"""Trainings of one cycle of the learning rate, whose length depends on the size of the corpus.
 
-The learning rate rises linearly over the first tenth of the updates and then falls along a cosine to a
-thousandth of its peak: one cycle (Smith and Topin 2017, arXiv:1708.07120) in the shape of fairseq's
-`cosine`, which counts in updates. So the number of updates is worked out from the number of tokens here,
-before fairseq parses the command line, and stands in the completed command.
+The learning rate rises linearly in the first tenth of the updates and then falls along a cosine to a
+thousandth of its peak. This is the one cycle of Smith and Topin (2017, arXiv:1708.07120) in the form of
+fairseq's `cosine` schedule. That schedule needs the number of updates, which is computed here before fairseq
+parses the command line. The number is part of the completed command.
 """
 
 import math
@@ -19,13 +19,17 @@ LAST = 1e-3  # learning rate at the end, as a share of the peak
 
 
 def training_tokens(arguments: list[str], subset: str = "train") -> int:
-    """Return the number of tokens of `subset` in the data folder among the command-line `arguments`.
+    """Return the number of tokens of `subset` in the data folder that the command line names.
 
-    Of several folders, separated by colons, each epoch trains on one: the result is their mean. Without a
-    data folder it is that of a corpus of 1 MB, by which flags can be checked; nothing can be trained then.
+    If it names several folders, separated by colons, each epoch trains on one of them, and the result is
+    their mean. If it names no folder, the result is 1,000,000: flags can then be checked without a corpus.
+
+    Args:
+        arguments: of the command line
+        subset: name of the training set
 
     Raises:
-        Refused: the data folder lacks `subset`
+        Refused: the data folder has no `subset`.
     """
     for argument in arguments:
         folders = split_paths(argument)
@@ -41,22 +45,34 @@ def training_tokens(arguments: list[str], subset: str = "train") -> int:
 
 
 def one_cycle(
-    typed: dict, tokens: int, world: int, *, epochs: int, peak: float, streams: int, window: float
-) -> dict:
+    typed: dict[str, str | None],
+    tokens: int,
+    world: int,
+    *,
+    epochs: int,
+    peak: float,
+    streams: int,
+    window: float,
+) -> dict[str, str | None]:
     """Return the flags of one cycle over `epochs` passes through `tokens`.
 
     Args:
-        typed: flags that the user typed, which win: --max-epoch, --max-update, --lr, --batch-size,
-            --update-freq and --tokens-per-sample change the length of the cycle, or its height
+        typed: flags that the user typed, which win: --max-epoch, --max-update, --batch-size, --update-freq
+            and --tokens-per-sample change the length of the cycle, --lr its peak
+        tokens: number of training tokens
         world: number of processes
+        epochs: passes through the corpus
         peak: highest learning rate
         streams: parallel streams of all processes together
-        window: length of a window in tokens; the mean one, where lengths vary
+        window: mean length of a window in tokens
+
+    Raises:
+        Refused: one of these flags is not a single number.
     """
     try:
         epochs = int(typed.get("--max-epoch") or epochs)
         peak = float(typed.get("--lr") or peak)
-        window = max(1.0, float(typed.get("--tokens-per-sample") or window))  # less is refused by the task
+        window = max(1.0, float(typed.get("--tokens-per-sample") or window))  # the task refuses a smaller one
         streams = max(1, int(typed.get("--batch-size") or 0) * world or streams)
         windows = math.ceil(math.ceil(tokens / streams) / window)
         updates = epochs * math.ceil(windows / max(1, int(typed.get("--update-freq") or 1)))
