@@ -15,7 +15,7 @@ from benchmarks.measure import Group
 from benchmarks.passes import words
 from lm_plugins.command_line import complete
 
-# hidden, layers, input dropout, hidden dropout, weight dropout; as in the architectures' presets
+# hidden, layers, input dropout, hidden dropout, weight dropout; as in the architectures
 PEERS = {
     "awd_lstm_ptb": ("LSTM", 1150, 3, 0.4, 0.25, 0.5, 0.25),
     "qrnn_ptb": ("QRNN", 1550, 4, 0.4, 0.3, 0.1, 0.2),

@@ -2,7 +2,7 @@ r"""Load a trained model in Python, to score and to sample text.
 
 from lm_plugins.hub import load
 
-lm = load("checkpoints", "data-bin/penn")
+lm = load("checkpoints", "data-bin/ptb")
 lm.score("the company said it will\n").log_probs
 lm.sample("the company", length=50, temperature=0.8)
 """

@@ -2,7 +2,7 @@
 
     python -m recipes.report EXPERIMENT... [--markdown] [--picture FILE]
 
-EXPERIMENT is a folder such as exp/penn/qrnn. Published numbers are those in the header of the recipe. A dash
+EXPERIMENT is a folder such as exp/ptb/qrnn. Published numbers are those in the header of the recipe. A dash
 stands for what was not run. The curves are drawn in EXPERIMENT/curves.png, or all in one FILE.
 """
 
@@ -43,7 +43,7 @@ def row(experiment: Path) -> dict[str, str]:
         "parameters": parameters,
         **{name: read.measured(read.results(experiment, "plain", name)) for name in SUBSETS},
         **{name: read.pair(experiment, kind) for kind, name in KINDS.items() if kind != "plain"},
-        "published": read.published(recipe).replace("|", ";") or DASH,
+        "published": read.published(recipe) or DASH,
         "hardware": environment.get("hardware", DASH),
         "epochs": str(trained["epochs"]) if trained else DASH,
         "hours": f"{trained['seconds'] / 3600:.2f}" if trained else DASH,
@@ -165,7 +165,7 @@ def main(arguments: list[str] | None = None) -> None:
     experiments = options.experiments
     for path in experiments:
         if not path.is_dir():
-            sys.exit(f"error: {path} is no folder of an experiment: give one such as exp/penn/qrnn")
+            sys.exit(f"error: {path} is no folder of an experiment: give one such as exp/ptb/qrnn")
     drawn = {path: found for path in experiments if (found := curves(path))}
     if options.picture and not drawn:
         sys.exit("error: no experiment has logged an epoch yet: there is nothing to draw")

