@@ -1,4 +1,4 @@
-"""Read what is known of an experiment from its folder: logs, results and environment."""
+"""Read what an experiment's folder holds: logs, results and environment."""
 
 import itertools
 import json
@@ -54,16 +54,17 @@ def results(experiment: Path, kind: str, subset: str) -> dict:
     return read_json(experiment / "results" / kind / f"results-{subset}.json")
 
 
-def measured(found: dict) -> str:
+def measured(scores: dict) -> str:
     """Return the perplexity of words where it is known, else bpc where that is, else the perplexity."""
-    if "word_perplexity" in found:
-        return f"{found['word_perplexity']:.2f}"
-    if "bpc" in found:
-        return f"{found['bpc']:.3f} bpc"
-    return f"{found['perplexity']:.2f}" if found else DASH
+    if "word_perplexity" in scores:
+        return f"{scores['word_perplexity']:.2f}"
+    if "bpc" in scores:
+        return f"{scores['bpc']:.3f} bpc"
+    return f"{scores['perplexity']:.2f}" if scores else DASH
 
 
 def pair(experiment: Path, kind: str) -> str:
+    """Return "valid / test" of an evaluation; a dash if it was not run."""
     both = [measured(results(experiment, kind, subset)) for subset in SUBSETS]
     return DASH if both == [DASH, DASH] else " / ".join(both)
 

@@ -18,8 +18,8 @@ from lm_plugins.command_line import check_arch
 
 THESIS = ("lstm_mos_bm", "lstm_mos_bmlg")
 # For the user's own text: nothing is published, so the sizes are drawn as well.
-SMALL = tuple(name for name, architecture in ARCHITECTURES.items() if callable(architecture.training))
-SPREAD = 0.2  # of a dropout around the published one
+SMALL = ("qrnn_small", "awd_lstm_small")
+SPREAD = 0.2  # added to and subtracted from a published dropout
 
 Space = dict[str, list | dict]
 Draw = Callable[[optuna.Trial], dict]
@@ -38,6 +38,7 @@ def of_arch(arch: str, typed: dict[str, str | None]) -> Draw:
 
 
 def small() -> Space:
+    """Return the space of the architectures for the user's own text."""
     dropouts = {f"--{name}-dropout": [0.0, 0.5] for name in ("input", "hidden", "weight")}
     return {
         "--lr": [1e-3, 2e-2, "log"],
@@ -72,6 +73,7 @@ def published(arch: str, typed: dict[str, str | None]) -> Space:
 
 
 def around(probability: float) -> list[float]:
+    """Return the limits of a dropout around a published `probability`."""
     return [round(max(0.0, probability - SPREAD), 3), round(min(0.9, probability + SPREAD), 3)]
 
 
@@ -106,7 +108,7 @@ def thesis(trial: optuna.Trial) -> dict:
 def described(space: Space) -> Draw:
     """Return the function that draws from a space as a file describes it."""
 
-    def draw(trial):
+    def draw(trial: optuna.Trial) -> dict:
         drawn = {}
         for flag, limits in space.items():
             if isinstance(limits, dict):
@@ -122,7 +124,7 @@ def described(space: Space) -> Draw:
 
 
 def without(draw: Draw, typed: dict[str, str | None]) -> Draw:
-    """Leave what the user typed as it is typed."""
+    """Return the function that draws as `draw` does, without the flags that the user typed."""
     return lambda trial: {flag: value for flag, value in draw(trial).items() if flag not in typed}
 
 
@@ -145,12 +147,14 @@ def of_file(path: Path) -> Draw:
     return described(space)
 
 
-def _is_range(limits):
+def _is_range(limits: object) -> bool:
+    """Return whether `limits` are [low, high] or [low, high, "log"]."""
     if not isinstance(limits, list) or len(limits) not in (2, 3) or limits[2:] not in ([], ["log"]):
         return False
     numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in limits[:2])
     return numbers and limits[0] <= limits[1] and (len(limits) == 2 or limits[0] > 0)
 
 
-def _is_choice(limits):
+def _is_choice(limits: object) -> bool:
+    """Return whether `limits` are {"choices": [...]}."""
     return isinstance(limits, dict) and isinstance(limits.get("choices"), list) and bool(limits["choices"])

@@ -2,7 +2,7 @@
 
 from lm_plugins.architectures.architecture import Flags
 
-# Every training has these, also those of an architecture without flags of its own.
+# Flags of every training, whether or not its architecture has flags of its own.
 COMMON: Flags = {
     "--task": "recurrent_language_modeling",
     "--criterion": "lm_cross_entropy",
