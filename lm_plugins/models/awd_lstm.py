@@ -34,20 +34,6 @@ class AWDLSTMConfig(RecurrentDecoderConfig):
             "recurrent_keep_prob)"
         },
     )
-    layer_input_dropout: float = field(
-        default=0.0,
-        metadata={
-            "help": "additional dropout probability on the inputs of the layers between the first and the "
-            "last (OpenSeq2Seq: 1 - encoder_dp_input_keep_prob)"
-        },
-    )
-    last_layer_input_dropout: float = field(
-        default=0.0,
-        metadata={
-            "help": "additional dropout probability on the last layer's input (OpenSeq2Seq: 1 - "
-            "encoder_last_input_keep_prob)"
-        },
-    )
     forget_bias: float = field(
         default=0.0, metadata={"help": "value added to the initial bias of the forget gate (OpenSeq2Seq: 1)"}
     )
@@ -74,7 +60,4 @@ class AWDLSTM(RecurrentLanguageModel):
             )
             for n_in, n_out in pairwise(layer_sizes(cfg))
         ]
-        layer_input_dropout = [cfg.layer_input_dropout] * (cfg.decoder_layers - 2)
-        if cfg.decoder_layers > 1:
-            layer_input_dropout.append(cfg.last_layer_input_dropout)
-        return cls(RecurrentDecoder(cfg, task.source_dictionary, layers, layer_input_dropout))
+        return cls(RecurrentDecoder(cfg, task.source_dictionary, layers))
