@@ -13,8 +13,8 @@ from pathlib import Path
 import optuna
 from fairseq.models import ARCH_MODEL_REGISTRY
 
-from lm_plugins.command_line import check_arch
 from lm_plugins.presets import PRESETS, PUBLISHED, SIZED
+from lm_plugins.training_flags import check_arch
 
 THESIS = ("lstm_mos_bm", "lstm_mos_bmlg")
 # For a text of your own: nothing is published, so the size is drawn as well.

@@ -5,6 +5,8 @@ from dataclasses import field, fields, make_dataclass
 
 from fairseq.models import FairseqLanguageModel, register_model
 
+from lm_plugins.checkpoints import safe_loading
+
 
 class RecurrentLanguageModel(FairseqLanguageModel):
     """A decoder alone; a subclass has its `config`, a dataclass, and builds the layers from it."""
@@ -24,7 +26,8 @@ class RecurrentLanguageModel(FairseqLanguageModel):
     @classmethod
     def from_pretrained(cls, *args, **kwargs):
         """Return fairseq's hub interface, which codes text of characters or pieces as the corpus was."""
-        interface = super().from_pretrained(*args, **kwargs)
+        with safe_loading():
+            interface = super().from_pretrained(*args, **kwargs)
         interface.bpe = interface.task.build_bpe(interface.cfg.bpe)
         return interface
 

@@ -36,7 +36,7 @@ def commands(path, *arguments):
 def parsed(command):
     """The options of `command`, as fairseq's own parser reads them once the plug-in has completed them."""
     import lm_plugins  # noqa: F401
-    from lm_plugins.command_line import complete
+    from lm_plugins.completion import complete
 
     program, *arguments = complete(command)
     return options.parse_args_and_arch(PARSERS[program](default_task="language_modeling"), arguments)

@@ -5,7 +5,8 @@ import math
 
 import pytest
 
-from lm_plugins.command_line import complete, typed_flags
+from lm_plugins.command_line import typed_flags
+from lm_plugins.completion import complete
 from lm_plugins.errors import Refused
 from lm_plugins.one_cycle import training_tokens
 from lm_plugins.presets import PRESETS, PUBLISHED, SIZED
