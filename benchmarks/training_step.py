@@ -13,7 +13,7 @@ from benchmarks import peer_code
 from benchmarks.awd_lstm_lm import PeerModel, model_itself, peer_step, step_itself
 from benchmarks.measure import Group
 from benchmarks.passes import words
-from lm_plugins.command_line import complete
+from lm_plugins.completion import complete
 
 # hidden, layers, input dropout, hidden dropout, weight dropout; as in the architectures
 PEERS = {

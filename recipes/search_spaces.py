@@ -14,7 +14,7 @@ import optuna
 from fairseq.models import ARCH_MODEL_REGISTRY
 
 from lm_plugins.architectures import ARCHITECTURES, PUBLISHED
-from lm_plugins.command_line import check_arch
+from lm_plugins.training_flags import check_arch
 
 THESIS = ("lstm_mos_bm", "lstm_mos_bmlg")
 # For the user's own text: nothing is published, so the sizes are drawn as well.

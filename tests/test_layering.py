@@ -18,7 +18,7 @@ FORBIDDEN = {
     "data": {"lm_plugins.models", "lm_plugins.tasks", "lm_plugins.criterions"},
     "evaluation": {"lm_plugins.models", "lm_plugins.tasks", "lm_plugins.criterions"},
     "models": {"lm_plugins.tasks", "lm_plugins.criterions", "lm_plugins.architectures"},
-    "architectures": {"lm_plugins.tasks", "lm_plugins.criterions", "lm_plugins.command_line"},
+    "architectures": {"lm_plugins.tasks", "lm_plugins.criterions", "lm_plugins.completion"},
 }
 
 

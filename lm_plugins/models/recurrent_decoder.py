@@ -145,7 +145,7 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
         self.output_dropouts = nn.ModuleList([*between, mask(cfg.dropout)])
         self.output_head = build_output_layer(cfg, layer_sizes(cfg)[-1], dictionary, self.embed_tokens)
         self.independent_sentences = str(cfg.sample_break_mode) == "eos"
-        self.carried = CarriedState()
+        self.carried = CarriedState(self.layers)
         self.autocast = None  # dtype of the matrix products and layers in training; None: the weights'
         # Integers that name the dictionary: a checkpoint is refused where they differ.
         self.register_buffer("dictionary_digest", digest(dictionary))

@@ -7,6 +7,8 @@ from fairseq.hub_utils import GeneratorHubInterface
 from fairseq.models import FairseqLanguageModel
 from omegaconf import DictConfig, open_dict
 
+from lm_plugins.checkpoints import safe_loading
+
 RENAMED = {"window": "qrnn_window"}  # options, as older checkpoints of ours name them
 
 
@@ -32,7 +34,8 @@ class RecurrentLanguageModel(FairseqLanguageModel):
     @classmethod
     def from_pretrained(cls, *args: object, **kwargs: object) -> GeneratorHubInterface:
         """Return fairseq's hub interface, which encodes text in the same units as the corpus."""
-        interface = super().from_pretrained(*args, **kwargs)
+        with safe_loading():
+            interface = super().from_pretrained(*args, **kwargs)
         interface.bpe = interface.task.build_bpe(interface.cfg.bpe)
         return interface
 

@@ -24,6 +24,7 @@ class Evaluates:
                 f"fairseq-eval-lm with {num_shards} shards or processes would print the perplexity of only "
                 "one shard: evaluate with one process and without --num-shards"
             )
+        self.set_matmul_precision()
         evaluator = Evaluator(self.cfg, self.decoder, dataset.split)
         if batch_size is not None and self.cfg.eval_streams > 1:
             raise Refused(

@@ -190,10 +190,17 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
                 "lm_plugins, such as --arch awd_lstm_ptb, or --task language_modeling for other models"
             )
         large_tables.keep_from_averaging(model)
-        on_cpu = self.cfg.cpu or not torch.cuda.is_available()
-        set_matmul_precision(str(self.cfg.float32_matmul), on_cpu)
         self.decoder.autocast = {"none": None, "bf16": torch.bfloat16}[str(self.cfg.autocast)]
         return model
+
+    def set_matmul_precision(self):
+        """Set the precision of this process for --float32-matmul.
+
+        Called where a program asks for batches, and not where a model is built: a model that is loaded in
+        Python leaves the precision of its process alone.
+        """
+        on_cpu = self.cfg.cpu or not torch.cuda.is_available()
+        set_matmul_precision(str(self.cfg.float32_matmul), on_cpu)
 
     def build_criterion(self, cfg, from_checkpoint=False):
         criterion = super().build_criterion(cfg, from_checkpoint)
@@ -253,6 +260,7 @@ class RecurrentLanguageModelingTask(Evaluates, Generates, FairseqTask):
         **kwargs,
     ):
         """The windows of `dataset` in `max_sentences` streams a rank (in evaluation 1 by default)."""
+        self.set_matmul_precision()
         refuse_flags(self.cfg)
         if isinstance(dataset, Prompts):
             if kwargs.get("num_shards", 1) > 1:

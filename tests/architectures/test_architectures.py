@@ -7,7 +7,7 @@ import torch
 from omegaconf import OmegaConf
 
 from lm_plugins.architectures import ARCHITECTURES, Architecture
-from lm_plugins.command_line import complete
+from lm_plugins.completion import complete
 from lm_plugins.errors import Refused
 from lm_plugins.models.qrnn import QRNN
 from lm_plugins.models.recurrent_language_model import upgrade_config

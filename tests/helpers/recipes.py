@@ -35,7 +35,7 @@ def commands(path: Path, *arguments: object) -> list[list[str]]:
 def parsed(command: list[str]) -> Namespace:
     """Return the options of `command`, as fairseq's own parser reads them once they are completed."""
     import lm_plugins  # noqa: F401
-    from lm_plugins.command_line import complete
+    from lm_plugins.completion import complete
 
     program, *arguments = complete(command)
     return options.parse_args_and_arch(PARSERS[program](default_task="language_modeling"), arguments)

@@ -7,7 +7,8 @@ import pytest
 
 from lm_plugins.architectures import ARCHITECTURES, small
 from lm_plugins.architectures.one_cycle import training_tokens
-from lm_plugins.command_line import complete, typed_flags
+from lm_plugins.command_line import typed_flags
+from lm_plugins.completion import complete
 from lm_plugins.errors import Refused
 from preprocess.binarize import tokens_of as read_tokens
 
