@@ -13,9 +13,9 @@ from benchmarks import peer_code
 from benchmarks.awd_lstm_lm import PeerModel, model_itself, peer_step, step_itself
 from benchmarks.measure import Group
 from benchmarks.passes import words
-from lm_plugins.command_line import complete
+from lm_plugins.completion import complete
 
-# hidden, layers, input dropout, hidden dropout, weight dropout; as in the architectures' presets
+# hidden, layers, input dropout, hidden dropout, weight dropout; as in the architectures
 PEERS = {
     "awd_lstm_ptb": ("LSTM", 1150, 3, 0.4, 0.25, 0.5, 0.25),
     "qrnn_ptb": ("QRNN", 1550, 4, 0.4, 0.3, 0.1, 0.2),

@@ -1,15 +1,19 @@
-"""Checkpoints are loaded without running any code that they may hold.
+"""Read checkpoints without running code that they may hold.
 
-``torch.load`` unpickles; a pickle can run anything. torch >= 2.6 refuses all but tensors and plain
-types by default, but fairseq's main branch asks for the unsafe form. Here the safe form is forced,
-and the few plain containers that fairseq itself writes are allowed: its configuration (omegaconf),
-and the placeholders with which rank 0 sends a checkpoint to the other ranks when a run resumes.
+``torch.load`` unpickles, and a pickle can run anything. PyTorch's safe form refuses all objects but tensors
+and plain types. It is the default of torch >= 2.6, but fairseq's main branch asks for the unsafe form. Here
+the safe form is asked for, and the few plain containers that fairseq writes are allowed: its configuration
+(omegaconf), and the placeholders with which rank 0 sends a checkpoint to the other ranks on resuming.
 """
 
 import argparse
 import collections
 import os
+import pickle
+import re
 import typing
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from fairseq.distributed.utils import _TensorPlaceholder
@@ -17,6 +21,9 @@ from omegaconf import DictConfig, ListConfig
 from omegaconf.base import ContainerMetadata, Metadata
 from omegaconf.nodes import AnyNode
 
+from lm_plugins.errors import Refused
+
+FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch.load reads this environment variable at each call
 PLAIN_TYPES = [
     argparse.Namespace,
     collections.defaultdict,
@@ -33,8 +40,78 @@ PLAIN_TYPES = [
     _TensorPlaceholder,
 ]
 
+# What torch.load and fairseq raise on a file that is not a checkpoint.
+UNREADABLE = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+OTHER_OBJECTS = re.compile("global", re.IGNORECASE)  # in torch's message on an object that is not allowed
 
-def force_safe_loading():
-    """Makes every ``torch.load`` of this process refuse what is not in :data:`PLAIN_TYPES`."""
-    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
+
+def read_checkpoint(path: str) -> dict:
+    """Return the checkpoint in the file `path`, on the CPU; tensors are read when they are used.
+
+    Raises:
+        Refused: there is no such file, or it is not a checkpoint that can be loaded safely.
+    """
+    if not os.path.exists(path):
+        raise Refused(f"there is no checkpoint {path}: give the path of one that exists")
+    try:
+        with safe_loading():
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        if not isinstance(checkpoint, dict) or "model" not in checkpoint:
+            raise TypeError("the file holds no model of fairseq")
+        return checkpoint
+    except UNREADABLE as error:
+        raise Refused(why_unreadable(path, error)) from error
+
+
+def task_of_checkpoint(path: str) -> str | None:
+    """Return the name of the task that wrote the checkpoint `path`; None if it does not say."""
+    try:
+        return read_checkpoint(path)["cfg"]["task"]["_name"]
+    except (LookupError, TypeError):  # another program's file, or a configuration of an old fairseq
+        return None
+
+
+def why_unreadable(path: str, error: Exception) -> str:
+    """Return a sentence for the `error` of reading the checkpoint `path`, one of UNREADABLE."""
+    if os.path.isdir(path):
+        return f"{path} is a folder: give the path of a checkpoint in it, such as {path}/checkpoint_best.pt"
+    if isinstance(error, pickle.UnpicklingError) and OTHER_OBJECTS.search(str(error)):
+        return (
+            f"checkpoint {path} holds Python objects other than tensors and plain values, which "
+            "could run code when loaded; it was not loaded: use a checkpoint written by lm_plugins"
+        )
+    return (
+        f"checkpoint {path} cannot be read: it is cut short, or was not written by fairseq; "
+        "use another one of its folder (checkpoint_best.pt, checkpoint_last.pt, checkpointN.pt)"
+    )
+
+
+@contextmanager
+def safe_loading() -> Iterator[None]:
+    """Within this context, make every ``torch.load`` refuse objects that are not in :data:`PLAIN_TYPES`."""
+    forced, allowed = os.environ.get(FORCE), torch.serialization.get_safe_globals()
+    force_safe_loading()
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(allowed)
+        if forced is None:
+            del os.environ[FORCE]
+        else:
+            os.environ[FORCE] = forced
+
+
+def force_safe_loading() -> None:
+    """Make every ``torch.load`` of this process refuse objects that are not in :data:`PLAIN_TYPES`."""
+    os.environ[FORCE] = "1"
     torch.serialization.add_safe_globals(PLAIN_TYPES)

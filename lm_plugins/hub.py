@@ -2,7 +2,7 @@ r"""Load a trained model in Python, to score and to sample text.
 
 from lm_plugins.hub import load
 
-lm = load("checkpoints", "data-bin/penn")
+lm = load("checkpoints", "data-bin/ptb")
 lm.score("the company said it will\n").log_probs
 lm.sample("the company", length=50, temperature=0.8)
 """
@@ -11,17 +11,20 @@ import os
 from typing import NamedTuple
 
 import torch
-from fairseq import checkpoint_utils
+from fairseq import tasks
 from fairseq.data import Dictionary
+from omegaconf import OmegaConf
 from torch import Tensor
 
 import lm_plugins  # noqa: F401  registers the models
+from lm_plugins.checkpoints import read_checkpoint
 from lm_plugins.data.text_codec import text_codec
-from lm_plugins.errors import Refused, sentence
+from lm_plugins.errors import Refused
 from lm_plugins.evaluation.scorers import ModelScorer, Scorer
 from lm_plugins.evaluation.tally import Tally
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 from lm_plugins.sampling import draw
+from lm_plugins.tasks.recurrent_language_modeling import RecurrentLanguageModelingTask
 
 BEST = "checkpoint_best.pt"  # what a folder of checkpoints stands for
 
@@ -44,26 +47,31 @@ def load(
 ) -> "LanguageModel":
     """Load a model from a checkpoint.
 
+    The checkpoint cannot run code. The process is left as it is, also the precision of float32 matrix
+    products, which a program of fairseq sets for --float32-matmul: on many CPUs
+    ``torch.set_float32_matmul_precision("medium")`` is faster.
+
     Args:
         path: a checkpoint, or a folder that holds a checkpoint_best.pt
         data: folder with the dict.txt of the training data; None: the folder that the checkpoint names
         device: where the model computes, such as "cpu" or "cuda:0"
 
     Raises:
-        Refused: the checkpoint cannot be read, or the device cannot be used
+        Refused: there is no such checkpoint, device or data folder, or the checkpoint holds another model
     """
     path = os.path.join(path, BEST) if os.path.isdir(path) else os.fspath(path)
-    if not os.path.isfile(path):
-        raise Refused(f"there is no checkpoint {path}: give the path of one that exists")
     check_device(device)
-    overrides = {} if data is None else {"data": os.fspath(data)}
-    try:
-        (model,), _, task = checkpoint_utils.load_model_ensemble_and_task([path], arg_overrides=overrides)
-    except Exception as error:
-        explained = sentence(error)
-        if explained is None or isinstance(error, Refused):
-            raise
-        raise Refused(explained) from error
+    checkpoint = read_checkpoint(path)
+    if not isinstance(checkpoint.get("cfg"), dict):
+        raise Refused(f"{path} has no configuration: use a checkpoint written by lm_plugins")
+    cfg = OmegaConf.create(checkpoint["cfg"], flags={"allow_objects": True})
+    if data is not None:
+        cfg.task.data = os.fspath(data)
+    task = tasks.setup_task(cfg.task, from_checkpoint=True)
+    if not isinstance(task, RecurrentLanguageModelingTask):
+        raise Refused(f"{path} holds no recurrent language model, but one of the task {cfg.task._name}")
+    model = task.build_model(cfg.model, from_checkpoint=True)
+    model.load_state_dict(checkpoint["model"], strict=True, model_cfg=cfg.model)
     return LanguageModel(model.decoder.eval().to(device), task.dictionary, task.folders[0])
 
 

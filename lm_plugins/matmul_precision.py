@@ -1,11 +1,12 @@
-"""The faster of two ways to multiply float32 matrices on a CPU, where it is as exact.
+"""Choose the faster of two ways to multiply float32 matrices on a CPU, where it is equally exact.
 
-torch multiplies with MKL by default, and with oneDNN where a lower precision is allowed
-(``torch.set_float32_matmul_precision("medium")``). On processors without matrix units for bfloat16 oneDNN
-computes in float32 all the same, on some of them twice as fast as MKL; on the others it rounds to bfloat16.
-Which of the two a processor does is measured, not guessed.
+PyTorch multiplies with MKL by default, and with oneDNN where a lower precision is allowed
+(``torch.set_float32_matmul_precision("medium")``). On processors without bfloat16 matrix units, oneDNN still
+computes in float32, on some of them twice as fast as MKL. On the others it rounds to bfloat16. A test product
+shows what a processor does.
 """
 
+import functools
 import logging
 
 import torch
@@ -13,32 +14,39 @@ import torch
 logger = logging.getLogger(__name__)
 
 CHOICES = ("auto", "highest", "high", "medium")
-EXACT = 1e-5  # largest relative error that is taken for float32's own
+EXACT = 1e-5  # largest relative error that counts as float32's own
 
 
-def set_matmul_precision(choice, on_cpu):
-    """Sets torch's precision of float32 products for this process, and logs it if it is not the default.
+def set_matmul_precision(choice: str, on_cpu: bool) -> None:
+    """Set the precision of float32 matrix products in this process.
 
     Args:
-        choice: one of CHOICES; auto: "medium" on a CPU where that is as exact as float32, else "highest"
-        on_cpu: whether the model will compute there; on GPUs auto changes nothing
+        choice: one of CHOICES. "auto" is "medium" on a CPU where oneDNN is then as exact as float32;
+            otherwise, and always on a GPU, it leaves PyTorch's setting as it is.
+        on_cpu: whether the model computes on the CPU
     """
-    if choice == "auto":
-        choice, error = "highest", None
-        if on_cpu:
-            torch.set_float32_matmul_precision("medium")
-            error = relative_error()
-            choice = "medium" if error <= EXACT else "highest"
-        if choice == "medium":
-            logger.info(
-                f"float32 matrix products use oneDNN, with a relative error of {error:.1e} in a test on this "
-                "CPU"
-            )
-    torch.set_float32_matmul_precision(choice)
+    if choice != "auto":
+        torch.set_float32_matmul_precision(choice)
+    elif on_cpu and medium_is_exact():
+        torch.set_float32_matmul_precision("medium")
 
 
-def relative_error(size=256):
-    """Of a product of float32 matrices as torch computes it now."""
+@functools.cache
+def medium_is_exact() -> bool:
+    """Return whether "medium" products have float32's error on this CPU, and log it if they do."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    error = relative_error()
+    torch.set_float32_matmul_precision(before)
+    if error <= EXACT:
+        logger.info(
+            f"float32 matrix products use oneDNN, with a relative error of {error:.1e} in a test on this CPU"
+        )
+    return error <= EXACT
+
+
+def relative_error(size: int = 256) -> float:
+    """Return |AB - exact| / |exact| of a product of float32 matrices [size, size], at the current setting."""
     generator = torch.Generator().manual_seed(1)
     a, b = (torch.randn(size, size, generator=generator) for _ in range(2))
     exact = a.double() @ b.double()

@@ -1,4 +1,4 @@
-"""Filter what the stack warns of and logs that a user of this package can do nothing with."""
+"""Filter warnings and log messages of the stack that a user of this package can do nothing about."""
 
 import logging
 import os
@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 UNACTIONABLE = [  # fairseq calls torch and hydra in ways that they have deprecated
     r"`torch\.cuda\.amp\.autocast\(args\.\.\.\)` is deprecated",
     r"'pin_memory' argument is set as true but no accelerator",
-    r"RNN module weights are not part of single contiguous chunk",  # weight drop: as it must be
+    r"RNN module weights are not part of single contiguous chunk",  # unavoidable with weight dropout
     r"Sparse invariant checks are implicitly disabled",  # torch's Adagrad
     r"hydra\.experimental\.\w+\(\) is no longer experimental",
     r"The version_base parameter is not specified",
@@ -27,22 +27,22 @@ DUMPING = (
 )
 
 
-def filter_warnings():
+def filter_warnings() -> None:
+    """Ignore the warnings in UNACTIONABLE, and the debug messages of hydra and matplotlib."""
     for message in UNACTIONABLE:
         warnings.filterwarnings("ignore", message=f"(?s).*{message}")
     for name in ("hydra", "matplotlib"):  # some of fairseq's programs log everything at DEBUG
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def filter_configuration():
-    """Keep the dump of the configuration from the screen, unless LOGLEVEL is DEBUG."""
+def filter_configuration() -> None:
+    """Keep the dump of the configuration off the screen, unless LOGLEVEL is DEBUG."""
     for name in DUMPING:
-        logger = logging.getLogger(name)
-        if _leaves_configuration not in logger.filters:
-            logger.addFilter(_leaves_configuration)
+        logging.getLogger(name).addFilter(_is_no_configuration)  # adding it again changes nothing
 
 
-def _leaves_configuration(record):
+def _is_no_configuration(record: logging.LogRecord) -> bool:
+    """Return whether `record` goes to the screen; send a configuration to the log file only."""
     if not isinstance(record.msg, DictConfig) or os.environ.get("LOGLEVEL", "").upper() == "DEBUG":
         return True
     for handler in logging.getLogger(record.name).handlers:  # the file of --log-file

@@ -16,6 +16,8 @@ from preprocess.files import atomically
 from preprocess.lock import LOCK, locked
 
 COMPLETE, INPUTS = ".complete", ".inputs"
+# Corpora, as folders that were made under their earlier names record them.
+RENAMED = {"penn": "ptb", "penn_char": "ptb_char", "wikitext2": "wt2", "wikitext103": "wt103"}
 MADE = re.compile(  # what is removed when a folder is begun again; never a download
     r"text|\.binarizing|\d\d|dict\.txt.*|preprocess\.log|(train|valid|test)\.(bin|idx|rewritten.*)|"
     r"text\.json.*|sentencepiece\.model.*"
@@ -60,7 +62,7 @@ def complete(folder: Path, inputs: dict[str, Any], facts: dict[str, Any]) -> Non
 
 def begin(dest: Path, inputs: dict[str, Any]) -> None:
     """Write ``.inputs``; first remove what was made from other inputs."""
-    if (dest / INPUTS).exists() and read_json(dest / INPUTS) != inputs:
+    if (dest / INPUTS).exists() and with_present_name(read_json(dest / INPUTS)) != inputs:
         print(f"{dest} is unfinished and was begun from something else: beginning again", flush=True)
         for path in list(dest.iterdir()):
             if MADE.fullmatch(path.name):
@@ -91,7 +93,7 @@ def check_foreign(dest: Path) -> None:
 def check_same(dest: Path, inputs: dict[str, Any]) -> None:
     """Refuse a complete folder that was made from something else than `inputs`."""
     mark = read_json(dest / COMPLETE)
-    made = mark.get("inputs", {"corpus": mark.get("corpus")})
+    made = with_present_name(mark.get("inputs", {"corpus": mark.get("corpus")}))
     if made.get("corpus") != inputs["corpus"]:
         raise SystemExit(f"error: {dest} holds the corpus {made.get('corpus')}: give another folder")
     different = [
@@ -110,6 +112,12 @@ def check_same(dest: Path, inputs: dict[str, Any]) -> None:
             f"error: {dest} was made by an earlier version, which did not record {', '.join(unknown)}: give "
             "another folder, or remove this one to have it made anew"
         )
+
+
+def with_present_name(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return `inputs` with the corpus under its present name."""
+    corpus = inputs.get("corpus")
+    return {**inputs, "corpus": RENAMED.get(corpus, corpus)}
 
 
 def describe(name: str, made: Any, asked: Any) -> str:

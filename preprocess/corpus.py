@@ -48,7 +48,7 @@ class Corpus:
     """A corpus of three splits.
 
     Args:
-        name: of the module
+        name: of the module, of the recipes' folder and of the default data-bin
         splits: {split: Split}
         archives: addresses of an archive that holds all files
         archive_sha256: of the archive; None: not known

@@ -14,8 +14,9 @@ def check(recipe: str, own: list[str], flags: list[str]) -> None:
     """Refuse `flags` that fairseq-train does not understand.
 
     Args:
-        recipe: how it was called
-        own: its options
+        recipe: path of the recipe, as it was typed
+        own: options of the recipe itself
+        flags: options that it passes to fairseq-train
 
     Raises:
         SystemExit: names what is wrong, and what may have been meant.
@@ -43,7 +44,7 @@ def hint(words: str, known: list[str]) -> str:
     return f" (did you mean {near[0]}?)" if near and "unrecognized" in words else ""
 
 
-def main():
+def main() -> None:
     logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     recipe, own, *flags = sys.argv[1:]
     check(recipe, own.split(), flags)

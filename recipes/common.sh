@@ -1,11 +1,12 @@
 # What all recipes share. A recipe sets these and sources this file:
-#   corpus    module of preprocess/; its data-bin is data-bin/$corpus
-#   name      of the experiment; its folder is exp/$corpus/$name
-#   arch      --arch; how it is trained is in lm_plugins/presets.py
+#   arch      --arch; how it is trained is in lm_plugins/architectures/
 #   finetune  yes: a second training from the best checkpoint
 #   cache     yes: evaluate with a cache, tuned on the validation set
 #   dynamic   flags of dynamic evaluation; empty: none
+# The recipe recipes/CORPUS/NAME.sh uses preprocess/CORPUS.py, data-bin/CORPUS and exp/CORPUS/NAME.
 set -euo pipefail
+recipe=$(readlink -f "${BASH_SOURCE[1]}")
+corpus=$(basename "$(dirname "$recipe")") name=$(basename "$recipe" .sh)
 from=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [ -x .venv/bin/python ] && PATH="$PWD/.venv/bin:$PATH"

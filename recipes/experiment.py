@@ -1,5 +1,6 @@
-"""Read what is known of an experiment from its folder: logs, results and environment."""
+"""Read what an experiment's folder holds: logs, results and environment."""
 
+import itertools
 import json
 import re
 import shlex
@@ -9,6 +10,7 @@ from recipes.logs import epochs
 
 RECIPES = Path(__file__).resolve().parent
 DASH = "-"
+PUBLISHED = "# published"  # begins the published results in the header of a recipe
 KINDS = {  # folder in results/: name in tables
     "plain": "trained",
     "finetuned": "+ fine-tuning",
@@ -24,27 +26,27 @@ def read_json(path: Path) -> dict:
 
 
 def name_of(experiment: Path) -> str:
-    """Return the last two parts of its path, penn/qrnn."""
+    """Return the last two parts of its path, ptb/qrnn."""
     return "/".join(experiment.resolve().parts[-2:])
 
 
 def recipe_of(experiment: Path) -> Path | None:
-    """Return the recipe that was run in `experiment`, or that makes exp/<corpus>/<name>; None if neither."""
+    """Return the recipe that was run in `experiment`, or the one that exp/<corpus>/<name> is named after."""
     command = shlex.split(read_json(experiment / "environment.json").get("command") or "")
     typed = Path(command[0]) if command else Path()
-    recipe = RECIPES / typed.parent.name / typed.name
-    if typed.suffix == ".sh" and recipe.is_file():
-        return recipe
+    candidates = [RECIPES / typed.parent.name / typed.name] if typed.suffix == ".sh" else []
     corpus, name = experiment.resolve().parts[-2:]
-    wanted = f"corpus={corpus} name={name} "
-    return next((path for path in sorted(RECIPES.glob("*/*.sh")) if wanted in path.read_text()), None)
+    candidates.append(RECIPES / corpus / f"{name}.sh")
+    return next((path.resolve() for path in candidates if path.is_file()), None)
 
 
 def published(recipe: Path | None) -> str:
-    """Return what the header of `recipe` says was published; "" if nothing."""
-    lines = recipe.read_text().splitlines() if recipe else []
-    found = (line.removeprefix("# published: ") for line in lines if line.startswith("# published: "))
-    return next(found, "")
+    """Return the published results in the header of `recipe`, "trained 60.6 / 58.3; ...", or ""."""
+    lines = iter(recipe.read_text().splitlines() if recipe else [])
+    title = next((line for line in lines if line.startswith(PUBLISHED)), "")
+    rows = itertools.takewhile(lambda line: line.startswith("#   "), lines)
+    unit = " bpc" if "bits per character" in title else ""
+    return "; ".join(" ".join(row.removeprefix("#").split()) + unit for row in rows)
 
 
 def results(experiment: Path, kind: str, subset: str) -> dict:
@@ -52,16 +54,17 @@ def results(experiment: Path, kind: str, subset: str) -> dict:
     return read_json(experiment / "results" / kind / f"results-{subset}.json")
 
 
-def measured(found: dict) -> str:
+def measured(scores: dict) -> str:
     """Return the perplexity of words where it is known, else bpc where that is, else the perplexity."""
-    if "word_perplexity" in found:
-        return f"{found['word_perplexity']:.2f}"
-    if "bpc" in found:
-        return f"{found['bpc']:.3f} bpc"
-    return f"{found['perplexity']:.2f}" if found else DASH
+    if "word_perplexity" in scores:
+        return f"{scores['word_perplexity']:.2f}"
+    if "bpc" in scores:
+        return f"{scores['bpc']:.3f} bpc"
+    return f"{scores['perplexity']:.2f}" if scores else DASH
 
 
 def pair(experiment: Path, kind: str) -> str:
+    """Return "valid / test" of an evaluation; a dash if it was not run."""
     both = [measured(results(experiment, kind, subset)) for subset in SUBSETS]
     return DASH if both == [DASH, DASH] else " / ".join(both)
 

@@ -74,7 +74,7 @@ class Progress:
             self._training(parts)
 
     def _training(self, parts: Record) -> None:
-        if parts.name in ("fairseq_cli.train", "lm_plugins.command_line"):
+        if parts.name in ("fairseq_cli.train", "lm_plugins.completion"):
             self.max_epoch = last_number("max_epoch", parts.message) or self.max_epoch
             self.max_update = last_number("max_update", parts.message) or self.max_update
             counted = re.match(r"num\. (?:shared )?model params: ([\d,]+)", parts.message)

@@ -2,8 +2,9 @@
 
     python -m recipes.report EXPERIMENT... [--markdown] [--picture FILE]
 
-EXPERIMENT is a folder such as exp/penn/qrnn. Published numbers are those in the header of the recipe. A dash
-stands for what was not run. The curves are drawn in EXPERIMENT/curves.png, or all in one FILE.
+EXPERIMENT is a folder such as exp/ptb/qrnn. Published numbers are those in the header of the recipe, as
+valid / test. A dash stands for what was not run or not published. The curves are drawn in
+EXPERIMENT/curves.png, or all of them in one FILE.
 """
 
 import argparse
@@ -43,7 +44,7 @@ def row(experiment: Path) -> dict[str, str]:
         "parameters": parameters,
         **{name: read.measured(read.results(experiment, "plain", name)) for name in SUBSETS},
         **{name: read.pair(experiment, kind) for kind, name in KINDS.items() if kind != "plain"},
-        "published": read.published(recipe).replace("|", ";") or DASH,
+        "published": read.published(recipe) or DASH,
         "hardware": environment.get("hardware", DASH),
         "epochs": str(trained["epochs"]) if trained else DASH,
         "hours": f"{trained['seconds'] / 3600:.2f}" if trained else DASH,
@@ -77,20 +78,20 @@ def overview(rows: dict[str, dict]) -> str:
 
 def evaluations(experiment: Path) -> str:
     """Return the table of what was evaluated: for each measure a pair of columns, valid and test."""
-    found = {
+    scores = {
         name: [read.results(experiment, kind, subset) for subset in SUBSETS] for kind, name in KINDS.items()
     }
-    found = {name: pair for name, pair in found.items() if any(pair)}
-    known = {key for pair in found.values() for numbers in pair for key in numbers}
+    scores = {name: pair for name, pair in scores.items() if any(pair)}
+    known = {key for pair in scores.values() for numbers in pair for key in numbers}
     measures = [key for key in MEASURES if key in known and key != "perplexity"] or ["perplexity"]
     blocks = []
     for key in measures:
         title, form = MEASURES[key]
         lines = [[title, *SUBSETS]]
-        for name, pair in found.items():
+        for name, pair in scores.items():
             lines.append([f"  {name}", *(form.format(one[key]) if key in one else DASH for one in pair)])
         blocks.append(lines)
-    if not found:
+    if not scores:
         return "nothing was evaluated yet"
     return aligned([line for lines in blocks for line in lines])
 
@@ -103,7 +104,10 @@ def summary(experiment: Path) -> str:
     lines = [f"{facts['recipe']}: {facts['arch']}, {facts['parameters']} parameters", ""]
     lines += [evaluations(experiment), ""]
     if facts["published"] != DASH:
-        lines.append(f"{'published':12s}{facts['published']}")
+        title = "published"
+        for result in facts["published"].split("; "):
+            lines.append(f"{title:12s}{result}")
+            title = ""
     for name, stage in read.STAGES.items():
         done = read.training(experiment, stage)
         if done:
@@ -165,22 +169,22 @@ def main(arguments: list[str] | None = None) -> None:
     experiments = options.experiments
     for path in experiments:
         if not path.is_dir():
-            sys.exit(f"error: {path} is no folder of an experiment: give one such as exp/penn/qrnn")
-    drawn = {path: found for path in experiments if (found := curves(path))}
+            sys.exit(f"error: {path} is no folder of an experiment: give one such as exp/ptb/qrnn")
+    drawn = {path: lines for path in experiments if (lines := curves(path))}
     if options.picture and not drawn:
         sys.exit("error: no experiment has logged an epoch yet: there is nothing to draw")
     if options.picture:
-        draw({read.name_of(path): found for path, found in drawn.items()}, options.picture)
+        draw({read.name_of(path): lines for path, lines in drawn.items()}, options.picture)
     else:
-        for path, found in drawn.items():
-            draw({read.name_of(path): found}, path / PICTURE)
+        for path, lines in drawn.items():
+            draw({read.name_of(path): lines}, path / PICTURE)
     if options.markdown:
         print(markdown([row(path) for path in experiments]))
     elif len(experiments) > 1:
         print(overview({read.name_of(path): row(path) for path in experiments}))
     else:
-        parts = summary(experiments[0]), sample(experiments[0]), next_commands(experiments[0])
-        print("\n" + "\n\n".join(part for part in parts if part))
+        sections = summary(experiments[0]), sample(experiments[0]), next_commands(experiments[0])
+        print("\n" + "\n\n".join(section for section in sections if section))
     if options.picture:
         print(f"\ncurves: {options.picture}")
 

@@ -45,11 +45,11 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)  # before the imports, whose messages are of no use
     import torch
 
-    from lm_plugins import errors
     from lm_plugins.data.dictionary import is_character_level
+    from lm_plugins.excepthook import excepthook
     from lm_plugins.hub import load
 
-    sys.excepthook = errors.report
+    sys.excepthook = excepthook
     device = "cpu" if options.cpu or not torch.cuda.is_available() else "cuda"
     model = load(options.checkpoint or best_checkpoint(options.experiment), options.data, device)
     length = options.length

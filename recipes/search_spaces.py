@@ -13,13 +13,13 @@ from pathlib import Path
 import optuna
 from fairseq.models import ARCH_MODEL_REGISTRY
 
-from lm_plugins.command_line import check_arch
-from lm_plugins.presets import PRESETS, PUBLISHED, SIZED
+from lm_plugins.architectures import ARCHITECTURES, PUBLISHED
+from lm_plugins.training_flags import check_arch
 
 THESIS = ("lstm_mos_bm", "lstm_mos_bmlg")
-# For a text of your own: nothing is published, so the size is drawn as well.
-SMALL = tuple(name for name, regime in SIZED if regime == PUBLISHED)
-SPREAD = 0.2  # of a dropout around the published one
+# For the user's own text: nothing is published, so the sizes are drawn as well.
+SMALL = ("qrnn_small", "awd_lstm_small")
+SPREAD = 0.2  # added to and subtracted from a published dropout
 
 Space = dict[str, list | dict]
 Draw = Callable[[optuna.Trial], dict]
@@ -32,12 +32,13 @@ def of_arch(arch: str, typed: dict[str, str | None]) -> Draw:
         return without(thesis, typed)
     if arch in SMALL:
         return without(described(small()), typed)
-    if arch not in PRESETS:
-        raise SystemExit(f"error: --arch {arch} has no preset to search around: give --space FILE")
+    if arch not in ARCHITECTURES:
+        raise SystemExit(f"error: --arch {arch} has no published flags to search around: give --space FILE")
     return without(described(published(arch, typed)), typed)
 
 
 def small() -> Space:
+    """Return the space of the architectures for the user's own text."""
     dropouts = {f"--{name}-dropout": [0.0, 0.5] for name in ("input", "hidden", "weight")}
     return {
         "--lr": [1e-3, 2e-2, "log"],
@@ -51,15 +52,17 @@ def small() -> Space:
 
 def published(arch: str, typed: dict[str, str | None]) -> Space:
     """Return the learning rates of the optimizer, and the dropouts around those of the architecture."""
-    sized = SIZED.get((arch, typed.get("--regime", PUBLISHED)))
-    preset = sized(typed, tokens=1, world=1) if sized else PRESETS[arch]  # its rate is that of any corpus
-    optimizer = typed.get("--optimizer") or preset["--optimizer"]
-    if optimizer == "nt_asgd" and preset.get("--averaging") != "never":
+    regime, architecture = typed.get("--regime", PUBLISHED), ARCHITECTURES[arch]
+    flags = architecture.regimes.get(regime, architecture.training)
+    if callable(flags):
+        flags = flags(typed, 1, 1)  # the learning rate does not depend on the corpus
+    optimizer = typed.get("--optimizer") or flags["--optimizer"]
+    if optimizer == "nt_asgd" and flags.get("--averaging") != "never":
         rates = [10.0, 40.0]  # AWD-LSTM, QRNN and MoS: 15 to 30
     elif optimizer == "adam":
         rates = [3e-4, 1e-2, "log"]
     else:
-        rates = [float(preset["--lr"]) / 4, float(preset["--lr"]) * 4, "log"]
+        rates = [float(flags["--lr"]) / 4, float(flags["--lr"]) * 4, "log"]
     options = dataclasses.fields(ARCH_MODEL_REGISTRY[arch].config)
     dropouts = {
         "--" + option.name.replace("_", "-"): around(option.default)
@@ -70,6 +73,7 @@ def published(arch: str, typed: dict[str, str | None]) -> Space:
 
 
 def around(probability: float) -> list[float]:
+    """Return the limits of a dropout around a published `probability`."""
     return [round(max(0.0, probability - SPREAD), 3), round(min(0.9, probability + SPREAD), 3)]
 
 
@@ -104,7 +108,7 @@ def thesis(trial: optuna.Trial) -> dict:
 def described(space: Space) -> Draw:
     """Return the function that draws from a space as a file describes it."""
 
-    def draw(trial):
+    def draw(trial: optuna.Trial) -> dict:
         drawn = {}
         for flag, limits in space.items():
             if isinstance(limits, dict):
@@ -120,7 +124,7 @@ def described(space: Space) -> Draw:
 
 
 def without(draw: Draw, typed: dict[str, str | None]) -> Draw:
-    """Leave what the user typed as it is typed."""
+    """Return the function that draws as `draw` does, without the flags that the user typed."""
     return lambda trial: {flag: value for flag, value in draw(trial).items() if flag not in typed}
 
 
@@ -143,12 +147,14 @@ def of_file(path: Path) -> Draw:
     return described(space)
 
 
-def _is_range(limits):
+def _is_range(limits: object) -> bool:
+    """Return whether `limits` are [low, high] or [low, high, "log"]."""
     if not isinstance(limits, list) or len(limits) not in (2, 3) or limits[2:] not in ([], ["log"]):
         return False
     numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in limits[:2])
     return numbers and limits[0] <= limits[1] and (len(limits) == 2 or limits[0] > 0)
 
 
-def _is_choice(limits):
+def _is_choice(limits: object) -> bool:
+    """Return whether `limits` are {"choices": [...]}."""
     return isinstance(limits, dict) and isinstance(limits.get("choices"), list) and bool(limits["choices"])

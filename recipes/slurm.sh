@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a recipe on the nodes of a Slurm job, one process for each GPU:
-#   sbatch --nodes 2 --gpus-per-node 8 recipes/slurm.sh recipes/wikitext-103/qrnn.sh [flags ...]
-# Preprocess before, on one node: recipes/wikitext-103/qrnn.sh --stop-stage 1.
+#   sbatch --nodes 2 --gpus-per-node 8 recipes/slurm.sh recipes/wt103/qrnn.sh [flags ...]
+# Preprocess before, on one node: recipes/wt103/qrnn.sh --stop-stage 1.
 #SBATCH --job-name=lm_plugins
 #SBATCH --ntasks-per-node=1
 set -euo pipefail
@@ -16,7 +16,7 @@ if [ -z "${SLURM_JOB_NODELIST:-}" ] || ! command -v scontrol >/dev/null; then
   exit 2
 fi
 if [ ! -x "$recipe" ]; then
-  echo "error: $recipe is no recipe: give the path of one, such as recipes/penn/qrnn.sh" >&2
+  echo "error: $recipe is no recipe: give the path of one, such as recipes/ptb/qrnn.sh" >&2
   exit 2
 fi
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)

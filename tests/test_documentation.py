@@ -24,7 +24,7 @@ FIRST = {"README.md", "index.md"}  # activate the environment, and train the mod
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {"bash", "python", "text"}
 FOLDERS = ("lm_plugins", "preprocess", "recipes")
-CORPORA = ("penn", "penn_char", "wikitext2", "wikitext103", "enwik8", "text8", "gbw/01", "gbw/02")
+CORPORA = ("ptb", "ptb_char", "wt2", "wt103", "enwik8", "text8", "gbw/01", "gbw/02")
 SIZES = (
     "--cpu --decoder-embed-dim 12 --decoder-hidden-size 16 --batch-size 4 --max-epoch 1 --max-update 3 "
     "--adaptive-softmax-cutoff 20,100 --no-progress-bar"
@@ -64,7 +64,9 @@ def commands(tmp_path_factory):
 def checkout(data, commands, tmp_path):
     """Return a folder like a checkout after `make setup`, with the corpora, and a text of the user's own."""
     for name in FOLDERS:
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / name, tmp_path / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
+        )
     for name in ("Makefile", "README.md"):
         shutil.copy(ROOT / name, tmp_path)
     texts = [data.parent / f"{split}.txt" for split in ("train", "valid", "test")]

@@ -1,47 +1,63 @@
 """The recurrent state that a decoder carries from one window of a stream to the next."""
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
 import torch
+from torch import Tensor
 
 from lm_plugins.errors import Refused
+from lm_plugins.modules.recurrent_layer import RecurrentLayer
+
+Nest = Any  # a tensor, None, or a tuple, NamedTuple or list of nests
 
 
-def stream_name(subset, training):
-    """Training and evaluation on the same subset are two streams, with states of their own."""
+def stream_name(subset: str, training: bool) -> str:
+    """Return the stream of a subset: training and evaluation on one subset have separate states."""
     return f"{'train' if training else 'eval'}:{subset}"
 
 
-def map_tensors(function, state):
-    """`function` applied to every tensor of a nest of tuples, lists and None."""
-    if state is None:
-        return None
-    if torch.is_tensor(state):
-        return function(state)
-    return type(state)(map_tensors(function, part) for part in state)
+def map_tensors(function: Callable[[Tensor], Tensor], nest: Nest) -> Nest:
+    """Return `nest` with `function` applied to every tensor in it."""
+    if nest is None or torch.is_tensor(nest):
+        return None if nest is None else function(nest)
+    return _of_type(type(nest), [map_tensors(function, item) for item in nest])
 
 
 class CarriedState:
-    """States by stream, each good for one step only.
+    """The states at the start of the windows of each stream.
 
-    Step 0 starts from zeros (None). A later step gets the state that the step before it left, and
-    must follow it: a window that is skipped, or comes twice, is an error and not a wrong number.
-    The states that the windows of the present update group started from are kept as well, because
-    fairseq runs a group again to find where a NaN comes from.
+    A window starts from the state after the window before it. A window that is skipped or comes twice is
+    an error, not a wrong number. The states at the start of all windows of the current update are kept,
+    because fairseq runs an update again to find the source of a NaN.
+
+    Args:
+        layers: whose states they are. A checkpoint holds states as plain tuples, because it may hold no other
+            classes; on resuming they get the types of the layers' initial states.
     """
 
-    def __init__(self):
-        self.streams = {}  # name -> {step: state on entry}, the last step being the next one
-        self.update = None
+    def __init__(self, layers: Sequence[RecurrentLayer] = ()):
+        self.layers = layers
+        self.streams: dict[str, dict[int, Nest]] = {}  # name -> {step: state at its start}, in rising order
+        self.update: int | None = None
 
-    def begin_update(self, update):
-        """A new update: the windows before it are not run again, their states are let go."""
+    def begin_update(self, update: int) -> None:
+        """Drop the states of the windows before `update`, which are not run again."""
         if update != self.update:
             self.update = update
             for states in self.streams.values():
                 for step in sorted(states)[:-1]:
                     del states[step]
 
-    def enter(self, stream, step, tokens):
-        """The state with which window `step` of `stream` starts; `tokens` is its [T, B] source."""
+    def enter(self, stream: str, step: int, tokens: Tensor) -> Nest:
+        """Return the state at the start of window `step` of `stream`; None for the first window.
+
+        Args:
+            tokens: the inputs of the window, [T, B]
+
+        Raises:
+            Refused: the window before it was not read, or had another number of streams.
+        """
         if step == 0:
             return None
         states = self.streams.get(stream, {})
@@ -51,32 +67,66 @@ class CarriedState:
                 "preceding window is missing: read the windows in order from 0; to resume a checkpoint that "
                 "several processes saved with --no-save-optimizer-state, give --reset-dataloader"
             )
-        state = map_tensors(lambda part: part.to(tokens.device), states[step])
-        map_tensors(lambda part: _same_streams(part, tokens, stream), state)
-        return state
+        for tensor in _tensors(states[step]):
+            if tensor.size(0) != tokens.size(1):
+                raise Refused(
+                    f"the carried state of the stream '{stream}' has {tensor.size(0)} rows, but the window "
+                    f"has {tokens.size(1)}: use the same --batch-size for all windows of a stream"
+                )
+        return map_tensors(lambda tensor: tensor.to(tokens.device), states[step])
 
-    def leave(self, stream, step, state, keep):
-        """Keeps `state` for the window after `step`, and the ones before it if `keep`."""
-        before = self.streams.get(stream, {}) if keep and step > 0 else {}
-        kept = {k: s for k, s in before.items() if k <= step}
-        self.streams[stream] = {**kept, step + 1: map_tensors(torch.Tensor.detach, state)}
+    def leave(self, stream: str, step: int, state: Nest, keep: bool) -> None:
+        """Store the `state` after window `step`; with `keep`, keep those of the earlier windows."""
+        earlier = self.streams.get(stream, {}) if keep and step > 0 else {}
+        earlier = {index: stored for index, stored in earlier.items() if index <= step}
+        self.streams[stream] = {**earlier, step + 1: map_tensors(_without_window, state)}
 
-    def state_dict(self, stream):
-        """The next step of `stream` and its state, on the CPU; None if the stream never ran."""
+    def state_dict(self, stream: str) -> dict | None:
+        """Return the next step of `stream` and its state on the CPU, or None if the stream never ran."""
         if stream not in self.streams:
             return None
         step = max(self.streams[stream])
-        return {"step": step, "state": map_tensors(torch.Tensor.cpu, self.streams[stream][step])}
+        return {"step": step, "state": _plain(map_tensors(torch.Tensor.cpu, self.streams[stream][step]))}
 
-    def load_state_dict(self, stream, saved):
+    def load_state_dict(self, stream: str, saved: dict | None) -> None:
+        """Restore what :meth:`state_dict` returned."""
         self.streams.pop(stream, None)
         if saved is not None:
-            self.streams[stream] = {saved["step"]: saved["state"]}
+            state = saved["state"]
+            if self.layers:
+                state = _typed_like([layer.initial_state(0) for layer in self.layers], state)
+            self.streams[stream] = {saved["step"]: state}
 
 
-def _same_streams(part, tokens, stream):
-    if part.size(0) != tokens.size(1):
-        raise Refused(
-            f"the carried state of the stream '{stream}' has {part.size(0)} rows, but the window has "
-            f"{tokens.size(1)}: use the same --batch-size for all windows of a stream"
-        )
+def _of_type(kind: type, items: list) -> Nest:
+    """Return a tuple, NamedTuple or list of `items`."""
+    return kind(*items) if hasattr(kind, "_fields") else kind(items)
+
+
+def _tensors(nest: Nest) -> Iterator[Tensor]:
+    if torch.is_tensor(nest):
+        yield nest
+    elif nest is not None:
+        for item in nest:
+            yield from _tensors(item)
+
+
+def _without_window(tensor: Tensor) -> Tensor:
+    """Detach `tensor`; copy it if it is a view, which would keep a whole window in memory and checkpoints."""
+    tensor = tensor.detach()
+    owns_storage = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
+    return tensor if owns_storage else tensor.clone()
+
+
+def _plain(nest: Nest) -> Nest:
+    """Return `nest` with tuples in place of NamedTuples."""
+    if nest is None or torch.is_tensor(nest):
+        return nest
+    return (list if isinstance(nest, list) else tuple)(_plain(item) for item in nest)
+
+
+def _typed_like(pattern: Nest, nest: Nest) -> Nest:
+    """Return `nest` with the tuple types of `pattern`."""
+    if pattern is None or torch.is_tensor(pattern):
+        return nest
+    return _of_type(type(pattern), [_typed_like(*pair) for pair in zip(pattern, nest, strict=True)])

@@ -1,19 +1,22 @@
-"""Quasi-recurrent language models: QRNN layers (Bradbury et al. 2016, arXiv:1611.01576) with the
-regularisation and sizes of Merity, Keskar and Socher (2018, arXiv:1803.08240)."""
+"""The quasi-recurrent network of Bradbury et al. (2016, arXiv:1611.01576) as a language model.
+
+Its regularisation is that of Merity, Keskar and Socher (2018, arXiv:1803.08240).
+"""
 
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from fairseq.models import register_model
+from fairseq.tasks import FairseqTask
 
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder, RecurrentDecoderConfig, layer_sizes
-from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel, arch
+from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel
 from lm_plugins.modules.qrnn import QRNNLayer
 
 
 @dataclass
 class QRNNConfig(RecurrentDecoderConfig):
-    """The defaults are those of Penn Treebank."""
+    """Options of QRNN; the defaults are those for Penn Treebank."""
 
     decoder_hidden_size: int = field(
         default=1550,
@@ -38,11 +41,11 @@ class QRNNConfig(RecurrentDecoderConfig):
             "0.1)"
         },
     )
-    window: int = field(
+    qrnn_window: int = field(
         default=2,
         metadata={
             "help": "convolution width of the first layer: 1 (the current input) or 2 (also the previous "
-            "one); all other layers use 1 (awd-lstm-lm: 2)"
+            "one); all other layers use 1 (pytorch-qrnn: window; awd-lstm-lm: 2)"
         },
     )
     zoneout: float = field(
@@ -53,56 +56,22 @@ class QRNNConfig(RecurrentDecoderConfig):
 
 @register_model("qrnn", dataclass=QRNNConfig)
 class QRNN(RecurrentLanguageModel):
-    """Embedding, QRNN layers, output layer; see :class:`RecurrentDecoder`."""
+    """Embedding, QRNN layers and output layer; see :class:`RecurrentDecoder`."""
 
     config = QRNNConfig
 
     @classmethod
-    def build_model(cls, cfg, task):
+    def build_model(cls, cfg: QRNNConfig, task: FairseqTask) -> "QRNN":
+        """Return the model of `cfg` for the dictionary of `task`."""
         layers = [
             QRNNLayer(
                 n_in,
                 n_out,
-                window=cfg.window if number == 0 else 1,
+                window=cfg.qrnn_window if index == 0 else 1,
                 zoneout=cfg.zoneout,
                 weight_dropout=cfg.weight_dropout,
                 init_range=cfg.rnn_init_range,
             )
-            for number, (n_in, n_out) in enumerate(pairwise(layer_sizes(cfg)))
+            for index, (n_in, n_out) in enumerate(pairwise(layer_sizes(cfg)))
         ]
         return cls(RecurrentDecoder(cfg, task.source_dictionary, layers))
-
-
-# Merity et al. 2018; where the paper and its code (awd-lstm-lm) differ, the code's README.
-TIED = {"share_decoder_input_output_embed": True}
-arch(QRNN, "qrnn_ptb", **TIED)
-arch(QRNN, "qrnn_wt2", **TIED, hidden_dropout=0.2)
-arch(
-    QRNN,
-    "qrnn_wt103",
-    **TIED,
-    output_layer="adaptive_softmax",
-    adaptive_softmax_cutoff="2800,20000,76000",
-    decoder_hidden_size=2500,
-    dropout=0.1,
-    hidden_dropout=0.1,
-    input_dropout=0.1,
-    embedding_dropout=0.0,
-    weight_dropout=0.0,
-)
-# The paper gives six layers and 13.8 M parameters; the dropouts are those of its LSTM.
-arch(
-    QRNN,
-    "qrnn_ptb_char",
-    **TIED,
-    decoder_embed_dim=200,
-    decoder_hidden_size=1000,
-    decoder_layers=6,
-    dropout=0.1,
-    hidden_dropout=0.25,
-    input_dropout=0.1,
-    embedding_dropout=0.0,
-    weight_dropout=0.5,
-)
-# Ours: what trains on a text of 1 MB in minutes on one core.
-arch(QRNN, "qrnn_small", **TIED, decoder_embed_dim=200, decoder_hidden_size=400, decoder_layers=2)

@@ -145,7 +145,7 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
         self.output_dropouts = nn.ModuleList(mask(p) for p in probabilities)
         self.output_head = build_head(cfg, layer_sizes(cfg)[-1], dictionary, self.embed_tokens)
         self.independent_sentences = str(cfg.sample_break_mode) == "eos"
-        self.carried = CarriedState()
+        self.carried = CarriedState(self.layers)
         self.autocast = None  # dtype of the matrix products and layers in training; None: the weights'
         # Integers that identify the dictionary: a checkpoint with other integers is refused.
         self.register_buffer("dictionary_digest", digest(dictionary))

@@ -1,19 +1,29 @@
-"""What the recurrent language models share, and how an architecture of one is declared."""
+"""What all recurrent language models share."""
 
-from argparse import BooleanOptionalAction
-from dataclasses import field, fields, make_dataclass
+from argparse import ArgumentParser, BooleanOptionalAction
 
-from fairseq.models import FairseqLanguageModel, register_model
+from fairseq.dataclass import FairseqDataclass
+from fairseq.hub_utils import GeneratorHubInterface
+from fairseq.models import FairseqLanguageModel
+from omegaconf import DictConfig, open_dict
+
+from lm_plugins.checkpoints import safe_loading
+
+RENAMED = {"window": "qrnn_window"}  # options, as older checkpoints of ours name them
 
 
 class RecurrentLanguageModel(FairseqLanguageModel):
-    """A decoder alone; a subclass has its `config`, a dataclass, and builds the layers from it."""
+    """A language model that consists of a decoder.
 
-    config = None
+    A subclass sets `config`, the dataclass of its options, and builds its layers in `build_model`.
+    """
+
+    config: type[FairseqDataclass] | None = None
 
     @classmethod
-    def add_args(cls, parser):
-        # Of an option that is on, fairseq makes one that can only be switched off, under its own name.
+    def add_args(cls, parser: ArgumentParser) -> None:
+        """Add the model's options to `parser`."""
+        # For an option that is on by default, fairseq makes a flag of the same name that switches it off.
         parser.add_argument(
             "--share-decoder-input-output-embed",
             action=BooleanOptionalAction,
@@ -22,24 +32,17 @@ class RecurrentLanguageModel(FairseqLanguageModel):
         super().add_args(parser)
 
     @classmethod
-    def from_pretrained(cls, *args, **kwargs):
-        """Return fairseq's hub interface, which codes text of characters or pieces as the corpus was."""
-        interface = super().from_pretrained(*args, **kwargs)
+    def from_pretrained(cls, *args: object, **kwargs: object) -> GeneratorHubInterface:
+        """Return fairseq's hub interface, which encodes text in the same units as the corpus."""
+        with safe_loading():
+            interface = super().from_pretrained(*args, **kwargs)
         interface.bpe = interface.task.build_bpe(interface.cfg.bpe)
         return interface
 
 
-def arch(model, name, **sizes):
-    """Registers ``--arch name``: `model` with these defaults in place of its dataclass's.
-
-    The architecture is a dataclass of its own, so that its defaults hold on the command line, in a
-    YAML file and in a checkpoint alike, and whatever the user gives wins.
-    """
-    known = {f.name: f for f in fields(model.config)}
-    changed = [
-        (key, known[key].type, field(default=value, metadata=known[key].metadata))
-        for key, value in sizes.items()
-    ]
-    title = "".join(part.capitalize() for part in name.split("_"))
-    config = make_dataclass(f"{title}Config", changed, bases=(model.config,))
-    register_model(name, dataclass=config)(type(title, (model,), {"config": config}))
+def upgrade_config(cfg: DictConfig) -> None:
+    """Rename, in place, the options in a checkpoint's `cfg` that had another name when it was written."""
+    with open_dict(cfg):
+        for old, new in RENAMED.items():
+            if old in cfg:
+                cfg[new] = cfg.pop(old)

@@ -3,42 +3,48 @@
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lm_plugins.modules.dropout_mask import check_probability, stream_mask
+from lm_plugins.modules.recurrent_layer import RecurrentLayer
 from lm_plugins.ops.dropout import dropout
 from lm_plugins.ops.lstm import lstm
+from lm_plugins.ops.resets import Resets
+
+State = tuple[Tensor, Tensor]  # (h [B, H], c [B, H])
 
 
-class WeightDropLSTM(nn.Module):
-    """One LSTM layer with DropConnect: U * m, one mask for all steps and streams of a window.
+class WeightDropLSTM(RecurrentLayer):
+    """An LSTM layer with DropConnect: U * m, with one mask for all steps and streams of a window.
 
-    The dropped weight is a value handed to the LSTM, not a changed attribute: the parameters, named
-    as in torch.nn.LSTM, are always the raw ones.
+    The dropped weight is passed to the LSTM as a value. The parameters, named as in torch.nn.LSTM, are always
+    the raw ones.
 
     Args:
-        weight_dropout: on U, hidden to hidden (AWD-LSTM; OpenSeq2Seq 1 - recurrent_weight_keep_prob)
-        input_weight_dropout: on W, input to hidden (OpenSeq2Seq 1 - input_weight_keep_prob)
-        candidate_dropout: on g, a new mask at each step (OpenSeq2Seq 1 - recurrent_keep_prob); it
-            takes a step-by-step loop in training, the others run in torch's fused LSTM
+        input_size: D
+        hidden_size: H
+        weight_dropout: on U, hidden to hidden (AWD-LSTM; OpenSeq2Seq: 1 - recurrent_weight_keep_prob)
+        input_weight_dropout: on W, input to hidden (OpenSeq2Seq: 1 - input_weight_keep_prob)
+        candidate_dropout: on the candidate g, with a new mask at each step (OpenSeq2Seq: 1 -
+            recurrent_keep_prob). Training then takes a step-by-step loop in place of torch's fused LSTM.
         forget_bias: added to the initial bias of the forget gate
-        init_range: parameters start uniform in +- this; None: 1 / sqrt(H), as torch.nn.LSTM
+        init_range: half-width of the uniform distribution of the initial parameters; None: 1 / sqrt(H), as in
+            torch.nn.LSTM
 
-    Shape:
-        x [T, B, D], state (h [B, H], c [B, H]) or None for zeros -> (y [T, B, H], state); where
-        reset.mask [T, B] is True, the state is forgotten before the step
+    Raises:
+        ValueError: a probability is not in [0, 1).
     """
 
     def __init__(
         self,
-        input_size,
-        hidden_size,
+        input_size: int,
+        hidden_size: int,
         *,
-        weight_dropout=0.0,
-        input_weight_dropout=0.0,
-        candidate_dropout=0.0,
-        forget_bias=0.0,
-        init_range=None,
+        weight_dropout: float = 0.0,
+        input_weight_dropout: float = 0.0,
+        candidate_dropout: float = 0.0,
+        forget_bias: float = 0.0,
+        init_range: float | None = None,
     ):
         super().__init__()
         self.hidden_size = hidden_size
@@ -55,11 +61,18 @@ class WeightDropLSTM(nn.Module):
         with torch.no_grad():
             self.bias_ih_l0[hidden_size : 2 * hidden_size] += forget_bias
 
-    def initial_state(self, batch_size):
+    def initial_state(self, batch_size: int) -> State:
+        """Return zeros (h [B, H], c [B, H])."""
         zeros = self.weight_hh_l0.new_zeros(batch_size, self.hidden_size)
         return zeros, zeros
 
-    def forward(self, x, state=None, reset=None):
+    def forward(
+        self,
+        x: Tensor,  # [T, B, D]
+        state: State | None = None,
+        reset: Resets | None = None,
+    ) -> tuple[Tensor, State]:
+        """Return (h [T, B, H], new state)."""
         w, u = self.weight_ih_l0, self.weight_hh_l0
         if self.training:
             w, u = dropout(w, self.input_weight_dropout), dropout(u, self.weight_dropout)
@@ -68,4 +81,5 @@ class WeightDropLSTM(nn.Module):
         if self.training and self.candidate_dropout:
             cells = x.new_empty(()).expand(*x.shape[:2], self.hidden_size)
             mask = stream_mask(cells, self.candidate_dropout, x.size(0))
-        return lstm(x, state or self.initial_state(x.size(1)), weights, mask, reset)
+        state = self.initial_state(x.size(1)) if state is None else state
+        return lstm(x, state, weights, mask, reset)

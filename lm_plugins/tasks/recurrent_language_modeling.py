@@ -18,6 +18,7 @@ from lm_plugins.errors import Refused
 from lm_plugins.matmul_precision import set_matmul_precision
 from lm_plugins.models.heads import check_criterion
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
+from lm_plugins.models.recurrent_language_model import upgrade_config
 from lm_plugins.tasks import large_tables
 from lm_plugins.tasks.checkpointing import CheckpointingMixin
 from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
@@ -112,6 +113,8 @@ class RecurrentLanguageModelingTask(
                     "carried states: leave it out"
                 )
             large_tables.check_options(cfg, self.cfg)
+        else:
+            upgrade_config(cfg)
         model = super().build_model(cfg, from_checkpoint)
         self.decoder = getattr(model, "decoder", None)
         if not isinstance(self.decoder, RecurrentDecoder):

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# LSTM 2 x 250 with noise contrastive estimation on the Google Billion Words
+# LSTM 2 x 250 with noise-contrastive estimation on the Google Billion Words
 # source: Leonard 2016, Torch blog, and the README of rnn
-# published: test 65.6
-corpus=gbw name=lstm_2x250 arch=lstm_gbw_2x250
-finetune=no cache=no
+# published perplexity, valid / test:
+#   trained  - / 65.6
+arch=lstm_gbw_2x250 finetune=no cache=no
 dynamic=""
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# AWD-LSTM on text8, in bpc; nobody published this one, the sizes are those for enwik8
-# source: ours
-corpus=text8 name=awd_lstm arch=awd_lstm_enwik8
-finetune=no cache=no
+# AWD-LSTM on text8, with the sizes for enwik8; nothing was published
+# source: Merity, Keskar and Socher 2018, arXiv:1803.08240; the README of awd-lstm-lm
+arch=awd_lstm_enwik8 finetune=no cache=no
 dynamic=""
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

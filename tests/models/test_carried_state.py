@@ -1,10 +1,16 @@
 """The state that passes from window to window, and what is refused about its order."""
 
+from typing import NamedTuple
+
 import pytest
 import torch
+from torch import Tensor
 
 from lm_plugins.errors import Refused
-from lm_plugins.models.carried_state import CarriedState, stream_name
+from lm_plugins.models.carried_state import CarriedState, map_tensors, stream_name
+from lm_plugins.modules.qrnn import QRNNLayer
+from lm_plugins.modules.recurrent_layer import RecurrentLayer
+from lm_plugins.modules.weight_drop_lstm import WeightDropLSTM
 
 ROWS = torch.zeros(7, 3, dtype=torch.long)  # [T, B]
 
@@ -83,3 +89,52 @@ def test_saved_and_restored():
     restored.load_state_dict("a", None)
     with pytest.raises(Refused):
         restored.enter("a", 3, ROWS)
+
+
+class Memory(NamedTuple):
+    h: Tensor
+    keys: tuple[Tensor, ...]
+
+
+class WithMemory(RecurrentLayer):
+    """Only what a checkpoint asks a layer for."""
+
+    def initial_state(self, batch_size):
+        return Memory(torch.zeros(batch_size, 2), (torch.zeros(batch_size, 4),))
+
+
+def test_a_named_tuple_is_carried_saved_and_restored(tmp_path):
+    layers = [WithMemory(), QRNNLayer(2, 3)]
+    carried, restored = CarriedState(layers), CarriedState(layers)
+    carried.leave("a", 0, [Memory(torch.ones(3, 2), (torch.ones(3, 4),)), (torch.ones(3, 3),)], keep=True)
+    (memory, (c,)) = carried.enter("a", 1, ROWS)
+    assert isinstance(memory, Memory) and memory.keys[0].shape == (3, 4)
+    torch.save(carried.state_dict("a"), tmp_path / "state.pt")
+    restored.load_state_dict("a", torch.load(tmp_path / "state.pt", weights_only=True))
+    assert same(restored.enter("a", 1, ROWS), [memory, (c,)])
+    reordered = map_tensors(lambda tensor: tensor.index_select(0, torch.tensor([2, 0])), memory)
+    assert isinstance(reordered, Memory) and reordered.h.shape == (2, 2)
+
+
+class Sums(RecurrentLayer):
+    """A layer whose state is a view of its output."""
+
+    def initial_state(self, batch_size):
+        return (torch.zeros(batch_size, 5),)
+
+    def forward(self, x, state=None, reset=None):
+        y = x.cumsum(0)
+        return y, (y[-1],)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [Sums(), QRNNLayer(5, 4, window=2), WeightDropLSTM(5, 4, candidate_dropout=0.1)],
+    ids=["view", "qrnn", "masked_lstm"],
+)
+def test_a_state_does_not_keep_the_whole_window(layer):
+    carried = CarriedState([layer])
+    _, state = layer(torch.randn(7, 3, 5))
+    carried.leave("a", 0, [state], keep=True)
+    for tensor in carried.state_dict("a")["state"][0]:
+        assert tensor.untyped_storage().nbytes() == 4 * tensor.numel()

@@ -7,7 +7,7 @@ import torch
 
 from lm_plugins.errors import Refused
 from lm_plugins.ops.resets import Resets
-from tests.models.test_archs import Task, config
+from tests.helpers.models import Task, config
 
 SIZE = 11
 FLAGS = ("--decoder-embed-dim", "6", "--decoder-hidden-size", "8", "--decoder-layers", "3")

@@ -32,7 +32,7 @@ def test_the_same_inputs_are_made_once(tmp_path, capsys):
         ({"source": "b" * 64}, r"from another source text \(SHA-256 aaaaaaaaaaaa..., now bbbbbbbbbbbb...\)"),
         ({"valid": "b" * 64}, "was made without --valid: give another"),
         ({"level": "character", "source": "b" * 64}, "not character; from another source text"),
-        ({"corpus": "penn"}, "holds the corpus text"),
+        ({"corpus": "ptb"}, "holds the corpus text"),
     ],
 )
 def test_other_inputs_are_named_and_refused(change, sentence, tmp_path):
@@ -49,6 +49,19 @@ def test_marks_of_an_earlier_version_and_damaged_ones(tmp_path):
     (tmp_path / ".complete").write_text('{"corpus": ')
     with pytest.raises(SystemExit, match=".complete is damaged: remove"):
         made(tmp_path)
+
+
+def test_a_folder_made_under_an_earlier_name_of_the_corpus_is_complete(tmp_path):
+    complete(tmp_path, {"corpus": "wikitext103", "train": "a" * 64}, {})
+    assert not made(tmp_path, {"corpus": "wt103", "train": "a" * 64})
+    with pytest.raises(SystemExit, match="holds the corpus wt103: give another folder"):
+        made(tmp_path, {"corpus": "wt2"})
+    unfinished = tmp_path / "unfinished"
+    unfinished.mkdir()
+    (unfinished / ".inputs").write_text('{"corpus": "penn"}')
+    (unfinished / "text").mkdir()
+    with making(unfinished, {"corpus": "ptb"}) as needed:
+        assert needed and (unfinished / "text").exists(), "it is resumed, not begun again"
 
 
 def test_an_unfinished_folder_is_resumed_or_begun_again(tmp_path, capsys):

@@ -190,7 +190,7 @@ def test_a_first_try_from_a_wrong_source_can_be_mended(tmp_path, capsys):
     with pytest.raises(SystemExit, match=r"from another valid text \(SHA-256 \w{12}..., now \w{12}...\)"):
         corpus.prepare(small(), tmp_path / "bin", wrong)
     with pytest.raises(SystemExit, match="holds the corpus small: give another folder"):
-        corpus.prepare(corpus.Corpus("penn", small().splits), tmp_path / "bin")
+        corpus.prepare(corpus.Corpus("ptb", small().splits), tmp_path / "bin")
 
 
 def symbols(folder, split):

@@ -3,9 +3,9 @@
 import pytest
 
 from recipes.check_flags import hint
-from tests.recipes.test_recipes import ROOT, commands, recipe
+from tests.helpers.recipes import ROOT, commands, recipe
 
-QRNN, PENN = ROOT / "recipes/text/qrnn.sh", ROOT / "recipes/penn/lstm_small.sh"
+QRNN, PTB = ROOT / "recipes/text/qrnn.sh", ROOT / "recipes/ptb/lstm_small.sh"
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ QRNN, PENN = ROOT / "recipes/text/qrnn.sh", ROOT / "recipes/penn/lstm_small.sh"
     ],
 )
 def test_a_sentence_and_status_2(arguments, sentence, tmp_path):
-    for path in (PENN, QRNN):
+    for path in (PTB, QRNN):
         source = ["--source", "x.txt"] if path == QRNN else []
         run = recipe(path, *source, "--exp", tmp_path / "exp", *arguments)
         assert run.returncode == 2 and run.stdout == "", run.stdout
@@ -37,16 +37,16 @@ def test_a_sentence_and_status_2(arguments, sentence, tmp_path):
 
 def test_stages_that_need_what_is_not_there(tmp_path):
     (tmp_path / "dict.txt").touch()
-    run = recipe(PENN, "--stage=4", "--data", tmp_path, "--exp", tmp_path / "exp")
+    run = recipe(PTB, "--stage=4", "--data", tmp_path, "--exp", tmp_path / "exp")
     assert run.returncode == 2 and "checkpoint_best.pt: begin with --stage 2" in run.stderr
     run = recipe(QRNN, "--exp", tmp_path / "exp")
     assert run.returncode == 2 and "give the text as --source PATH" in run.stderr
-    run = recipe(ROOT / "recipes/slurm.sh", PENN, SLURM_JOB_NODELIST="")
+    run = recipe(ROOT / "recipes/slurm.sh", PTB, SLURM_JOB_NODELIST="")
     assert run.returncode == 2 and "this is no job of Slurm" in run.stderr
 
 
 def test_an_unknown_option_comes_to_light_before_anything_is_done(tmp_path):
-    run = recipe(PENN, "--sorce", "x", "--data", tmp_path / "bin", "--exp", tmp_path / "exp")
+    run = recipe(PTB, "--sorce", "x", "--data", tmp_path / "bin", "--exp", tmp_path / "exp")
     assert run.returncode == 2 and run.stdout == "", run.stdout
     sentence = "error: unrecognized arguments: --sorce x (did you mean --source?), see"
     assert run.stderr.splitlines()[-1].startswith(sentence) and "usage" not in run.stderr

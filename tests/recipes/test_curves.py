@@ -19,7 +19,7 @@ def run_of(start, *ends):
 @pytest.fixture
 def experiment(tmp_path):
     """Two epochs, a kill in the third, a restart a day later, and a fine-tuning of two epochs."""
-    folder = tmp_path / "penn" / "tiny"
+    folder = tmp_path / "ptb" / "tiny"
     (folder / "logs").mkdir(parents=True)
     killed = run_of(0, (100, 1), (200, 2)) + line(250, "train", '{"epoch": 3, "train_p')[:-1]
     resumed = run_of(86400, (86500, 3, 80.0, 60.0), (86600, 4, 70.0, 55.0))
@@ -92,5 +92,5 @@ def test_the_report_names_several_experiments_and_imports_no_torch(experiment):
     assert done.returncode == 0, done.stderr
     rows = [text.split() for text in done.stdout.splitlines()[:3]]
     assert rows[0] == ["arch", "epochs", "hours"]
-    assert rows[1] == ["penn/tiny", "qrnn_ptb", "4", "0.12"] and rows[2] == ["penn/other", "-", "-", "-"]
+    assert rows[1] == ["ptb/tiny", "qrnn_ptb", "4", "0.12"] and rows[2] == ["ptb/other", "-", "-", "-"]
     assert out.stat().st_size > 1000 and not (experiment / "curves.png").exists()

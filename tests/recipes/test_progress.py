@@ -32,7 +32,7 @@ def terminal():
 
 
 def begin(feed, maximum="--max-epoch 4"):
-    feed(0, line(0, "lm_plugins.command_line", f"completed command: fairseq-train data {maximum}"))
+    feed(0, line(0, "lm_plugins.completion", f"completed command: fairseq-train data {maximum}"))
     feed(0, line(0, "fairseq_cli.train", "num. shared model params: 12,345 (num. trained: 12,345)"))
     feed(0, line(0, "fairseq.trainer", "begin training epoch 1") + line(0, "fairseq_cli.train", BEGIN))
 

@@ -1,74 +1,14 @@
 """Every recipe prints commands that fairseq understands, and one is run as a user would."""
 
 import json
-import os
 import shlex
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from fairseq import options
 
-from recipes import report
-from recipes.experiment import published
-
-ROOT = Path(__file__).parents[2]
-RECIPES = sorted(ROOT.glob("recipes/*/*.sh"))
-PARSERS = {
-    "fairseq-train": options.get_training_parser,
-    "fairseq-eval-lm": options.get_eval_lm_parser,
-}
-
-
-def recipe(path, *arguments, **environ):
-    environ = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **environ}
-    return subprocess.run([str(path), *map(str, arguments)], capture_output=True, text=True, env=environ)
-
-
-def commands(path, *arguments):
-    """What `path` would run, as lists of words."""
-    run = recipe(path, "--dry-run", *arguments)
-    assert run.returncode == 0, run.stderr
-    return [shlex.split(line) for line in run.stdout.splitlines()]
-
-
-def parsed(command):
-    """The options of `command`, as fairseq's own parser reads them once the plug-in has completed them."""
-    import lm_plugins  # noqa: F401
-    from lm_plugins.command_line import complete
-
-    program, *arguments = complete(command)
-    return options.parse_args_and_arch(PARSERS[program](default_task="language_modeling"), arguments)
-
-
-def test_all_that_were_asked_for_are_there():
-    names = {str(path.relative_to(ROOT / "recipes"))[:-3] for path in RECIPES}
-    penn = {
-        "awd_lstm",
-        "qrnn",
-        "awd_lstm_mos",
-        "lstm_small",
-        "lstm_medium",
-        "lstm_large",
-        "lstm_mos_bm",
-        "lstm_mos_bmlg",
-    }
-    wanted = {f"penn/{name}" for name in penn} | {
-        "penn_char/awd_lstm",
-        "penn_char/qrnn",
-        "wikitext-2/awd_lstm",
-    }
-    wanted |= {"wikitext-2/qrnn", "wikitext-2/awd_lstm_mos", "wikitext-103/qrnn", "wikitext-103/lstm"}
-    wanted |= {
-        "enwik8/awd_lstm",
-        "text8/awd_lstm",
-        "gbw/lstm_2x250",
-        "gbw/lstm_4x2048",
-        "text/awd_lstm",
-        "text/qrnn",
-    }
-    assert names == wanted
+from lm_plugins.architectures import ARCHITECTURES
+from recipes import report, tables
+from recipes.experiment import published, recipe_of
+from tests.helpers.recipes import RECIPES, ROOT, commands, parsed, recipe
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: "/".join(path.parts[-2:]))
@@ -78,14 +18,14 @@ def test_what_it_would_run_is_parsed(path, tmp_path):
     assert not (tmp_path / "exp").exists(), "a dry run leaves nothing"
     trainings = [parsed(command) for command in found if command[0] == "fairseq-train"]
     assert trainings and all(o.max_epoch == 3 and o.lr == [0.5] for o in trainings), "what is typed wins"
-    assert all(o.arch in path.read_text() and o.batch_size for o in trainings)
+    assert all(f"arch={o.arch} " in path.read_text() and o.batch_size for o in trainings)
     evaluations = [parsed(command) for command in found if command[0] == "fairseq-eval-lm"]
     assert {o.gen_subset for o in evaluations} == {"valid", "test"}
     assert all(o.results_path.startswith(str(tmp_path)) for o in evaluations)
 
 
 def test_launches_on_several_gpus_and_nodes():
-    path = ROOT / "recipes/penn/lstm_small.sh"
+    path = ROOT / "recipes/ptb/lstm_small.sh"
     (train,) = [c for c in commands(path, "--gpus", "4") if c[0] == "torchrun"]
     assert train[1:5] == ["--nproc-per-node", "4", "--nnodes", "1"] and train[5].endswith("fairseq-train")
     nodes = ("--gpus", "8", "--nodes", "2", "--rendezvous", "host:29500")
@@ -133,8 +73,38 @@ def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path,
     assert "| text/qrnn | qrnn_small |" in capsys.readouterr().out
 
 
-def test_published_numbers_are_in_the_headers():
-    assert published(ROOT / "recipes/penn/qrnn.sh").startswith("valid 60.6 test 58.3 | finetuned")
-    assert all(published(path) for path in RECIPES if path.parent.name not in ("text", "text8"))
+def test_recipes_and_tables_repeat_the_architectures():
+    written = [
+        str(path.relative_to(ROOT)) for path, text in tables.files().items() if path.read_text() != text
+    ]
+    assert written == [], "python -m recipes.tables writes them"
+    assert {ROOT / f"recipes/{one.path}.sh" for _, one in tables.recipes()} == {*RECIPES}
+    assert ARCHITECTURES["lstm_small"].recipes[0].published.trained[1] == "114.5"
+    assert "| `lstm_small`, Penn Treebank | 114.5 |" in (ROOT / "README.md").read_text()
+
+
+def test_measured_columns_stay():
+    old = "| recipe | a |\n| ptb/qrnn | x | x | x | x | 1.0 / 2.0 | - | 3 / 4 | |"
+    row = next(line for line in tables.results(old).splitlines() if line.startswith("| ptb/qrnn"))
+    assert row.endswith("| 51.4 / 50.5 | 1.0 / 2.0 | - | 3 / 4 | |")
+
+
+def test_published_results_are_read_from_the_headers():
+    assert published(ROOT / "recipes/ptb/qrnn.sh").startswith("trained 60.6 / 58.3; fine-tuned 59.1 / 56.7;")
+    assert published(ROOT / "recipes/enwik8/awd_lstm.sh") == "trained - / 1.232 bpc"
+    assert published(ROOT / "recipes/wt103/lstm.sh") == "trained 48.6 / -"
+    assert published(ROOT / "recipes/text/qrnn.sh") == published(None) == ""
     with pytest.raises(SystemExit, match="no folder of an experiment"):
         report.main(["missing"])
+
+
+def test_a_recipe_started_through_the_link_is_the_same(tmp_path):
+    link = ROOT / "recipes/penn"
+    assert link.is_symlink() and commands(link / "qrnn.sh") == commands(ROOT / "recipes/ptb/qrnn.sh")
+    assert commands(link / "qrnn.sh")[0] == ["python", "-m", "preprocess.ptb", "data-bin/ptb"]
+    mine = tmp_path / "penn" / "qrnn"
+    mine.mkdir(parents=True)
+    assert recipe_of(mine) == ROOT / "recipes/ptb/qrnn.sh"
+    (mine / "environment.json").write_text(json.dumps({"command": "recipes/penn/lstm_small.sh --seed 2"}))
+    assert recipe_of(mine) == ROOT / "recipes/ptb/lstm_small.sh"
+    assert recipe_of(tmp_path) is None

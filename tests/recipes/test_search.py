@@ -7,9 +7,9 @@ import sys
 import optuna
 import pytest
 
-from lm_plugins.presets import PRESETS, PUBLISHED, SIZED
+from lm_plugins.architectures import ARCHITECTURES
 from recipes import search, search_spaces
-from tests.recipes.test_recipes import parsed
+from tests.helpers.recipes import parsed
 
 SPACE = {
     "--dropout": [0.1, 0.9],
@@ -125,11 +125,11 @@ def test_the_score_is_the_best_validation(tmp_path):
 
 
 def learning_rate(arch):
-    flags = SIZED[arch, PUBLISHED]({}, 1_000_000, 1) if arch in search_spaces.SMALL else PRESETS[arch]
+    flags = ARCHITECTURES[arch].training_flags({}, [], 1)
     return float(flags["--lr"])
 
 
-@pytest.mark.parametrize("arch", sorted({*PRESETS, *search_spaces.SMALL} - set(search_spaces.THESIS)))
+@pytest.mark.parametrize("arch", sorted(ARCHITECTURES.keys() - set(search_spaces.THESIS)))
 def test_the_space_of_a_family_holds_the_published_values(arch):
     from fairseq.models import ARCH_MODEL_REGISTRY
 

@@ -9,7 +9,7 @@ from fairseq import optim, options, tasks
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lm_plugins.command_line import complete
+from lm_plugins.completion import complete
 from tests.runner import PLUGIN
 
 TINY = (

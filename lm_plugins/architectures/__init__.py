@@ -1,0 +1,25 @@
+"""Architectures, a page for each paper: sizes, training, recipes and published results.
+
+Importing this package registers them. A plug-in adds one by declaring an :class:`Architecture`.
+"""
+
+from lm_plugins.architectures import (  # noqa: F401
+    awd_lstm,
+    mos,
+    openseq2seq,
+    qrnn,
+    small,
+    torch_gbw,
+    zaremba,
+    zhang,
+)
+from lm_plugins.architectures.architecture import (
+    ARCHITECTURES,
+    PUBLISHED,
+    Architecture,
+    Flags,
+    Published,
+    Recipe,
+)
+
+__all__ = ["ARCHITECTURES", "PUBLISHED", "Architecture", "Flags", "Published", "Recipe"]

@@ -1,0 +1,92 @@
+"""Trainings of one cycle of the learning rate, whose length depends on the size of the corpus.
+
+The learning rate rises linearly in the first tenth of the updates and then falls along a cosine to a
+thousandth of its peak. This is the one cycle of Smith and Topin (2017, arXiv:1708.07120) in the form of
+fairseq's `cosine` schedule. That schedule needs the number of updates, which is computed here before fairseq
+parses the command line. The number is part of the completed command.
+"""
+
+import math
+from pathlib import Path
+
+from fairseq.data import data_utils
+from fairseq.utils import split_paths
+
+from lm_plugins.errors import Refused
+
+WARM_UP = 0.1  # share of the updates
+LAST = 1e-3  # learning rate at the end, as a share of the peak
+
+
+def training_tokens(arguments: list[str], subset: str = "train") -> int:
+    """Return the number of tokens of `subset` in the data folder that the command line names.
+
+    If it names several folders, separated by colons, each epoch trains on one of them, and the result is
+    their mean. If it names no folder, the result is 1,000,000: flags can then be checked without a corpus.
+
+    Args:
+        arguments: of the command line
+        subset: name of the training set
+
+    Raises:
+        Refused: the data folder has no `subset`.
+    """
+    for argument in arguments:
+        folders = split_paths(argument)
+        if folders and all(Path(folder, "dict.txt").exists() for folder in folders):
+            loaded = [data_utils.load_indexed_dataset(str(Path(folder, subset))) for folder in folders]
+            if None in loaded:
+                raise Refused(
+                    f"the length of this training depends on the corpus size, but {argument} has no subset "
+                    f"'{subset}': give a folder written by preprocess.text or fairseq-preprocess"
+                )
+            return max(1, sum(int(dataset.sizes.sum()) for dataset in loaded) // len(folders))
+    return 1_000_000
+
+
+def one_cycle(
+    typed: dict[str, str | None],
+    tokens: int,
+    world: int,
+    *,
+    epochs: int,
+    peak: float,
+    streams: int,
+    window: float,
+) -> dict[str, str | None]:
+    """Return the flags of one cycle over `epochs` passes through `tokens`.
+
+    Args:
+        typed: flags that the user typed, which win: --max-epoch, --max-update, --batch-size, --update-freq
+            and --tokens-per-sample change the length of the cycle, --lr its peak
+        tokens: number of training tokens
+        world: number of processes
+        epochs: passes through the corpus
+        peak: highest learning rate
+        streams: parallel streams of all processes together
+        window: mean length of a window in tokens
+
+    Raises:
+        Refused: one of these flags is not a single number.
+    """
+    try:
+        epochs = int(typed.get("--max-epoch") or epochs)
+        peak = float(typed.get("--lr") or peak)
+        window = max(1.0, float(typed.get("--tokens-per-sample") or window))  # the task refuses a smaller one
+        streams = max(1, int(typed.get("--batch-size") or 0) * world or streams)
+        windows = math.ceil(math.ceil(tokens / streams) / window)
+        updates = epochs * math.ceil(windows / max(1, int(typed.get("--update-freq") or 1)))
+        updates = int(typed.get("--max-update") or updates)
+    except ValueError as error:
+        raise Refused(
+            f"a one-cycle schedule needs a single number for each of --max-epoch, --max-update, --lr, "
+            f"--batch-size, --update-freq and --tokens-per-sample: {error}"
+        ) from error
+    return {
+        "--lr": f"{peak:g}",
+        "--lr-scheduler": "cosine",
+        "--warmup-updates": str(max(1, round(WARM_UP * updates))),
+        "--min-lr": f"{LAST * peak:g}",
+        "--max-update": str(updates),
+        "--max-epoch": str(epochs),
+    }

@@ -1,0 +1,82 @@
+"""Complete the command line with what an architecture needs and the user did not type.
+
+A typed flag always wins, also where it equals fairseq's default. Nothing is changed unless the task and the
+architecture are recurrent language models, which their classes tell: those of this package and those that
+others derive from them. Completing a completed command changes nothing.
+"""
+
+import logging
+import os
+import shlex
+from collections.abc import Mapping
+
+from fairseq.tasks import TASK_REGISTRY
+from fairseq.utils import split_paths
+
+from lm_plugins.architectures.shared import COMMON
+from lm_plugins.checkpoints import task_of_checkpoint
+from lm_plugins.command_line import missing_arguments, program_name, typed_flags, with_added_options
+from lm_plugins.errors import Refused
+from lm_plugins.process_flags import process_count, process_flags, streams_per_process
+from lm_plugins.tasks.recurrent_language_modeling import RecurrentLanguageModelingTask
+from lm_plugins.training_flags import Flags, check_arch, is_recurrent, training_flags
+
+logger = logging.getLogger(__name__)
+
+ADDED_OPTIONS = "LM_PLUGINS_ADDOPTS"  # flags for every fairseq-train, as PYTEST_ADDOPTS for every pytest
+EVALUATING = ("eval-lm", "validate", "generate", "interactive")
+
+
+def complete(argv: list[str], environ: Mapping[str, str] = os.environ) -> list[str]:
+    """Return `argv` with the missing flags appended, and log the completed command.
+
+    Every --user-dir must have been imported: the typed names are looked up in fairseq's registries.
+
+    Raises:
+        Refused: an unknown architecture, or flags that would train something else than was meant.
+    """
+    program = program_name(argv[0])
+    if program == "train":
+        argv = with_added_options(argv, environ.get(ADDED_OPTIONS, ""))
+    typed = typed_flags(argv[1:])
+    if "--task" in typed and not is_recurrent_task(typed["--task"]):
+        return argv
+    flags = {}
+    if program == "train":
+        flags = flags_of_training(typed, argv[1:], environ)
+    elif program in EVALUATING:
+        flags = flags_of_evaluation(program, typed)
+    added = missing_arguments(flags, typed)
+    if added and environ.get("RANK", "0") == "0":
+        logger.info("completed command: %s", shlex.join([f"fairseq-{program}", *argv[1:], *added]))
+    return [*argv, *added]
+
+
+def is_recurrent_task(name: str | None) -> bool:
+    """Return whether `name` is registered as a RecurrentLanguageModelingTask."""
+    return issubclass(TASK_REGISTRY.get(name, object), RecurrentLanguageModelingTask)
+
+
+def flags_of_training(typed: Flags, arguments: list[str], environ: Mapping[str, str]) -> Flags:
+    """Return what fairseq-train needs for the typed architecture, if it is a recurrent one."""
+    if "--arch" not in typed:
+        return {}
+    check_arch(typed["--arch"])
+    if not is_recurrent(typed["--arch"]):
+        return {}
+    world = process_count(typed, environ)
+    flags = training_flags(typed, arguments, world) | process_flags(typed, environ)
+    if "--batch-size" in flags and "--batch-size" not in typed:
+        flags["--batch-size"] = streams_per_process(flags["--batch-size"], world)
+    return flags
+
+
+def flags_of_evaluation(program: str, typed: Flags) -> Flags:
+    """Return the task of the typed checkpoint, if it is a recurrent one, and what `program` needs for it."""
+    if not typed.get("--path"):
+        raise Refused(f"fairseq-{program} needs a checkpoint: give its path with --path")
+    path = split_paths(typed["--path"])[0]
+    task = typed.get("--task") or (task_of_checkpoint(path) if os.path.exists(path) else COMMON["--task"])
+    if not is_recurrent_task(task):
+        return {}
+    return {"--task": task} | ({"--batch-size": "1"} if program == "validate" else {})

@@ -1,0 +1,69 @@
+"""Print one clear sentence for a run that is refused, in place of a traceback."""
+
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from types import TracebackType
+
+from fairseq.checkpoint_utils import load_checkpoint_to_cpu
+
+from lm_plugins.checkpoints import UNREADABLE, why_unreadable
+from lm_plugins.errors import Refused
+
+
+def excepthook(
+    kind: type[BaseException],
+    error: BaseException,
+    trace: TracebackType | None,
+    *,
+    default: Callable = sys.__excepthook__,
+) -> None:
+    """Print the sentence of `error` to stderr, as ``sys.excepthook``; without one, call `default`."""
+    text = sentence(error)
+    if text is None:
+        default(kind, error, trace)
+    else:
+        print(f"lm_plugins: error: {text}", file=sys.stderr, flush=True)
+
+
+def sentence(error: BaseException) -> str | None:
+    """Return the sentence that explains `error` or one of its causes, or None."""
+    for cause in _with_causes(error):
+        if isinstance(cause, Refused):
+            return str(cause)
+        if isinstance(cause, FloatingPointError):
+            return (
+                f"training stopped, {cause}: the loss or its gradient is no longer a finite number; "
+                "no checkpoint was replaced, lower --lr or --clip-norm and start again from the last one"
+            )
+        if isinstance(cause, OverflowError) and cause is not error:  # fairseq failed to handle it
+            return (
+                "a gradient overflowed float16, from which fairseq recovers only on a GPU: give a lower "
+                "--fp16-init-scale, or --autocast bf16"
+            )
+        if isinstance(cause, OSError) and str(cause).startswith("Model file not found"):
+            return f"{cause}: give the path of a checkpoint that exists"
+        if isinstance(cause, RuntimeError) and str(cause).startswith("Neither args nor cfg exist"):
+            return "the checkpoint was not written by fairseq: use a checkpoint written by lm_plugins"
+        path = _path_being_read(cause)
+        if path is not None and isinstance(cause, UNREADABLE):
+            return why_unreadable(path, cause)
+    return None
+
+
+def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield `error` and all that it was raised from, the outermost first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _path_being_read(error: BaseException) -> str | None:
+    """Return the checkpoint that fairseq was reading when it raised `error`.
+
+    Its errors do not name the file. Only its call of ``load_checkpoint_to_cpu`` knows it.
+    """
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code is load_checkpoint_to_cpu.__code__:
+            return frame.f_locals["path"]
+    return None

@@ -1,0 +1,49 @@
+"""The contract of a recurrent layer."""
+
+from torch import Tensor, nn
+
+from lm_plugins.ops.resets import Resets
+
+State = tuple  # of tensors [B, ...]: a plain tuple, a NamedTuple, or tuples of them
+
+
+class RecurrentLayer(nn.Module):
+    """A layer that reads a window of T steps in B parallel streams.
+
+        y, new_state = layer(x, state, reset)
+
+    A subclass has the two methods below, and keeps to the following, on which exact resuming, independent
+    sentences, mixed precision and training with several processes rely:
+
+    - Splitting a window in two and passing the state on gives the same result.
+    - The state has the dtype of the weights. Under autocast, x may have a lower precision, and matrix
+      products may use it; the recurrence is computed in the dtype of the state.
+    - The old state is not changed in place, because a window may be run again. The tensors of the new state
+      are new ones, no views of x or y: a view would keep the whole window in memory. (What a decoder carries
+      to the next window is copied if it is a view.)
+    - A dropout mask over streams is drawn by :func:`lm_plugins.modules.dropout_mask.stream_mask`, so that N
+      processes train the same model as one. Weights are dropped by :func:`lm_plugins.ops.dropout.dropout`.
+    """
+
+    def initial_state(self, batch_size: int) -> State:
+        """Return the state of `batch_size` streams before their first step, usually zeros [B, ...]."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        x: Tensor,  # [T, B, D]
+        state: State | None = None,
+        reset: Resets | None = None,
+    ) -> tuple[Tensor, State]:
+        """Run the layer over a window.
+
+        Args:
+            x: inputs
+            state: state before the first step; None: the initial state
+            reset: ``reset.mask`` [T, B] is True where the state is reset to zeros before the step; None:
+                nowhere
+
+        Returns:
+            (outputs [T, B, H], state after the last step)
+        """
+        raise NotImplementedError

@@ -1,0 +1,67 @@
+"""Flags that depend on the machine: how many processes train together, and on which device."""
+
+import logging
+from collections.abc import Mapping
+
+import torch
+
+from lm_plugins.errors import Refused
+
+logger = logging.getLogger(__name__)
+
+
+def process_count(typed: dict[str, str | None], environ: Mapping[str, str]) -> int:
+    """Return the number of processes that train together: torchrun's, or one for each GPU."""
+    if "WORLD_SIZE" in environ:
+        return int(environ["WORLD_SIZE"])
+    gpus = 0 if "--cpu" in typed else torch.cuda.device_count()
+    return int(typed.get("--distributed-world-size") or max(1, gpus))
+
+
+def streams_per_process(streams: str, world: int) -> str:
+    """Divide the published number of streams by `world` processes, rounded up."""
+    share = -(-int(streams) // world)
+    if share * world != int(streams):
+        logger.info(
+            f"{streams} streams cannot be divided evenly among {world} processes: each process gets {share}"
+        )
+    return str(share)
+
+
+def process_flags(typed: dict[str, str | None], environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Return the flags that connect the processes of torchrun, and that let fairseq train on a CPU.
+
+    Without them, fairseq trains independent copies under torchrun, and flattens half-precision gradients,
+    which it can do only on a GPU.
+
+    Raises:
+        Refused: several processes are asked for, but fairseq would start none.
+    """
+    on_cpu = not torch.cuda.is_available() or "--cpu" in typed
+    flags = {"--fp16-no-flatten-grads": None} if on_cpu and "--fp16" in typed else {}
+    if int(environ.get("WORLD_SIZE", 1)) > 1:
+        return {**_torchrun_flags(environ, on_cpu), **flags}
+    world = typed.get("--distributed-world-size")
+    if world not in (None, "1") and not torch.cuda.is_available() and "--distributed-no-spawn" not in typed:
+        raise Refused(
+            f"--distributed-world-size {world} starts no processes where there is no GPU: use "
+            f"torchrun --nproc-per-node {world} $(which fairseq-train) ..."
+        )
+    return flags
+
+
+def _torchrun_flags(environ: Mapping[str, str], on_cpu: bool) -> dict[str, str | None]:
+    flags = {
+        "--distributed-world-size": environ["WORLD_SIZE"],
+        "--distributed-rank": environ["RANK"],
+        "--distributed-init-method": "env://",
+        "--distributed-no-spawn": None,
+        "--device-id": environ["LOCAL_RANK"],
+    }
+    if on_cpu:
+        flags |= {
+            "--cpu": None,
+            "--distributed-backend": "gloo",
+            "--ddp-backend": "legacy_ddp",  # fairseq always passes a GPU number to PyTorch's DDP
+        }
+    return flags

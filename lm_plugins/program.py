@@ -1,0 +1,52 @@
+"""Prepare fairseq's programs for this package; no other program is touched.
+
+fairseq imports a --user-dir before it reads the command line, and again in each process that it spawns. That
+import is the only call that a program makes to us in time.
+"""
+
+import sys
+from typing import SupportsIndex
+
+from lm_plugins.checkpoints import force_safe_loading
+from lm_plugins.command_line import program_name
+from lm_plugins.completion import complete
+from lm_plugins.excepthook import excepthook
+from lm_plugins.option_help import HELP, help_and_exit
+from lm_plugins.quiet import filter_configuration, filter_warnings
+
+
+def prepare() -> None:
+    """Complete the command line, load checkpoints safely, and filter messages, in fairseq's programs.
+
+    Elsewhere, as in a notebook, this function does nothing.
+    """
+    if program_name(sys.argv[0]) is None:
+        return
+    sys.excepthook = excepthook
+    filter_warnings()
+    filter_configuration()
+    force_safe_loading()
+    sys.argv = UnreadCommandLine(sys.argv)
+
+
+class UnreadCommandLine(list):
+    """``sys.argv`` until a parser takes ``sys.argv[1:]``, which completes it.
+
+    It cannot be completed earlier: a --user-dir that imports this package registers its own architectures
+    afterwards. fairseq's parsers take the slice when everything is registered. From then on ``sys.argv`` is
+    a plain list.
+    """
+
+    def __getitem__(self, index: SupportsIndex | slice) -> str | list[str]:
+        if not isinstance(index, slice):
+            return super().__getitem__(index)
+        sys.argv = list(self)
+        if HELP & {*sys.argv}:
+            help_and_exit(sys.argv)
+        else:
+            sys.argv = complete(sys.argv)
+        return sys.argv[index]
+
+    def __reduce__(self) -> tuple:
+        """Pickle as a plain list: a spawned process reads ``sys.argv`` before it can import this class."""
+        return list, (list(self),)

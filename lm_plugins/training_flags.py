@@ -1,0 +1,108 @@
+"""The training flags that belong to an architecture, fitted to what the user typed."""
+
+import difflib
+
+from fairseq.models import ARCH_MODEL_REGISTRY
+from fairseq.optim import OPTIMIZER_REGISTRY
+from fairseq.registry import REGISTRIES
+
+from lm_plugins.architectures import ARCHITECTURES, PUBLISHED, Flags
+from lm_plugins.architectures.shared import COMMON
+from lm_plugins.errors import Refused
+from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel
+from lm_plugins.optim.large_tables import LargeTables
+
+LAYER_OF = {"adaptive_softmax": "adaptive_softmax", "mos": "mos", "nce": "softmax"}  # by criterion
+CRITERION_OF = {"softmax": "lm_cross_entropy", "adaptive_softmax": "adaptive_softmax", "mos": "mos"}
+KEEPS_EPOCHS = {"--keep-last-epochs", "--save-interval"}  # if typed, checkpoints of epochs are wanted
+
+
+def check_arch(name: str) -> None:
+    """Refuse an architecture that nobody has registered.
+
+    Raises:
+        Refused: `name` is unknown; the message has the nearest name, and the recurrent architectures.
+    """
+    if name in ARCH_MODEL_REGISTRY:
+        return
+    near = difflib.get_close_matches(str(name), ARCH_MODEL_REGISTRY, n=1)
+    recurrent = sorted(arch for arch in ARCH_MODEL_REGISTRY if is_recurrent(arch))
+    raise Refused(
+        f"unknown --arch {name}"
+        + (f", did you mean {near[0]}?" if near else ".")
+        + f" The architectures of lm_plugins are {', '.join(recurrent)}"
+    )
+
+
+def is_recurrent(arch: str) -> bool:
+    """Return whether the registered architecture `arch` is a RecurrentLanguageModel."""
+    return issubclass(ARCH_MODEL_REGISTRY[arch], RecurrentLanguageModel)
+
+
+def architecture_flags(typed: Flags, arguments: list[str], world: int) -> Flags:
+    """Return the training flags of the typed architecture and --regime.
+
+    Args:
+        typed: flags that the user typed
+        arguments: the command line, which names the data folder that may size the training
+        world: number of processes
+
+    Raises:
+        Refused: the architecture has no such regime, or its regime depends on a missing corpus.
+    """
+    name, regime = typed["--arch"], typed.get("--regime", PUBLISHED)
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name].training_flags(typed, arguments, world)
+    if regime != PUBLISHED:
+        raise Refused(f"--arch {name} has no --regime {regime}: leave out --regime")
+    return {}
+
+
+def training_flags(typed: Flags, arguments: list[str], world: int) -> Flags:
+    """Return the training flags of the typed architecture, without those that the typed flags exclude.
+
+    Raises:
+        Refused: a flag is missing that nothing else supplies, or see :func:`architecture_flags`.
+    """
+    flags = {**COMMON, **architecture_flags(typed, arguments, world)}
+    if typed.get("--criterion") in LAYER_OF:
+        flags["--output-layer"] = LAYER_OF[typed["--criterion"]]
+    if typed.get("--output-layer") in CRITERION_OF:
+        flags["--criterion"] = CRITERION_OF[typed["--output-layer"]]
+    for kind in ("optimizer", "lr_scheduler", "criterion"):
+        _leave_out_options(kind, flags, typed)
+    chosen = {**flags, **typed}
+    takes_large_tables = issubclass(OPTIMIZER_REGISTRY.get(chosen.get("--optimizer"), object), LargeTables)
+    if not takes_large_tables or chosen.get("--output-layer") not in (None, "softmax"):
+        flags.pop("--sparse-embedding-grad", None)
+        flags.pop("--split-vocabulary", None)
+    if typed.get("--sample-break-mode") == "eos":  # independent sentences are shuffled in each epoch
+        flags.pop("--rotate-streams", None)
+    if KEEPS_EPOCHS & typed.keys():
+        flags.pop("--no-epoch-checkpoints")
+    if "--batch-size" not in {*flags, *typed}:
+        raise Refused(
+            f"--arch {typed['--arch']} has no training flags: give --batch-size, the number of parallel "
+            "streams per process"
+        )
+    return flags
+
+
+def _leave_out_options(kind: str, flags: Flags, typed: Flags) -> None:
+    """Remove from `flags` the options of the architecture's `kind` where the user typed another one."""
+    flag = "--" + kind.replace("_", "-")
+    preset, chosen = flags.get(flag), typed.get(flag)
+    if not preset or not chosen or chosen == preset:
+        return
+    registered = REGISTRIES[kind]["dataclass_registry"]
+    options, chosen_options = (
+        getattr(registered.get(name), "__dataclass_fields__", {}) for name in (preset, chosen)
+    )
+    for name, option in options.items():
+        if chosen_options.get(name) is not option:  # an inherited field is shared: AR and TAR of our criteria
+            flags.pop("--" + name.replace("_", "-"), None)
+    if kind == "optimizer" and "--lr" not in typed:
+        raise Refused(
+            f"the learning rate of {typed['--arch']} is meant for --optimizer {preset}: with --optimizer "
+            f"{chosen} also give --lr"
+        )

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# medium LSTM on Penn Treebank, 2 x 650
+# source: Zaremba, Sutskever and Vinyals 2014, arXiv:1409.2329; the TensorFlow tutorial on recurrent networks
+# published perplexity, valid / test:
+#   trained  86.2 / 82.7
+# note: the paper divides the learning rate by 1.2; the schedule here is the tutorial's
+arch=lstm_medium finetune=no cache=yes
+dynamic=""
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# small LSTM on Penn Treebank, 2 x 200, without dropout
+# source: Zaremba, Sutskever and Vinyals 2014, arXiv:1409.2329; the TensorFlow tutorial on recurrent networks
+# published perplexity, valid / test:
+#   trained  120.7 / 114.5
+arch=lstm_small finetune=no cache=yes
+dynamic=""
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# AWD-QRNN on Penn Treebank
+# source: Merity, Keskar and Socher 2018, arXiv:1803.08240; the README of awd-lstm-lm; dynamic evaluation:
+#   Krause et al. 2018, arXiv:1709.07432
+# published perplexity, valid / test:
+#   trained               60.6 / 58.3
+#   fine-tuned            59.1 / 56.7
+#   fine-tuned + cache    53.4 / 52.6
+#   fine-tuned + dynamic  51.4 / 50.5
+arch=qrnn_ptb finetune=yes cache=yes
+dynamic="--dynamic-evaluation rms --dynamic-lr 1e-4 --dynamic-decay 2e-3 --tokens-per-sample 5"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

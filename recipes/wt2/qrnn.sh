@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# AWD-QRNN on WikiText-2
+# source: Merity, Keskar and Socher 2018, arXiv:1803.08240; the README of awd-lstm-lm; dynamic evaluation:
+#   Krause et al. 2018, arXiv:1709.07432
+# published perplexity, valid / test:
+#   trained               69.3 / 66.8
+#   fine-tuned            68.5 / 65.9
+#   fine-tuned + cache    53.6 / 52.1
+#   fine-tuned + dynamic  45.9 / 44.0
+arch=qrnn_wt2 finetune=yes cache=yes
+dynamic="--dynamic-evaluation rms --dynamic-lr 1e-4 --dynamic-decay 2e-3 --tokens-per-sample 5"
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

@@ -1,0 +1,153 @@
+"""Architectures have the published sizes, what the user gives wins, and others can be declared."""
+
+import dataclasses
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from lm_plugins.architectures import ARCHITECTURES, Architecture
+from lm_plugins.completion import complete
+from lm_plugins.errors import Refused
+from lm_plugins.models.qrnn import QRNN
+from lm_plugins.models.recurrent_language_model import upgrade_config
+from tests.helpers import models
+from tests.helpers.models import config
+from tests.runner import evaluate, train
+
+
+def build(arch, size, *flags):
+    with torch.device("meta"):  # sizes without memory
+        return models.build(arch, size, *flags)
+
+
+@pytest.mark.parametrize(
+    "arch, vocabulary, millions",
+    [
+        ("awd_lstm_ptb", 10_000, 24.2),
+        ("awd_lstm_wt2", 33_278, 33.6),
+        ("awd_lstm_mos_ptb", 10_000, 21.5),
+        ("awd_lstm_mos_wt2", 33_278, 34.9),
+        ("awd_lstm_enwik8", 205, 47.3),
+        ("awd_lstm_ptb_char", 50, 13.8),
+        ("qrnn_ptb", 10_000, 24.0),
+        ("qrnn_wt2", 33_278, 33.4),
+        ("qrnn_wt103", 267_735, 153.9),
+        ("qrnn_ptb_char", 50, 13.8),
+        ("lstm_small", 10_000, 4.7),
+        ("lstm_medium", 10_000, 19.8),
+        ("lstm_large", 10_000, 66.0),
+        ("lstm_gbw_2x250", 793_471, 398.5),
+        ("lstm_gbw_4x2048", 793_471, 3385.1),
+        ("lstm_mos_bm", 10_000, 41.5),
+        ("lstm_mos_bmlg", 10_000, 41.5),
+        ("lstm_wt103", 267_735, 123.9),
+    ],
+)
+def test_parameter_counts_of_the_papers(arch, vocabulary, millions):
+    count = sum(parameter.numel() for parameter in build(arch, vocabulary).parameters())
+    assert round(count / 1e6, 1) == millions
+    number, unit = ARCHITECTURES[arch].parameters.split()
+    assert float(number) * {"M": 1, "G": 1000}[unit] == pytest.approx(millions, rel=0.02)
+
+
+def test_what_the_user_gives_wins_also_where_it_is_the_familys_default():
+    assert config("awd_lstm_ptb").input_dropout == 0.4
+    assert config("awd_lstm").input_dropout == 0.65
+    assert config("awd_lstm_ptb", "--input-dropout", "0.65").input_dropout == 0.65
+
+
+def test_tying_can_be_switched_both_ways():
+    flag = "share-decoder-input-output-embed"
+    for arch, tied in (("awd_lstm_ptb", True), ("lstm_small", False)):
+        assert config(arch).share_decoder_input_output_embed is tied
+        assert config(arch, f"--{flag}").share_decoder_input_output_embed is True
+        assert config(arch, f"--no-{flag}").share_decoder_input_output_embed is False
+
+
+def test_the_last_layer_has_embedding_size_if_tied():
+    tied, untied = build("awd_lstm_ptb", 50), build("awd_lstm", 50)
+    assert tied.decoder.output_head.vocabulary.weight is tied.decoder.embed_tokens.weight
+    assert tied.decoder.layers[-1].hidden_size == 400
+    assert untied.decoder.output_head.vocabulary.weight.shape == (50, 1150)
+
+
+def test_the_first_qrnn_layer_alone_has_the_window():
+    assert [layer.window for layer in build("qrnn_ptb", 50).decoder.layers] == [2, 1, 1, 1]
+    narrow = build("qrnn_ptb", 50, "--qrnn-window", "1")
+    assert [layer.window for layer in narrow.decoder.layers] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("option", ["--input-weight-dropout", "--candidate-dropout"])
+def test_dropouts_of_openseq2seq_act_in_training_alone(option):
+    sizes = ("--decoder-embed-dim", "6", "--decoder-hidden-size", "8", "--decoder-layers", "2")
+    model = models.build("lstm_small", 11, *sizes, option, "0.5")
+    words = torch.randint(4, 11, (5, 3))
+    plain, _, _ = model.eval().decoder.extract_features(words)
+    assert torch.equal(model.decoder.extract_features(words)[0], plain)
+    dropped, _, _ = model.train().decoder.extract_features(words)
+    assert not torch.equal(dropped, plain)
+
+
+@pytest.fixture
+def restored():
+    """Remove what a test declares."""
+    before = dict(ARCHITECTURES)
+    yield
+    ARCHITECTURES.clear()
+    ARCHITECTURES.update(before)
+
+
+def test_a_plug_in_declares_its_own(restored):
+    mine = Architecture(
+        "qrnn_mine",
+        QRNN,
+        options={"decoder_layers": 2, "hidden_dropout": 0.1},
+        training={"--optimizer": "adam", "--lr": "0.002", "--batch-size": "6"},
+        regimes={"fast": lambda typed, tokens, world: {"--max-update": str(tokens), "--batch-size": "3"}},
+        finetuning={"--lr": "0.001"},
+    )
+    assert ARCHITECTURES["qrnn_mine"] is mine
+    assert (config("qrnn_mine").decoder_layers, config("qrnn_mine").hidden_dropout) == (2, 0.1)
+    start = ["fairseq-train", "data", "--arch", "qrnn_mine"]
+    completed = complete(start, {})
+    assert completed[completed.index("--lr") + 1] == "0.002"
+    finetuned = complete([*start, "--finetune-from-model", "x.pt"], {})
+    assert finetuned[finetuned.index("--lr") + 1] == "0.001"
+    fast = complete([*start, "--regime", "fast"], {})
+    assert fast[fast.index("--max-update") + 1] == "1000000" and "--lr" not in fast
+    smaller = dataclasses.replace(mine, name="qrnn_mine_1", options={"decoder_layers": 1})
+    assert config("qrnn_mine_1").decoder_layers == 1 and smaller.training is mine.training
+
+
+def test_a_wrong_declaration_is_refused():
+    with pytest.raises(Refused, match="the architecture qrnn_ptb is registered already"):
+        Architecture("qrnn_ptb", QRNN, options={}, training={})
+    with pytest.raises(Refused, match="is registered already"):
+        Architecture("transformer_lm", QRNN, options={}, training={})
+    with pytest.raises(Refused, match="sets decoder_layer, .* of QRNN: did you mean decoder_layers"):
+        Architecture("qrnn_wrong", QRNN, options={"decoder_layer": 2}, training={})
+    assert "qrnn_wrong" not in ARCHITECTURES
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_a_checkpoint_that_calls_the_width_window_is_loaded(width, data_bin, tmp_path):
+    flags = ("--qrnn-window", width, "--max-update", "2", "--no-epoch-checkpoints")
+    train(data_bin, tmp_path, *flags, arch="qrnn_ptb")
+    path = tmp_path / "checkpoint_last.pt"
+    new = evaluate(data_bin, path, "--cpu")
+    state = torch.load(path, weights_only=False)
+    with_old_name = state["cfg"]["model"]
+    with_old_name["window"] = with_old_name.pop("qrnn_window")
+    torch.save(state, path)
+    old = evaluate(data_bin, path, "--cpu")
+    loss = [line for line in new.output.splitlines() if "Loss (base 2)" in line]
+    assert loss and loss[0].split("|")[-1] in old.output
+
+
+def test_options_are_renamed_in_place():
+    cfg = OmegaConf.create({"window": 1, "zoneout": 0.1})
+    upgrade_config(cfg)
+    assert cfg == {"qrnn_window": 1, "zoneout": 0.1}
+    upgrade_config(cfg)
+    assert cfg == {"qrnn_window": 1, "zoneout": 0.1}

@@ -1,0 +1,64 @@
+"""The contract that every recurrent layer keeps."""
+
+import pytest
+import torch
+
+from lm_plugins.modules.qrnn import QRNNLayer
+from lm_plugins.modules.weight_drop_lstm import WeightDropLSTM
+from lm_plugins.ops.resets import Resets
+
+D, H = 5, 4
+LAYERS = {
+    "qrnn": lambda: QRNNLayer(D, H, weight_dropout=0.3, zoneout=0.1),
+    "qrnn_of_width_2": lambda: QRNNLayer(D, H, window=2),
+    "lstm": lambda: WeightDropLSTM(D, H, weight_dropout=0.3),
+    "masked_lstm": lambda: WeightDropLSTM(D, H, candidate_dropout=0.3),
+}
+
+
+@pytest.fixture(params=LAYERS)
+def layer(request):
+    return LAYERS[request.param]()
+
+
+@pytest.fixture
+def x():
+    return torch.randn(6, 3, D)
+
+
+def test_a_split_window_is_the_whole_window(layer, x):
+    layer, x = layer.double().eval(), x.double()
+    y, last = layer(x)
+    first, state = layer(x[:4])
+    second, end = layer(x[4:], state)
+    torch.testing.assert_close(torch.cat([first, second]), y, rtol=0, atol=1e-14)
+    torch.testing.assert_close(end, last, rtol=0, atol=1e-14)
+
+
+def test_a_reset_forgets_the_state_and_the_input_before_it(layer, x):
+    layer, x = layer.double().eval(), x.double()
+    mask = torch.zeros(6, 3, dtype=torch.bool)
+    mask[4] = True
+    y, last = layer(x, None, Resets(mask))
+    torch.testing.assert_close(y[:4], layer(x[:4])[0], rtol=0, atol=1e-14)
+    torch.testing.assert_close((y[4:], last), layer(x[4:]), rtol=0, atol=1e-14)
+
+
+def test_no_state_is_the_initial_state(layer, x):
+    layer.eval()
+    assert torch.equal(layer(x)[0], layer(x, layer.initial_state(3))[0])
+
+
+def test_the_state_has_the_dtype_of_the_weights_under_autocast(layer, x):
+    with torch.autocast("cpu", torch.bfloat16):
+        _, state = layer(x.bfloat16(), layer.initial_state(3))
+    assert {part.dtype for part in state} == {torch.float32}
+    assert [part.shape for part in state] == [part.shape for part in layer.initial_state(3)]
+
+
+def test_the_old_state_and_the_input_are_not_changed(layer, x):
+    state = tuple(torch.randn_like(part) for part in layer.initial_state(3))
+    before = [part.clone() for part in (x, *state)]
+    y, _ = layer(x, state)
+    y.sum().backward()
+    assert all(map(torch.equal, before, (x, *state)))

@@ -1,0 +1,242 @@
+"""The command line is completed with what the user did not type, and only where it is ours."""
+
+import logging
+import math
+
+import pytest
+
+from lm_plugins.architectures import ARCHITECTURES, small
+from lm_plugins.architectures.one_cycle import training_tokens
+from lm_plugins.command_line import typed_flags
+from lm_plugins.completion import complete
+from lm_plugins.errors import Refused
+from preprocess.binarize import tokens_of as read_tokens
+
+TRAIN = ["/usr/bin/fairseq-train", "data", "--user-dir", "lm_plugins"]
+
+
+def completed(*argv, **environ):
+    """{flag: value} of the completed command."""
+    return typed_flags(complete([*argv], environ)[1:])
+
+
+def test_the_three_commands_of_the_readme():
+    flags = completed(*TRAIN, "--arch", "qrnn_wt103")
+    assert flags["--task"] == "recurrent_language_modeling"
+    assert flags["--criterion"] == "adaptive_softmax"
+    assert (flags["--optimizer"], flags["--batch-size"], flags["--tokens-per-sample"]) == (
+        "adam",
+        "60",
+        "140",
+    )
+    assert (flags["--lr-scheduler"], flags["--lr"], flags["--milestones"]) == ("multi_step", "0.001", "12")
+    assert completed("fairseq-eval-lm", "data", "--path", "x")["--task"] == "recurrent_language_modeling"
+    assert completed("fairseq-validate", "data", "--path", "x")["--batch-size"] == "1"
+
+
+@pytest.mark.parametrize("program", ["/a/b/fairseq-train", "/site-packages/fairseq_cli/train.py"])
+def test_programs_are_known_however_they_are_started(program):
+    assert "--task" in completed(program, "data", "--arch", "qrnn_ptb")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("--lr", "7"),
+        ("--lr=7",),
+        ("--batch-size", "3"),
+        ("--max-sentences", "3"),  # fairseq's other name of --batch-size
+        ("--task", "recurrent_language_modeling"),
+        ("--clip-norm", "0.0"),  # fairseq's own default
+    ],
+)
+def test_what_is_typed_wins(typed):
+    argv = complete([*TRAIN, "-a", "qrnn_ptb", *typed], {})
+    flags = typed_flags(typed)
+    assert {key: typed_flags(argv[1:])[key] for key in flags} == flags
+    added = argv[len(TRAIN) + 2 + len(typed) :]
+    assert not set(added) & set(flags)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("pytest", "--arch", "qrnn_ptb"),
+        ("fairseq-preprocess", "--trainpref", "x"),
+        ("fairseq-hydra-train", "--config-name", "x"),
+        (*TRAIN, "--arch", "transformer_lm"),
+        (*TRAIN, "--arch", "qrnn_ptb", "--task", "language_modeling"),
+        (*TRAIN,),
+        ("fairseq-eval-lm", "data", "--task", "language_modeling"),
+    ],
+)
+def test_other_programs_tasks_and_architectures_are_left_alone(argv):
+    assert complete([*argv], {}) == [*argv]
+
+
+@pytest.mark.parametrize("environ", [{}, {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}])
+def test_doing_it_twice_changes_nothing(environ):
+    once = complete([*TRAIN, "--arch", "lstm_wt103"], environ)
+    assert complete(once, environ) == once
+
+
+def test_flags_of_another_choice_are_left_out():
+    base = completed(*TRAIN, "--arch", "qrnn_ptb")
+    assert {"--ar-alpha", "--tar-beta"} <= set(base)
+    other = completed(*TRAIN, "--arch", "qrnn_ptb", "--criterion", "cross_entropy")
+    assert not {"--ar-alpha", "--tar-beta"} & set(other)
+    ours = completed(*TRAIN, "--arch", "qrnn_ptb", "--criterion", "mos")
+    assert {"--ar-alpha", "--tar-beta"} <= set(ours)
+    scheduled = completed(*TRAIN, "--arch", "lstm_small", "--lr-scheduler", "cosine")
+    assert not {"--force-anneal", "--lr-shrink"} & set(scheduled)
+    with pytest.raises(Refused, match="with --optimizer adam also give --lr"):
+        completed(*TRAIN, "--arch", "qrnn_ptb", "--optimizer", "adam")
+    chosen = completed(*TRAIN, "--arch", "qrnn_ptb", "--optimizer", "adam", "--lr", "0.001")
+    assert (chosen["--optimizer"], chosen["--lr"]) == ("adam", "0.001")
+
+
+@pytest.mark.parametrize(
+    "arch, typed, criterion, layer",
+    [
+        ("qrnn_ptb", ("--criterion", "mos"), "mos", "mos"),
+        ("qrnn_ptb", ("--output-layer", "adaptive_softmax"), "adaptive_softmax", "adaptive_softmax"),
+        ("qrnn_ptb", ("--criterion", "lm_cross_entropy", "--output-layer", "mos"), "lm_cross_entropy", "mos"),
+        ("qrnn_wt103", ("--output-layer", "softmax"), "lm_cross_entropy", "softmax"),
+        ("qrnn_wt103", ("--criterion", "nce"), "nce", "softmax"),
+        ("awd_lstm_mos_ptb", (), "mos", None),
+        ("awd_lstm_ptb", (), "lm_cross_entropy", None),
+    ],
+)
+def test_criterion_and_output_layer_bring_each_other(arch, typed, criterion, layer):
+    flags = completed(*TRAIN, "--arch", arch, *typed)
+    assert (flags["--criterion"], flags.get("--output-layer")) == (criterion, layer)
+
+
+@pytest.mark.parametrize("world, streams", [("1", "20"), ("2", "10"), ("4", "5"), ("8", "3")])
+def test_the_published_streams_are_shared_out(world, streams):
+    environ = {"WORLD_SIZE": world, "RANK": "0", "LOCAL_RANK": "0"}
+    assert completed(*TRAIN, "--arch", "qrnn_ptb", **environ)["--batch-size"] == streams
+    typed = completed(*TRAIN, "--arch", "qrnn_ptb", "--batch-size", "7", **environ)
+    assert typed["--batch-size"] == "7"
+
+
+def test_added_options_are_typed_by_the_environment_and_lose_against_the_command_line():
+    environ = {"LM_PLUGINS_ADDOPTS": "--decoder-layers 3 --lr 2 --rotate-streams"}
+    flags = completed(*TRAIN, "--arch", "qrnn_ptb", "--lr", "7", **environ)
+    assert (flags["--decoder-layers"], flags["--lr"], flags["--rotate-streams"]) == ("3", "7", None)
+    argv = complete([*TRAIN, "--arch", "qrnn_ptb"], environ)
+    assert complete(argv, environ) == argv
+    assert complete(["fairseq-eval-lm", "data", "--path", "x"], environ)[4:] == [
+        "--task",
+        "recurrent_language_modeling",
+    ]
+
+
+def test_no_preset_fills_the_disk_with_a_checkpoint_an_epoch():
+    for arch in ARCHITECTURES:
+        assert "--no-epoch-checkpoints" in completed(*TRAIN, "--arch", arch)
+    assert "--no-epoch-checkpoints" not in completed(*TRAIN, "--arch", "qrnn_ptb", "--keep-last-epochs", "3")
+
+
+def test_sentences_are_not_rotated(data_bin):
+    argv = ["fairseq-train", str(data_bin), "--arch", "qrnn_small"]
+    assert "--rotate-streams" in completed(*argv)
+    assert "--rotate-streams" not in completed(*argv, "--sample-break-mode", "eos")
+
+
+def test_one_cycle_is_as_long_as_its_epochs(data_bin):
+    tokens = training_tokens([str(data_bin)])
+    assert tokens == len(read_tokens(data_bin, "train")[0])
+    argv = ["fairseq-train", str(data_bin), "--arch", "qrnn_ptb", "--regime", "short"]
+
+    def updates(*typed, **environ):
+        return int(completed(*argv, *typed, **environ)["--max-update"])
+
+    windows = math.ceil(math.ceil(tokens / 20) / 67.75)
+    assert updates() == 60 * windows
+    assert updates("--max-epoch", "7") == 7 * windows
+    assert updates("--max-epoch", "7", "--update-freq", "2") == 7 * math.ceil(windows / 2)
+    assert updates("--batch-size", "4") == 60 * math.ceil(math.ceil(tokens / 4) / 67.75)
+    assert updates("--batch-size", "4", WORLD_SIZE="2", RANK="0", LOCAL_RANK="0") == 60 * math.ceil(
+        math.ceil(tokens / 8) / 67.75
+    )
+    assert updates("--max-update", "100") == 100
+    flags = completed(*argv, "--max-update", "100", "--lr", "0.01")
+    assert (flags["--warmup-updates"], flags["--min-lr"], flags["--lr-scheduler"]) == (
+        "10",
+        "1e-05",
+        "cosine",
+    )
+    assert {"--nonmono", "--averaging"}.isdisjoint(flags)
+    once = complete(argv, {})
+    assert complete(once, {}) == once
+    with pytest.raises(Refused, match="has no subset 'trained'"):
+        completed(*argv, "--train-subset", "trained")
+    assert "--max-update" in completed(*TRAIN, "--arch", "qrnn_ptb", "--regime", "short"), "as of 1 MB"
+    with pytest.raises(Refused, match="awd_lstm_wt2 has no --regime short.*qrnn_ptb"):
+        completed(*TRAIN, "--arch", "awd_lstm_wt2", "--regime", "short")
+
+
+@pytest.mark.parametrize(
+    "tokens, epochs, window, dropout",
+    [(50_000, 16, 35, 0.4), (250_000, 8, 35, 0.2), (1_000_000, 4, 70, 0.1), (100_000_000, 2, 70, 0.05)],
+)
+def test_a_small_training_fits_its_text(tokens, epochs, window, dropout):
+    flags = small.training({}, tokens, 1)
+    assert (int(flags["--max-epoch"]), int(flags["--tokens-per-sample"])) == (epochs, window)
+    assert float(flags["--dropout"]) == dropout
+    streams = int(flags["--batch-size"])
+    assert streams == (20 if window == 70 else 10)
+    assert int(flags["--max-update"]) == epochs * math.ceil(math.ceil(tokens / streams) / window)
+    longer = small.training({"--max-epoch": "32"}, tokens, 1)
+    assert float(longer["--dropout"]) == 0.4 and int(longer["--max-update"]) * epochs == 32 * int(
+        flags["--max-update"]
+    )
+
+
+LARGE = {"--sparse-embedding-grad", "--split-vocabulary"}
+
+
+@pytest.mark.parametrize("typed", [("--optimizer", "adam", "--lr", ".1"), ("--output-layer", "mos")])
+def test_large_tables_are_left_out_where_they_do_not_fit(typed):
+    assert LARGE <= set(completed(*TRAIN, "--arch", "lstm_gbw_2x250"))
+    assert not LARGE & set(completed(*TRAIN, "--arch", "lstm_gbw_2x250", *typed))
+
+
+def test_fine_tuning_is_one_flag():
+    flags = completed(*TRAIN, "--arch", "qrnn_ptb", "--finetune-from-model", "x.pt")
+    assert (flags["--averaging"], flags["--seed"], flags["--max-epoch"]) == ("always", "404", "300")
+    typed = completed(
+        *TRAIN, "--arch", "qrnn_ptb", "--finetune-from-model", "x.pt", "--averaging", "triggered"
+    )
+    assert typed["--averaging"] == "triggered"
+    adam = completed(*TRAIN, "--arch", "qrnn_wt103", "--finetune-from-model", "x.pt")
+    assert "--averaging" not in adam
+
+
+def test_half_precision_on_a_cpu_is_not_flattened():
+    """fairseq flattens on the current GPU, where there is none."""
+    assert "--fp16-no-flatten-grads" in completed(*TRAIN, "--arch", "qrnn_ptb", "--cpu", "--fp16")
+    assert "--fp16-no-flatten-grads" not in completed(*TRAIN, "--arch", "qrnn_ptb", "--cpu")
+
+
+def test_torchrun_is_told_to_fairseq():
+    environ = {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}
+    flags = completed(*TRAIN, "--arch", "qrnn_ptb", "--cpu", **environ)
+    assert flags["--distributed-world-size"] == "4"
+    assert (flags["--distributed-rank"], flags["--device-id"]) == ("3", "1")
+    assert flags["--distributed-init-method"] == "env://"
+    assert "--distributed-no-spawn" in flags
+    assert (flags["--distributed-backend"], flags["--ddp-backend"]) == ("gloo", "legacy_ddp")
+    assert "--distributed-rank" not in completed(*TRAIN, "--arch", "qrnn_ptb", WORLD_SIZE="1")
+
+
+def test_the_completed_command_is_printed_once_and_can_be_repeated(caplog):
+    caplog.set_level(logging.INFO)
+    argv = complete([*TRAIN, "--arch", "lstm_wt103"], {})
+    (message,) = [record.getMessage() for record in caplog.records if "completed" in record.getMessage()]
+    assert message == "completed command: fairseq-train " + " ".join(argv[1:])
+    caplog.clear()
+    complete(argv, {})
+    complete([*TRAIN, "--arch", "lstm_wt103"], {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"})
+    assert not caplog.records

@@ -1,0 +1,46 @@
+"""Which errors are explained in one sentence, and which keep their traceback."""
+
+from fairseq.checkpoint_utils import load_checkpoint_to_cpu
+
+from lm_plugins.errors import Refused
+from lm_plugins.excepthook import excepthook, sentence
+
+
+def caught(function, *arguments):
+    try:
+        function(*arguments)
+    except Exception as error:
+        return error
+
+
+def test_a_refusal_is_its_own_sentence_also_as_the_cause_of_another_error():
+    def wrapped():
+        try:
+            raise Refused("give --batch-size")
+        except Refused as cause:
+            raise RuntimeError("worker 3 died") from cause
+
+    assert sentence(Refused("give --batch-size")) == "give --batch-size"
+    assert sentence(caught(wrapped)) == "give --batch-size"
+
+
+def test_a_checkpoint_that_fairseq_cannot_read_is_named(tmp_path):
+    cut = tmp_path / "checkpoint3.pt"
+    cut.write_bytes(b"PK\3\4")
+    error = caught(load_checkpoint_to_cpu, str(cut))
+    assert str(cut) in sentence(error) and "cut short" in sentence(error)
+    assert sentence(type(error)(*error.args)) is None, "not raised while one was read"
+
+
+def test_other_known_ends():
+    assert "--lr" in sentence(FloatingPointError("Minimum loss scale reached"))
+    assert "give the path" in sentence(OSError("Model file not found: x.pt"))
+
+
+def test_unknown_errors_keep_their_traceback(capsys):
+    shown = []
+    error = caught(lambda: [][0])
+    excepthook(type(error), error, error.__traceback__, default=lambda *args: shown.append(args))
+    assert shown == [(IndexError, error, error.__traceback__)]
+    excepthook(Refused, Refused("no"), None)
+    assert capsys.readouterr().err == "lm_plugins: error: no\n"
