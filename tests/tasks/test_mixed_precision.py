@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lm_plugins.errors import sentence
+from lm_plugins.excepthook import sentence
 from tests.runner import TINY, Run, evaluate, load, logged, perplexity, same_weights, train
 from tests.tasks.test_regime import same_optimizer
 from tests.tasks.test_training import NO_DROPOUT, kill_after
