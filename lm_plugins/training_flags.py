@@ -9,11 +9,10 @@ from fairseq.registry import REGISTRIES
 from lm_plugins.architectures import ARCHITECTURES, PUBLISHED, Flags
 from lm_plugins.architectures.shared import COMMON
 from lm_plugins.errors import Refused
+from lm_plugins.models.heads import default_criterion, needed_head
 from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel
 from lm_plugins.optim.large_tables import LargeTables
 
-LAYER_OF = {"adaptive_softmax": "adaptive_softmax", "mos": "mos", "nce": "softmax"}  # by criterion
-CRITERION_OF = {"softmax": "lm_cross_entropy", "adaptive_softmax": "adaptive_softmax", "mos": "mos"}
 KEEPS_EPOCHS = {"--keep-last-epochs", "--save-interval"}  # if typed, checkpoints of epochs are wanted
 
 
@@ -65,10 +64,10 @@ def training_flags(typed: Flags, arguments: list[str], world: int) -> Flags:
         Refused: a flag is missing that nothing else supplies, or see :func:`architecture_flags`.
     """
     flags = {**COMMON, **architecture_flags(typed, arguments, world)}
-    if typed.get("--criterion") in LAYER_OF:
-        flags["--output-layer"] = LAYER_OF[typed["--criterion"]]
-    if typed.get("--output-layer") in CRITERION_OF:
-        flags["--criterion"] = CRITERION_OF[typed["--output-layer"]]
+    if head := needed_head(typed.get("--criterion")):
+        flags["--output-layer"] = head
+    if criterion := default_criterion(typed.get("--output-layer")):
+        flags["--criterion"] = criterion
     for kind in ("optimizer", "lr_scheduler", "criterion"):
         _leave_out_options(kind, flags, typed)
     chosen = {**flags, **typed}
