@@ -77,6 +77,6 @@ def mixed(log_prob: Tensor, log_cache: Tensor, weight: float) -> Tensor:
     if weight == 0:
         return log_prob
     empty = log_cache.isnan()
-    log_cache = log_cache.masked_fill(empty, 0)  # a NaN would spread to the gradient of log_prob
+    log_cache = torch.where(empty, 0.0, log_cache)  # a NaN would spread to the gradient of log_prob
     both = torch.logaddexp(log_prob + math.log1p(-weight), log_cache + math.log(weight))
     return torch.where(empty, log_prob, both)
