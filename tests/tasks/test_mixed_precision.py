@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from lm_plugins.errors import sentence
 from lm_plugins.excepthook import sentence
 from tests.helpers.kill import kill_after
 from tests.helpers.optimizer_state import same_optimizer
