@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lm_plugins.ops import cpu_kernels
-from lm_plugins.ops.fo_pooling import fo_pooling
+from lm_plugins.ops.fo_pooling import agrees, cpu, fo_pooling
 from tests.kernels import needs_compiler
 
 SHAPES = [(1, 1, 1), (1, 3, 33), (7, 1, 5), (13, 2, 33), (2, 2, 515), (3, 0, 4)]  # 515: more than a block
@@ -226,3 +226,23 @@ def test_kernels_that_fail_or_are_wrong_are_found_out(caplog):
     for kernels, part in ((Broken, "no compiler"), (Wrong, "not close")):
         assert not package.agrees(kernels, "cpu")
         assert part in caplog.text and "falling back to PyTorch" in caplog.text
+
+
+class Wrong:
+    """Kernels whose gradient is off by a factor."""
+
+    prepare, forward = staticmethod(cpu.prepare), staticmethod(cpu.forward)
+
+    @staticmethod
+    def backward(gates, c0, mask, factor, reset, c, grad_h, grad_last, grad_gates):
+        grad_c0 = cpu.backward(gates, c0, mask, factor, reset, c, grad_h, grad_last, grad_gates)
+        grad_gates.mul_(1.1)
+        return grad_c0
+
+
+@needs_compiler
+@pytest.mark.parametrize("context", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_kernels_are_checked_in_evaluation_too(context):
+    with context():
+        assert agrees(cpu, "cpu")
+        assert not agrees(Wrong, "cpu")
