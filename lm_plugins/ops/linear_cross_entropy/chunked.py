@@ -17,7 +17,8 @@ add up in float32; on a CPU they stay in float32, for it rounds every logit to b
 
 import torch
 
-CHUNK, ROWS = 1 << 22, 128  # logits held at a time, or of so many rows: each chunk reads all of W
+# Logits held at a time, or of so many rows: each chunk reads all of W. A GPU needs larger products.
+CHUNK, ROWS = {"cpu": 1 << 22, "cuda": 1 << 27}, 128
 
 
 class LinearCrossEntropy(torch.autograd.Function):
@@ -74,7 +75,10 @@ def _run(features, weight, bias, log_prior, target, upstream, needed, *, rows, c
     d_features, d_weight, d_bias, d_prior = gradients
     w = weight.to(computed)
     in_logits = weight if features.is_cpu else w
-    at_once = max(1, (chunk or max(CHUNK, ROWS * len(weight))) // (k * len(weight)))
+    at_once = max(
+        1,
+        (chunk or max(CHUNK.get(weight.device.type, CHUNK["cpu"]), ROWS * len(weight))) // (k * len(weight)),
+    )
     buffer = rows.buffer(weight, min(count, at_once) * k)
     for start in range(0, count, at_once):
         part = slice(start, start + at_once)
