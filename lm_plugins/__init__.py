@@ -17,7 +17,7 @@ checkpoints.force_safe_loading()
 from lm_plugins import command_line  # noqa: E402
 from lm_plugins.criterions import adaptive_softmax, lm_cross_entropy, mos, nce  # noqa: E402, F401
 from lm_plugins.models import awd_lstm, qrnn  # noqa: E402, F401
-from lm_plugins.optim import nt_asgd, sparse_adagrad  # noqa: E402, F401
+from lm_plugins.optim import nt_asgd, sparse_adagrad, torch_adam  # noqa: E402, F401
 from lm_plugins.optim.lr_scheduler import linear_decay, multi_step, plateau  # noqa: E402, F401
 from lm_plugins.tasks import recurrent_language_modeling  # noqa: E402, F401
 
