@@ -96,9 +96,10 @@ class LMCrossEntropy(FairseqCriterion):
     def reduce_metrics(logging_outputs: list[dict[str, Any]]) -> None:
         """Log `loss` and `reg`, in bits per token; if the loss is exact, also `nll_loss` and `ppl`."""
         names = [name for name in ("loss", "nll_loss", "reg") if name in logging_outputs[0]]
-        ntokens = sum(log["ntokens"] for log in logging_outputs)
-        for name in names:
-            total = sum(log[name] for log in logging_outputs)
+        sums = [sum(torch.as_tensor(log[name]) for log in logging_outputs) for name in ("ntokens", *names)]
+        device = sums[-1].device
+        ntokens, *totals = torch.stack([x.double().to(device) for x in sums]).tolist()  # waits once for a GPU
+        for name, total in zip(names, totals, strict=True):
             metrics.log_scalar(name, total / ntokens / math.log(2), ntokens, round=6)
         if "nll_loss" in names:
             metrics.log_derived("ppl", lambda meters: utils.get_perplexity(meters["nll_loss"].avg, 4))

@@ -17,6 +17,7 @@ from lm_plugins.data.token_stream import TokenStream
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.options import refuse_flags
 from lm_plugins.ranks import rank_and_world
+from lm_plugins.tasks.cuda_graphs import GraphedSteps
 
 
 class IterationMixin:
@@ -24,6 +25,7 @@ class IterationMixin:
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self.graphs = GraphedSteps() if self.cfg.cuda_graphs else None
         self.window_lengths: list[int] = []  # of the windows whose gradients are accumulated
 
     def get_batch_iterator(
@@ -134,6 +136,11 @@ class IterationMixin:
         if all(p.grad is None for p in model.parameters()):
             self.window_lengths = []
         self.window_lengths.append(sample["target"].size(1))
+        if self.graphs is not None and not ignore_grad:
+            model.set_num_updates(update_num)
+            replayed = self.graphs.step(model, criterion, sample)
+            if replayed is not None:
+                return replayed
         return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
 
     def optimizer_step(self, optimizer: FairseqOptimizer, model: BaseFairseqModel, update_num: int) -> None:

@@ -12,7 +12,7 @@ from fairseq.tasks import FairseqTask, register_task
 from torch import Tensor
 
 from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy
-from lm_plugins.data.dictionary import load_dictionary
+from lm_plugins.data.dictionary import is_character_level, load_dictionary
 from lm_plugins.data.token_stream import TokenStream, load_token_stream
 from lm_plugins.errors import Refused
 from lm_plugins.matmul_precision import set_matmul_precision
@@ -22,6 +22,7 @@ from lm_plugins.models.recurrent_language_model import upgrade_config
 from lm_plugins.tasks import large_tables
 from lm_plugins.tasks.checkpointing import CheckpointingMixin
 from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
+from lm_plugins.tasks.cuda_graphs import check_graphs
 from lm_plugins.tasks.evaluation import EvaluationMixin
 from lm_plugins.tasks.generation import GenerationMixin
 from lm_plugins.tasks.iteration import IterationMixin
@@ -49,6 +50,7 @@ class RecurrentLanguageModelingTask(
     def __init__(self, cfg: RecurrentLanguageModelingConfig, dictionary: Dictionary) -> None:
         super().__init__(cfg)
         self.dictionary = dictionary
+        self.character_level = is_character_level(dictionary)  # reads all of it, so not at every update
         self.decoder = None  # set by build_model
         self.generates = True  # fairseq builds a criterion to train and to validate, and none to generate
 
@@ -145,6 +147,9 @@ class RecurrentLanguageModelingTask(
             raise Refused(
                 f"--nce-z {head.normaliser} applies only to --criterion nce with --nce-loss nce: leave it out"
             )
+        if self.graphs is not None and not from_checkpoint:
+            on_cpu = self.cfg.cpu or not torch.cuda.is_available()
+            check_graphs(self.decoder, criterion, max(self.cfg.update_freq), self.cfg.fp16, on_cpu)
         return criterion
 
     def set_matmul_precision(self) -> None:

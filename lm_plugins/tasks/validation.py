@@ -6,20 +6,21 @@ from typing import Any
 from fairseq.criterions import FairseqCriterion
 from fairseq.logging import meters, metrics
 from fairseq.models import BaseFairseqModel
+from fairseq.optim import FairseqOptimizer
 
-from lm_plugins.data.dictionary import is_character_level
 from lm_plugins.errors import Refused
 from lm_plugins.optim.averaged_sgd import is_averaging
 from lm_plugins.optim.validation import tell_validation
-from lm_plugins.peak_memory import peak_memory
+from lm_plugins.peak_memory import PeakMemory
 from lm_plugins.tasks.validation_loss import validation_loss
 
 
 class ValidationMixin:
-    """For a task with a `dictionary`, an `optimizer` and a `criterion` (:class:`CheckpointingMixin`)."""
+    """For a task with a `character_level`, an `optimizer` and a `criterion` (:class:`CheckpointingMixin`)."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
+        self.peak = PeakMemory()
         self.validated = 0  # number of subsets in the current validation
 
     def begin_valid_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
@@ -50,13 +51,17 @@ class ValidationMixin:
             tell_validation(self.optimizer, loss)
         self.validated += 1
 
+    def optimizer_step(self, optimizer: FairseqOptimizer, model: BaseFairseqModel, update_num: int) -> None:
+        super().optimizer_step(optimizer, model, update_num)
+        self.peak.update()  # fairseq resets the statistics of a GPU after this
+
     def reduce_metrics(self, logging_outputs: list[dict[str, Any]], criterion: FairseqCriterion) -> None:
         """Log peak memory, whether averaging has started, and bits per character where they are defined."""
         super().reduce_metrics(logging_outputs, criterion)
-        metrics.log_scalar("peak_gib", peak_memory(), weight=0, round=3)
+        metrics.log_scalar("peak_gib", self.peak.update(), weight=0, round=3)
         averaging = is_averaging(self.optimizer)
         if averaging is not None:
             metrics.log_scalar("averaging", int(averaging), weight=0)
         exact = "nll_loss" in logging_outputs[0]
-        if exact and is_character_level(self.dictionary):
+        if exact and self.character_level:
             metrics.log_derived("bpc", lambda values: meters.safe_round(values["nll_loss"].avg, 5))

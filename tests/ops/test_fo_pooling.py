@@ -240,3 +240,23 @@ def test_the_state_is_no_view_of_the_window(impl, training):
     gates, c0 = on(impl, inputs((6, 3, 17))[0])
     _, c = fo_pooling(gates.requires_grad_(training), c0, impl=impl)
     assert c.untyped_storage().nbytes() == c.nbytes
+
+
+class Wrong:
+    """Kernels whose gradient is off by a factor."""
+
+    prepare, forward = staticmethod(cpu.prepare), staticmethod(cpu.forward)
+
+    @staticmethod
+    def backward(gates, c0, mask, factor, reset, c, grad_h, grad_last, grad_gates):
+        grad_c0 = cpu.backward(gates, c0, mask, factor, reset, c, grad_h, grad_last, grad_gates)
+        grad_gates.mul_(1.1)
+        return grad_c0
+
+
+@needs_compiler
+@pytest.mark.parametrize("context", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+def test_kernels_are_checked_in_evaluation_too(context):
+    with context():
+        assert self_test.agrees(cpu, "cpu")
+        assert not self_test.agrees(Wrong, "cpu")

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from lm_plugins.ops.linear_cross_entropy.softmax import ChunkSoftmax
 
-CHUNK, ROWS = 1 << 22, 128  # logits held at a time, or of so many rows: each chunk reads all of W
+# Logits held at a time, or of so many rows: each chunk reads all of W. A GPU needs larger products.
+CHUNK, ROWS = {"cpu": 1 << 22, "cuda": 1 << 27}, 128
 
 
 class Inputs(NamedTuple):
@@ -47,7 +48,8 @@ class Options:
 
     def rows_per_chunk(self, weight: Tensor, k: int = 1) -> int:
         """Return the number of rows of K components each in a chunk."""
-        return max(1, (self.chunk or max(CHUNK, ROWS * len(weight))) // (k * len(weight)))
+        logits = self.chunk or max(CHUNK.get(weight.device.type, CHUNK["cpu"]), ROWS * len(weight))
+        return max(1, logits // (k * len(weight)))
 
 
 def slices(count: int, size: int) -> Iterator[slice]:

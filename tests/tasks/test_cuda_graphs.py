@@ -1,0 +1,105 @@
+"""Recorded steps give the gradients, losses and states of steps that run as usual.
+
+Here a recording is run again in place of a replay, so that everything but CUDA's own part is tested.
+"""
+
+import copy
+
+import pytest
+import torch
+
+from lm_plugins.errors import Refused
+from lm_plugins.tasks.cuda_graphs import GraphedSteps, check_graphs
+from tests.helpers.models import Task, config
+
+SIZE, STREAMS = 13, 3
+FLAGS = ("--decoder-embed-dim", "6", "--decoder-hidden-size", "8", "--decoder-layers", "2")
+
+
+def tensors(nest):
+    if torch.is_tensor(nest):
+        return [nest]
+    parts = nest.values() if isinstance(nest, dict) else nest if isinstance(nest, tuple | list) else ()
+    return [tensor for part in parts for tensor in tensors(part)]
+
+
+def rerun(run, pool):
+    """Record without consuming random numbers; a replay writes into the recording's outputs."""
+    state = torch.get_rng_state()
+    outputs = run()
+    torch.set_rng_state(state)
+
+    def replay():
+        for recorded, computed in zip(tensors(outputs), tensors(run()), strict=True):
+            recorded.data.copy_(computed)
+
+    return outputs, replay
+
+
+def build(arch, *flags):
+    from fairseq.models import build_model
+
+    from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy
+
+    torch.manual_seed(3)
+    task = Task(SIZE)
+    model = build_model(config(arch, *FLAGS, *flags), task).double().train()
+    return model, LMCrossEntropy(task, ar_alpha=2.0, tar_beta=1.0, sentence_avg=False)
+
+
+def windows(lengths):
+    generator = torch.Generator().manual_seed(5)
+    for step, length in enumerate(lengths):
+        source, target = torch.randint(4, SIZE, (2, STREAMS, length), generator=generator)
+        net_input = {"src_tokens": source, "target": target, "stream": "train", "step": step}
+        yield {"net_input": net_input, "target": target, "ntokens": source.numel(), "nsentences": STREAMS}
+
+
+def usual(model, criterion, sample):
+    loss, size, logged = criterion(model, sample)
+    loss.backward()
+    return loss.detach(), size, logged
+
+
+def trained(model, criterion, steps):
+    results, replayed = [], 0
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for number, sample in enumerate(windows([5, 4, 5, 4, 4, 5, 7, 5])):
+        torch.manual_seed(number)  # as fairseq does before each update
+        optimizer.zero_grad()
+        result = steps and steps.step(model, criterion, sample)
+        replayed += result is not None
+        loss, size, logged = result or usual(model, criterion, sample)
+        results.append([float(loss), size, *(float(logged[name]) for name in sorted(logged))])
+        optimizer.step()
+    return results, replayed
+
+
+@pytest.mark.parametrize("arch", ["awd_lstm_ptb", "qrnn_ptb", "lstm_small", "awd_lstm_mos_ptb"])
+def test_recorded_steps_train_the_same_model(arch):
+    model, criterion = build(arch)
+    other = copy.deepcopy(model)
+    expected, _ = trained(model, criterion, None)
+    results, replayed = trained(other, criterion, GraphedSteps(rerun))
+    assert replayed == 5  # all but the first window of the stream and of each length
+    assert results == expected
+    for (name, p), q in zip(model.named_parameters(), other.parameters(), strict=True):
+        assert torch.equal(p, q), name
+
+
+@pytest.mark.parametrize(
+    "flags, changes, word",
+    [
+        ((), {"on_cpu": True}, "GPU"),
+        ((), {"update_freq": 2}, "--update-freq"),
+        ((), {"fp16": True}, "--fp16"),
+        (("--sample-break-mode", "eos"), {}, "--sample-break-mode"),
+        (("--output-layer", "adaptive_softmax", "--adaptive-softmax-cutoff", "5"), {}, "output layers"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused(flags, changes, word):
+    model, criterion = build("qrnn_ptb", *flags)
+    settings = {"update_freq": 1, "fp16": False, "on_cpu": False}
+    check_graphs(build("qrnn_ptb")[0].decoder, criterion, **settings)
+    with pytest.raises(Refused, match=word):
+        check_graphs(model.decoder, criterion, **(settings | changes))
