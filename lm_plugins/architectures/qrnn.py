@@ -32,9 +32,10 @@ def short(typed: Flags, tokens: int, world: int) -> Flags:
     streams, window = 20, 70
     mean = 67.75  # length of a varied window, see windows.varied
     return {
-        "--optimizer": "adam",
+        "--optimizer": "torch_adam",
         "--adam-betas": "(0.8, 0.99)",
-        "--weight-decay": "0.03",
+        "--decoupled-weight-decay": None,
+        "--weight-decay": "0.1",  # 21 epochs reached 79.8 on valid with it, 83.4 with 0.03
         **VARIED,
         **AR_TAR,
         **one_cycle(typed, tokens, world, epochs=60, peak=3e-3, streams=streams, window=mean),
