@@ -12,7 +12,6 @@ import shutil
 import subprocess
 
 import pytest
-import torch
 
 from preprocess.completion import complete
 from tests.conftest import binarize, write_corpus
@@ -23,7 +22,7 @@ PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 FIRST = {"README.md", "index.md"}  # activate the environment, and train the model that other pages evaluate
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {"bash", "python", "text"}
-FOLDERS = ("lm_plugins", "preprocess", "recipes")
+FOLDERS = ("examples", "lm_plugins", "preprocess", "recipes")
 CORPORA = ("ptb", "ptb_char", "wt2", "wt103", "enwik8", "text8", "gbw/01", "gbw/02")
 SIZES = (
     "--cpu --decoder-embed-dim 12 --decoder-hidden-size 16 --batch-size 4 --max-epoch 1 --max-update 3 "
@@ -112,19 +111,3 @@ def test_blocks_of_a_page_run_in_its_order(page, checkout, request):
         timeout=300,
     )
     assert shell.returncode == 0, shell.stdout[-3000:] + shell.stderr[-3000:]
-
-
-def test_layer_of_the_page_on_extending_may_be_cut_anywhere_and_reset():
-    code = next(code for code in blocks(ROOT / "docs/extending.md", "python") if "class ElmanLayer" in code)
-    names = {}
-    exec(code, names)
-    layer, x = names["ElmanLayer"](3, 4).double(), torch.randn(6, 2, 3, dtype=torch.float64)
-    whole, (last,) = layer(x)
-    first, state = layer(x[:4])
-    second, (end,) = layer(x[4:], state)
-    assert torch.equal(whole, torch.cat([first, second])) and torch.equal(last, end)
-
-    mask = torch.zeros(6, 2, dtype=torch.bool)
-    mask[4] = True
-    reset, _ = layer(x, None, type("Resets", (), {"mask": mask}))
-    assert torch.equal(reset[:4], first) and torch.allclose(reset[4:], layer(x[4:])[0])
