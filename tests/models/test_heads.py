@@ -4,7 +4,7 @@ import pytest
 import torch
 from fairseq.registry import REGISTRIES
 
-from lm_plugins.command_line import complete
+from lm_plugins.completion import complete
 from lm_plugins.errors import Refused
 from lm_plugins.models import heads
 from lm_plugins.models.heads import check_criterion, default_criterion, needed_head, register_head

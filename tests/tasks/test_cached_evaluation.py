@@ -32,14 +32,16 @@ def plain(path, data, subset="test"):
     from omegaconf import OmegaConf
 
     import lm_plugins  # noqa: F401
-    from lm_plugins.tasks.recurrent_language_modeling import RecurrentLanguageModelingConfig
+    from lm_plugins.checkpoints import safe_loading
+from lm_plugins.tasks.recurrent_language_modeling import RecurrentLanguageModelingConfig
 
     cfg = OmegaConf.structured(RecurrentLanguageModelingConfig(_name="recurrent_language_modeling"))
     cfg = OmegaConf.to_container(cfg, resolve=False)
     cfg |= {"data": str(data), "seed": 1, "amp": False, "tpu": False, "dataset_impl": None, "cpu": True}
     cfg |= {"train_subset": "train", "results_path": None, "checkpoint_path": None}
     task = tasks.setup_task(OmegaConf.create(cfg))
-    (model,), _ = checkpoint_utils.load_model_ensemble([str(path)], task=task)
+    with safe_loading():
+        (model,), _ = checkpoint_utils.load_model_ensemble([str(path)], task=task)
     task.load_dataset(subset)
     target = torch.from_numpy(task.dataset(subset).tokens.astype("int64")).unsqueeze(1)
     source = torch.cat([torch.full((1, 1), task.dictionary.eos()), target[:-1]])
