@@ -1,6 +1,6 @@
 """Replay a training step as a CUDA graph: one launch in place of some 300.
 
-The host bounds the step of a small model. On an H100 the kernels of the QRNN's step take 3.5 ms, and launching
+The host bounds the step of a small model. On an H100 the kernels of the QRNN step take 3.5 ms, and launching
 them one by one takes 20 ms. Forward and backward pass are recorded when a window length occurs for the second
 time. The first time runs as usual, which compiles every kernel. The tokens and the carried state are copied
 into the inputs of the graph. A replay draws its dropout masks from PyTorch's generator as it stands at that

@@ -33,7 +33,7 @@ def plain(path, data, subset="test"):
 
     import lm_plugins  # noqa: F401
     from lm_plugins.checkpoints import safe_loading
-from lm_plugins.tasks.recurrent_language_modeling import RecurrentLanguageModelingConfig
+    from lm_plugins.tasks.recurrent_language_modeling import RecurrentLanguageModelingConfig
 
     cfg = OmegaConf.structured(RecurrentLanguageModelingConfig(_name="recurrent_language_modeling"))
     cfg = OmegaConf.to_container(cfg, resolve=False)
