@@ -5,7 +5,7 @@ import random
 import pytest
 import torch
 
-from tests.runner import run_fairseq
+from tests.helpers.runner import run_fairseq
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 All ``bash`` blocks of a page are run by one `bash -eu` in a copy of the tree; blocks of other machines are
 marked ``text``. The corpora are there already, replaced by the tests' own, and LM_PLUGINS_ADDOPTS
 makes the models tiny. fairseq's commands and Python are forked from the tests' server
-(:mod:`tests.typed_commands`), and `make` only looks its target up. All
+(:mod:`tests.helpers.typed_commands`), and `make` only looks its target up. All
 pages together take less than a minute of processor time.
 """
 
@@ -16,8 +16,8 @@ import torch
 
 from preprocess.completion import complete
 from tests.conftest import binarize, write_corpus
-from tests.runner import ROOT, train
-from tests.typed_commands import typed_commands, write_script
+from tests.helpers.runner import ROOT, train
+from tests.helpers.typed_commands import typed_commands, write_script
 
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 FIRST = {"README.md", "index.md"}  # activate the environment, and train the model that other pages evaluate

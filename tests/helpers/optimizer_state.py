@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from tests.runner import load
+from tests.helpers.runner import load
 
 
 def optimizer_state(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.runner import ROOT
+from tests.helpers.runner import ROOT
 
 TINY = ("--max-epoch", "2", "--decoder-embed-dim", "8", "--decoder-hidden-size", "8", "--cpu")
 

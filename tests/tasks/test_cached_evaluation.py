@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from tests.runner import PLUGIN, evaluate, perplexity, run_fairseq, train
+from tests.helpers.runner import PLUGIN, evaluate, perplexity, run_fairseq, train
 from tests.tasks.test_refusals import refused
 
 CACHE = ("--cache-window", "60", "--cache-theta", "1.5", "--cache-lambda", "0.2")

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tests.runner import PLUGIN, evaluate, logged, perplexity, run_fairseq, train
+from tests.helpers.runner import PLUGIN, evaluate, logged, perplexity, run_fairseq, train
 from tests.tasks.test_training import PlainModel, load, plain_epoch, tokens_of
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.conftest import binarize
-from tests.runner import PLUGIN, evaluate, perplexity, run_fairseq, train
+from tests.helpers.runner import PLUGIN, evaluate, perplexity, run_fairseq, train
 from tests.tasks.test_refusals import refused
 
 MODELS = {

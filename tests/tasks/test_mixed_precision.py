@@ -7,7 +7,7 @@ from lm_plugins.excepthook import sentence
 from tests.helpers.kill import kill_after
 from tests.helpers.optimizer_state import same_optimizer
 from tests.helpers.plain_model import NO_DROPOUT
-from tests.runner import TINY, Run, evaluate, load, logged, perplexity, same_weights, train
+from tests.helpers.runner import TINY, Run, evaluate, load, logged, perplexity, same_weights, train
 
 ADAM = ("--optimizer", "adam", "--lr", "0.02", "--max-update", "200", *NO_DROPOUT)
 BF16 = ("--autocast", "bf16")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.helpers.refusals import files, refused
-from tests.runner import (
+from tests.helpers.runner import (
     evaluate,
     load,
     logged,

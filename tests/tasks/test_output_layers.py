@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import write_corpus
 from tests.helpers.refusals import files, refused
-from tests.runner import (
+from tests.helpers.runner import (
     evaluate,
     largest_difference,
     logged,

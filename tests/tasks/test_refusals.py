@@ -9,7 +9,7 @@ import torch
 from tests.conftest import binarize, write_corpus
 from tests.helpers.plugin import write_plugin
 from tests.helpers.refusals import files, refused
-from tests.runner import PLUGIN, evaluate, logged, run_fairseq, train
+from tests.helpers.runner import PLUGIN, evaluate, logged, run_fairseq, train
 
 
 @pytest.fixture(scope="module")

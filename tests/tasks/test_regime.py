@@ -15,7 +15,7 @@ from tests.helpers.plain_model import (
     streams,
     tokens_of,
 )
-from tests.runner import (
+from tests.helpers.runner import (
     TINY,
     Run,
     evaluate,

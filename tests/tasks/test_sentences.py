@@ -17,7 +17,7 @@ from lm_plugins.tasks.recurrent_language_modeling import (
 from tests.conftest import binarize, write_corpus
 from tests.helpers.kill import kill_after
 from tests.helpers.refusals import refused
-from tests.runner import (
+from tests.helpers.runner import (
     TINY,
     Run,
     evaluate,

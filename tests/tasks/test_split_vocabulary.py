@@ -7,7 +7,7 @@ import torch
 
 from tests.helpers.plugin import write_plugin
 from tests.helpers.refusals import files, refused
-from tests.runner import (
+from tests.helpers.runner import (
     evaluate,
     load,
     logged,

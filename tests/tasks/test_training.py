@@ -11,7 +11,7 @@ import torch
 
 from tests.helpers.kill import kill_after
 from tests.helpers.plain_model import NO_DROPOUT, NO_REGULARISATION, PlainModel, plain_epoch, tokens_of
-from tests.runner import (
+from tests.helpers.runner import (
     PLUGIN,
     ROOT,
     TINY,

@@ -1,7 +1,7 @@
 """Let a shell run fairseq's commands as a user types them, without their eight seconds of start-up.
 
 A folder of commands (`fairseq-train`, `torchrun`, `python`, ...) goes to the front of the shell's PATH. Each
-of them asks the tests' process to fork the program from the warm server of :mod:`tests.runner`, with
+of them asks the tests' process to fork the program from the warm server of :mod:`tests.helpers.runner`, with
 the arguments, folder, environment and standard streams that the shell gave to the command.
 """
 
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
 
-from tests.runner import end_with, free_port, server
+from tests.helpers.runner import end_with, free_port, server
 
 PROGRAMS = ("train", "eval-lm", "preprocess", "generate", "interactive")
 ASK = """#!{python} -IS

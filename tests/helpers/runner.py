@@ -1,6 +1,6 @@
 """Runs fairseq's commands as a user does, each in a process of its own.
 
-The processes are forked from a server that has imported torch and fairseq (tests/preload.py), but not
+The processes are forked from a server that has imported torch and fairseq (tests/helpers/preload.py), but not
 the plug-in (nothing here may import it): a run then starts in a fraction of a second instead of some
 eight, and is otherwise the same.
 """
@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 PLUGIN = str(ROOT / "lm_plugins")
 server = multiprocessing.get_context("forkserver")
-server.set_forkserver_preload(["tests.preload"])
+server.set_forkserver_preload(["tests.helpers.preload"])
 
 
 @dataclass

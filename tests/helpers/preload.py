@@ -1,4 +1,4 @@
-"""Import what all tested programs import, in the server that they are forked from (tests/runner.py).
+"""Import what all tested programs import, in the server that they are forked from (tests/helpers/runner.py).
 
 Nothing here may import the plug-in: that is what a run of its own does.
 """
