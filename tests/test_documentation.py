@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from preprocess.completion import complete
-from tests.conftest import binarize, write_corpus
+from tests.helpers.corpus import binarize, write_corpus
 from tests.helpers.runner import ROOT, train
 from tests.helpers.typed_commands import typed_commands, write_script
 
@@ -40,7 +40,7 @@ def blocks(page, language):
 def data(tmp_path_factory):
     """Return a data-bin of more words than the noise words of the Google Billion Words."""
     folder = tmp_path_factory.mktemp("text")
-    list(write_corpus(folder, words=600))
+    write_corpus(folder, words=600)
     return binarize(folder)
 
 

@@ -6,7 +6,6 @@ eight, and is otherwise the same.
 """
 
 import importlib
-import json
 import multiprocessing
 import os
 import socket
@@ -14,8 +13,6 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
 
 ROOT = Path(__file__).parent.parent.parent
 PLUGIN = str(ROOT / "lm_plugins")
@@ -131,28 +128,5 @@ def train_ranks(world, *arguments, **options):
     return finished[0]
 
 
-def logged(output, tag):
-    """The JSON lines that fairseq logged for `tag` ("train", "valid", ...)."""
-    lines = [line.split(f" | {tag} | ", 1) for line in output.splitlines()]
-    return [json.loads(parts[1]) for parts in lines if len(parts) == 2]
-
-
 def perplexity(finished):
     return float(finished.output.rsplit("Perplexity: ", 1)[1].split()[0])
-
-
-def load(path):
-    from lm_plugins.checkpoints import force_safe_loading
-
-    force_safe_loading()
-    return torch.load(path, weights_only=True)
-
-
-def same_weights(one, other):
-    one, other = load(one)["model"], load(other)["model"]
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
-
-
-def largest_difference(one, other):
-    one, other = load(one)["model"], load(other)["model"]
-    return max(float((one[key] - other[key]).abs().max()) for key in one)

@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
+from tests.helpers.refusals import refused
 from tests.helpers.runner import PLUGIN, evaluate, perplexity, run_fairseq, train
-from tests.tasks.test_refusals import refused
 
 CACHE = ("--cache-window", "60", "--cache-theta", "1.5", "--cache-lambda", "0.2")
 MODELS = {
@@ -31,7 +31,7 @@ def plain(path, data, subset="test"):
     from fairseq import checkpoint_utils, tasks
     from omegaconf import OmegaConf
 
-    import lm_plugins  # noqa: F401
+    from lm_plugins.checkpoints import safe_loading
     from lm_plugins.tasks.recurrent_language_modeling import RecurrentLanguageModelingConfig
 
     cfg = OmegaConf.structured(RecurrentLanguageModelingConfig(_name="recurrent_language_modeling"))
@@ -39,7 +39,8 @@ def plain(path, data, subset="test"):
     cfg |= {"data": str(data), "seed": 1, "amp": False, "tpu": False, "dataset_impl": None, "cpu": True}
     cfg |= {"train_subset": "train", "results_path": None, "checkpoint_path": None}
     task = tasks.setup_task(OmegaConf.create(cfg))
-    (model,), _ = checkpoint_utils.load_model_ensemble([str(path)], task=task)
+    with safe_loading():
+        (model,), _ = checkpoint_utils.load_model_ensemble([str(path)], task=task)
     task.load_dataset(subset)
     target = torch.from_numpy(task.dataset(subset).tokens.astype("int64")).unsqueeze(1)
     source = torch.cat([torch.full((1, 1), task.dictionary.eos()), target[:-1]])

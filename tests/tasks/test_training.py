@@ -9,22 +9,11 @@ import sys
 import pytest
 import torch
 
+from recipes.logs import logged
+from tests.helpers.checkpoints import largest_difference, load, same_weights
 from tests.helpers.kill import kill_after
 from tests.helpers.plain_model import NO_DROPOUT, NO_REGULARISATION, PlainModel, plain_epoch, tokens_of
-from tests.helpers.runner import (
-    PLUGIN,
-    ROOT,
-    TINY,
-    Run,
-    free_port,
-    largest_difference,
-    load,
-    logged,
-    same_weights,
-    start_ranks,
-    train,
-    train_ranks,
-)
+from tests.helpers.runner import PLUGIN, ROOT, TINY, Run, free_port, start_ranks, train, train_ranks
 
 
 def test_equals_a_plain_torch_loop_over_two_epochs(data_bin, tmp_path):
