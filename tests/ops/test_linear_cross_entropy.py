@@ -1,4 +1,4 @@
-"""Loss and gradients by chunks against the definition."""
+"""Loss and gradients in chunks, compared with the definition."""
 
 import math
 

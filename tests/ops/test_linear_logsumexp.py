@@ -1,4 +1,4 @@
-"""ln sum exp of the logits by chunks against the definition."""
+"""ln sum exp of the logits in chunks, compared with the definition."""
 
 import pytest
 import torch
