@@ -17,7 +17,6 @@ import importlib
 import json
 import os
 import pkgutil
-import platform
 import re
 import statistics
 from collections.abc import Iterator
@@ -29,7 +28,7 @@ import torch
 import benchmarks
 from benchmarks import peer_code
 from benchmarks.measure import Group, Results, compare
-from recipes.environment import git, processor
+from recipes.environment import git, processor, versions
 
 
 def all_groups(quick: bool, only: str) -> Iterator[tuple[str, Group]]:
@@ -79,8 +78,7 @@ def environment(device: str) -> dict[str, Any]:
     """Return what the times depend on: the commit, the versions, the hardware and its load."""
     return {
         "commit": git("describe", "--always", "--dirty") or "",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
+        **versions(),
         "cpu": f"{processor()}, {torch.backends.cpu.get_cpu_capability()}",
         **({"gpu": torch.cuda.get_device_name()} if device == "cuda" else {}),
         "threads": torch.get_num_threads(),

@@ -25,7 +25,7 @@ RULE = re.compile(r"[-=+*~^|#\s]{3,}")  # borders of tables, lines under titles
 def tokenise(paragraph: str) -> list[str]:
     """Return the tokens of `paragraph`; empty if it is nothing but rules and borders.
 
-    No token can be a special symbol of fairseq, since '<' is a token of its own.
+    No token can be a special symbol of fairseq, since '<' is a separate token.
     """
     lines = [line for line in paragraph.splitlines() if not RULE.fullmatch(line)]
     return TOKEN.findall(" ".join(line.strip(" |") for line in lines).lower())
