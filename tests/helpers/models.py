@@ -27,6 +27,7 @@ class Task(tasks.FairseqTask):
 
     @property
     def source_dictionary(self) -> Dictionary:
+        """Return the dictionary."""
         return self.symbols
 
 
