@@ -95,6 +95,15 @@ def test_every_block_says_what_it_is():
     assert unknown == set()
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_data_bin_is_that_of_a_corpus_or_made_on_the_page(page):
+    text = page.read_text()
+    named = set(re.findall(r"data-bin/(\w+)", text))
+    made = set(re.findall(r"(?:--destdir|preprocess\.text) data-bin/(\w+)", text))
+    corpora = {path.stem for path in ROOT.glob("preprocess/*.py") if "__main__" in path.read_text()}
+    assert named <= made | corpora
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "bash")], ids=lambda page: page.name)
 def test_blocks_of_a_page_run_in_its_order(page, checkout, request):
     path = f"{checkout}/bin:/usr/bin:/bin"
