@@ -13,7 +13,6 @@ from benchmarks.qrnn import PeerQRNN
 
 OUTPUT_DROPOUT, EMBEDDING_DROPOUT, ALPHA, BETA, LR, WEIGHT_DECAY = 0.4, 0.1, 2, 1, 30, 1.2e-6
 
-
 State = Tensor | tuple[Tensor, Tensor]  # of one layer
 
 
@@ -105,19 +104,14 @@ def peer_step(model: PeerModel, source: Tensor, target: Tensor, clip: float) -> 
 
 
 def model_itself(
-    kind: str,
-    vocabulary: int,
-    embedding: int,
-    hidden: int,
-    layers: int,
-    dropout_i: float,
-    dropout_h: float,
-    weight_dropout: float,
+    kind: str, vocabulary: int, embedding: int, hidden: int, layers: int, *dropouts: float
 ) -> nn.Module:
-    """Return awd-lstm-lm's own model."""
+    """Return awd-lstm-lm's own model, of the arguments of :class:`PeerModel`."""
+    sizes = vocabulary, embedding, hidden, layers
+    dropout_i, dropout_h, weight_dropout = dropouts
     dropouts = OUTPUT_DROPOUT, dropout_h, dropout_i, EMBEDDING_DROPOUT, weight_dropout
     with contextlib.redirect_stdout(None):  # it prints its layers
-        model = imported("model").RNNModel(kind, vocabulary, embedding, hidden, layers, *dropouts, True)
+        model = imported("model").RNNModel(kind, *sizes, *dropouts, True)
     for layer in model.rnns:
         layer.use_cuda = False  # a QRNN would use a GPU by default
     return model
