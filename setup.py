@@ -1,9 +1,9 @@
 """lm_plugins as a package, for an environment that already has torch and fairseq.
 
-Neither is a requirement here: pip would take the newest CUDA build of torch for one, and build
-fairseq against another torch than the one in use. docs/install.md tells how to install both.
+Neither is a requirement here: pip would install the newest CUDA build of torch, and build fairseq against a
+torch other than the one in use. docs/install.md explains how to install both.
 
-The kernels are optional: without a compiler, or where it fails, torch does their work, slower.
+The kernels are optional: without a compiler, or if it fails, slower PyTorch code is used.
 """
 
 import runpy
@@ -23,11 +23,11 @@ is imported from its checkout, whose path is in __editable__.lm_plugins-*.pth. T
 
 class BuildPy(build_py):
     def run(self):
-        if self.editable_mode:  # fairseq needs a folder of this name beside itself
+        if self.editable_mode:  # fairseq needs a folder of this name next to its own
             folder = Path(self.get_finalized_command("install").install_lib, "lm_plugins")
             folder.mkdir()
             (folder / "README.txt").write_text(BESIDE_FAIRSEQ)
-        else:  # a source that an earlier build left would be part of the wheel, and the kernels out of date
+        else:  # sources of an earlier build would get into the wheel, and the kernels be out of date
             for package in {name.split(".")[0] for name in self.packages}:
                 shutil.rmtree(Path(self.build_lib, package), ignore_errors=True)
         super().run()

@@ -1,4 +1,4 @@
-"""Speed and memory against the way in which others do the same work: ``python -m benchmarks``.
+"""Speed and memory compared with the way others do the same work: ``python -m benchmarks``.
 
-Each file here with a function `groups(quick)` is found by itself; see :class:`benchmarks.measure.Group`.
+Each file here with a function `groups(quick)` is found automatically; see :class:`benchmarks.measure.Group`.
 """

@@ -2,11 +2,12 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks --only qrnn --json before.json
 
-Times are medians of interleaved rounds. `faster`, `of CPU` and `memory` are ratios to the group's first line;
-`of CPU` is `faster` in processor time, which on a machine with other work to do is the steadier one. Memory
-is what the process holds at its peak above what it held before, gradients included.
+Times are medians of interleaved rounds. `faster`, `of CPU` and `memory` are ratios to the group's first line.
+`of CPU` is the ratio of processor times, which varies less on a machine with other work to do. Memory is the
+peak of the process less what it held before, gradients included.
 
-The others' ways are written after their code. Where that code itself is on the machine, it runs beside them:
+The rivals' methods are written after their code. With a clone of that code on the machine, the original runs
+too:
 
     python -m benchmarks --only 'QRNN|training step' --peer PATH/awd-lstm-lm --peer PATH/pytorch-qrnn
 """
@@ -16,7 +17,6 @@ import importlib
 import json
 import os
 import pkgutil
-import platform
 import re
 import statistics
 from collections.abc import Iterator
@@ -27,13 +27,13 @@ import torch
 
 import benchmarks
 from benchmarks import peer_code
-from benchmarks.measure import Group, compare
-from recipes.environment import git, processor
+from benchmarks.measure import Group, Results, compare
+from recipes.environment import git, processor, versions
 
 
 def all_groups(quick: bool, only: str) -> Iterator[tuple[str, Group]]:
     """Iterate over (module, group) of each file in this folder, in alphabetical order."""
-    names = [found.name for found in pkgutil.iter_modules(benchmarks.__path__, "benchmarks.")]
+    names = [module.name for module in pkgutil.iter_modules(benchmarks.__path__, "benchmarks.")]
     names.remove("benchmarks.__main__")
     for name in names:
         groups = getattr(importlib.import_module(name), "groups", lambda quick: [])
@@ -42,12 +42,12 @@ def all_groups(quick: bool, only: str) -> Iterator[tuple[str, Group]]:
                 yield name, group
 
 
-def summary(group: Group, results: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a dictionary for each case."""
+def summary(group: Group, results: Results) -> list[dict[str, Any]]:
+    """Return a row {column: value} for each case."""
     rows = []
     for case, (peak, rounds) in results.items():
         seconds, of_processor = (statistics.median(column) for column in zip(*rounds, strict=True))
-        peak = max(0.01, peak)  # less is nothing
+        peak = max(0.01, peak)  # ratios need a positive number
         first = rows[0] if rows else {"seconds": seconds, "cpu_seconds": of_processor, "peak_mib": peak}
         rows.append(
             {
@@ -66,6 +66,7 @@ def summary(group: Group, results: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
+    """Print the rows of a group."""
     print(f"\n{rows[0]['group']}")
     for row in rows:
         words = f"{row['words_per_second']:9,.0f}" if row["words_per_second"] else " " * 9
@@ -77,17 +78,17 @@ def environment(device: str) -> dict[str, Any]:
     """Return what the times depend on: the commit, the versions, the hardware and its load."""
     return {
         "commit": git("describe", "--always", "--dirty") or "",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
+        **versions(),
         "cpu": f"{processor()}, {torch.backends.cpu.get_cpu_capability()}",
         **({"gpu": torch.cuda.get_device_name()} if device == "cuda" else {}),
         "threads": torch.get_num_threads(),
-        "load": os.getloadavg()[0],  # of other work, before ours begins
+        "load": os.getloadavg()[0],  # of other programs, before the first round
         "environ": {k: v for k, v in os.environ.items() if k.startswith(("MALLOC_", "OMP_", "THP_"))},
     }
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run the groups that the command line selects, and print their table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--only",

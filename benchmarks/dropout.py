@@ -1,21 +1,25 @@
-"""Dropout of a weight matrix, as in each step of AWD-LSTM and QRNN, against torch's."""
+"""Dropout of a weight matrix, as in each step of AWD-LSTM and QRNN, compared with torch's."""
 
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.measure import Group
+from benchmarks.measure import Group, Work
 from benchmarks.passes import forward_backward
 from lm_plugins.ops.dropout import dropout
 
 
-def weight_drop(function, size):
+def weight_drop(function: Callable[[Tensor, float], Tensor], size: tuple[int, int]) -> Work:
+    """Prepare the dropout of half of a weight matrix, forward and backward."""
     weight = torch.randn(size, requires_grad=True)
     return forward_backward(lambda weight: function(weight, 0.5), [], weight)
 
 
-def groups(quick):
+def groups(quick: bool) -> Iterator[Group]:
+    """Yield a group for each size of a matrix."""
     for size in [(3, 5)] if quick else [(4600, 1150), (4650, 1550)]:
         rivals = {"torch.nn.functional.dropout": F.dropout, "ours": dropout}
         yield Group(

@@ -1,12 +1,13 @@
-"""The weight-dropped LSTM against torch's LSTM without weight drop, and the method of awd-lstm-lm."""
+"""The weight-dropped LSTM, compared with torch's LSTM without weight drop and with awd-lstm-lm's method."""
 
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.measure import Group
+from benchmarks.measure import Group, Work
 from benchmarks.passes import forward, forward_backward
 from lm_plugins.modules.weight_drop_lstm import WeightDropLSTM
 
@@ -16,7 +17,7 @@ WEIGHT_DROPOUT = 0.5
 class PeerWeightDrop(nn.Module):
     """Replace the weight of an LSTM by its masked form before each call, like awd-lstm-lm."""
 
-    def __init__(self, layer, name, dropout):
+    def __init__(self, layer: nn.Module, name: str, dropout: float) -> None:
         super().__init__()
         self.layer, self.name, self.dropout = layer, name, dropout
         self.raw = nn.Parameter(getattr(layer, name).data)
@@ -24,35 +25,41 @@ class PeerWeightDrop(nn.Module):
         if isinstance(layer, nn.RNNBase):
             layer.flatten_parameters = lambda: None
 
-    def forward(self, *inputs):
+    def forward(self, *inputs: Tensor) -> object:
+        """Return what the layer returns with a newly dropped weight."""
         setattr(self.layer, self.name, F.dropout(self.raw, self.dropout, self.training))
         return self.layer(*inputs)
 
 
-def plain(n_in, n_out):
+def plain(n_in: int, n_out: int) -> nn.LSTM:
+    """Return torch's LSTM."""
     return nn.LSTM(n_in, n_out)
 
 
-def peer(n_in, n_out):
+def peer(n_in: int, n_out: int) -> PeerWeightDrop:
+    """Return torch's LSTM with awd-lstm-lm's weight drop."""
     return PeerWeightDrop(nn.LSTM(n_in, n_out), "weight_hh_l0", WEIGHT_DROPOUT)
 
 
-def ours(n_in, n_out):
+def ours(n_in: int, n_out: int) -> WeightDropLSTM:
+    """Return the LSTM of this package."""
     return WeightDropLSTM(n_in, n_out, weight_dropout=WEIGHT_DROPOUT)
 
 
-def layer(make, sizes, training):
+def layer(make: Callable[[int, int], nn.Module], sizes: tuple[int, int, int, int], training: bool) -> Work:
+    """Prepare a pass over a window; `sizes` are T, B, and the units of input and output."""
     steps, streams, n_in, n_out = sizes
     lstm = make(n_in, n_out)
     x = torch.randn(steps, streams, n_in, requires_grad=training)
 
-    def output(x):
+    def output(x: Tensor) -> Tensor:
         return lstm(x)[0]
 
     return forward_backward(output, lstm.parameters(), x) if training else forward(output, x)
 
 
-def groups(quick):
+def groups(quick: bool) -> Iterator[Group]:
+    """Yield a group for inference and one for training."""
     sizes = (3, 2, 4, 5) if quick else (70, 20, 400, 1150)
     rivals = {"torch.nn.LSTM, no weight drop": plain, "awd-lstm-lm's way": peer, "ours": ours}
     for training in (False, True):

@@ -1,4 +1,4 @@
-"""Times and memory of rivals that do the same work, each in a process of its own."""
+"""Measure the time and memory of rivals that do the same work, each in its own process."""
 
 import contextlib
 import ctypes
@@ -8,9 +8,13 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
+
+Work = Callable[[], object]  # what is timed
+Results = dict[str, tuple[float, list[tuple[float, float]]]]  # {case: (MiB, [(seconds, processor seconds)])}
 
 SEED = 1
 context = multiprocessing.get_context("forkserver")  # one process imports torch and fairseq for all cases
@@ -18,23 +22,27 @@ context = multiprocessing.get_context("forkserver")  # one process imports torch
 
 @dataclass
 class Group:
-    """Rivals: the first is the one that the others are compared with.
+    """Cases that are compared with the first one.
 
     Args:
         name: unique among all groups
-        cases: {name: make}; make() prepares and returns the function that is timed: called with nothing, it
-            leaves no memory behind, gradients neither
-        words: done by one call, for words/s
+        cases: {name: make}; make() prepares and returns the function that is timed. A call of that function
+            frees all memory that it takes, gradients included.
+        words: number of words that one call processes, for words/s
     """
 
     name: str
-    cases: dict[str, Callable[[], Callable[[], object]]]
+    cases: dict[str, Callable[[], Work]]
     words: int | None = None
 
 
-def compare(module, group, quick, repeat, device):
-    """{case: (peak MiB, [(seconds, processor seconds)])}, of `repeat` rounds with every case once in each."""
-    context.set_forkserver_preload([module])  # counts the first time
+def compare(module: str, group: Group, quick: bool, repeat: int, device: str) -> Results:
+    """Run `repeat` rounds with every case of `group` once in each.
+
+    Returns:
+        {case: (peak in MiB, [(seconds, processor seconds)])}
+    """
+    context.set_forkserver_preload([module])  # only the first call has an effect
     running = {}
     try:
         for case in group.cases:
@@ -56,14 +64,14 @@ def compare(module, group, quick, repeat, device):
             process.join()
 
 
-def serve(module, name, case, quick, device, connection):
-    """Sends the peak, and then the times of the case whenever it is asked to run it."""
-    if device != "cpu":  # which it is, and being told so slows every call down
+def serve(module: str, name: str, case: str, quick: bool, device: str, connection: Connection) -> None:
+    """Send the peak of a case, and then its times whenever asked to run it."""
+    if device != "cpu":  # the CPU is the default; setting it would slow every call down
         torch.set_default_device(device)
     torch.manual_seed(SEED)
     groups = importlib.import_module(module).groups(quick)
-    work = done(next(group for group in groups if group.name == name).cases[case](), device)
-    work()  # loads code and starts threads, which are not counted
+    work = synchronised(next(group for group in groups if group.name == name).cases[case](), device)
+    work()  # load code and start threads, which are not counted
     connection.send(peak_of_gpu(work) if device == "cuda" else peak_of(work))
     while connection.recv():
         start, of_processor = time.perf_counter(), time.process_time()
@@ -71,35 +79,35 @@ def serve(module, name, case, quick, device, connection):
         connection.send((time.perf_counter() - start, time.process_time() - of_processor))
 
 
-def done(work, device):
-    """`work`, which has ended when it returns: a GPU goes on by itself."""
+def synchronised(work: Work, device: str) -> Work:
+    """Return `work` such that it returns only after the GPU has finished."""
     if device != "cuda":
         return work
 
-    def work_and_wait():
+    def work_and_wait() -> None:
         work()
         torch.cuda.synchronize()
 
     return work_and_wait
 
 
-def peak_of(work):
-    """What the process holds at its peak above what it held before, in MiB."""
-    ctypes.CDLL(None).malloc_trim(0)  # what was freed is not held
+def peak_of(work: Work) -> float:
+    """Return how far the resident memory of this process rises during `work`, in MiB."""
+    ctypes.CDLL(None).malloc_trim(0)  # return freed memory to the system
     before = memory("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # VmHWM starts from here
     work()
     return memory("VmHWM") - before
 
 
-def peak_of_gpu(work):
-    """What tensors hold on it at their peak above what they held before, in MiB."""
+def peak_of_gpu(work: Work) -> float:
+    """Return how far the memory of tensors on the GPU rises during `work`, in MiB."""
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     work()
     return (torch.cuda.max_memory_allocated() - before) / 2**20
 
 
-def memory(field):
-    """Of this process, in MiB (Linux)."""
+def memory(field: str) -> float:
+    """Return a `field` of this process's status, such as VmRSS, in MiB (Linux only)."""
     return int(re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024

@@ -1,11 +1,12 @@
-"""Steps with noise contrastive estimation, whose time does not depend on the vocabulary in ours."""
+"""Training steps with noise contrastive estimation; the time of ours does not depend on the vocabulary."""
 
+from collections.abc import Iterator
 from functools import partial
 
 import torch
 from torch import nn
 
-from benchmarks.measure import Group
+from benchmarks.measure import Group, Work
 from benchmarks.passes import words
 from lm_plugins.modules.noise import Unigram
 from lm_plugins.modules.softmax import Softmax
@@ -15,14 +16,14 @@ from lm_plugins.optim.averaged_sgd import AveragedSGD
 LR = 0.1
 
 
-def peer(vocabulary, width, targets, k):
+def peer(vocabulary: int, width: int, targets: int, k: int) -> Work:
     """Prepare a step like that of Torch's dpnn: noise by torch.multinomial, dense gradients, SGD."""
     head, table = nn.Linear(width, vocabulary), nn.Embedding(vocabulary, width)
     q = 1e6 / torch.arange(1, vocabulary + 1)
     q, optimizer = q / q.sum(), torch.optim.SGD([*head.parameters(), *table.parameters()], lr=LR)
     target = words(vocabulary, (targets,))
 
-    def step():
+    def step() -> None:
         features, noise = table(target.roll(1)), torch.multinomial(q, k, replacement=True)
         score = (features * head.weight[target]).sum(-1) + head.bias[target]
         noise_score = features @ head.weight[noise].t() + head.bias[noise]
@@ -34,14 +35,15 @@ def peer(vocabulary, width, targets, k):
     return step
 
 
-def ours(vocabulary, width, targets, k):
+def ours(vocabulary: int, width: int, targets: int, k: int) -> Work:
+    """Prepare a step of this package: noise by an alias table, sparse gradients, SGD."""
     head = Softmax(width, vocabulary, sparse=True)
     table = nn.Embedding(vocabulary, width, sparse=True)
     noise = Unigram(1e6 / torch.arange(1, vocabulary + 1))
     optimizer = AveragedSGD([*head.parameters(), *table.parameters()], lr=LR)
     target = words(vocabulary, (targets,))
 
-    def step():
+    def step() -> None:
         features, drawn = table(target.roll(1)), noise.draw((k,))
         score = head.scores(features, target.unsqueeze(-1)).squeeze(-1)
         noise_score = head.scores(features, drawn)
@@ -53,7 +55,8 @@ def ours(vocabulary, width, targets, k):
     return step
 
 
-def groups(quick):
+def groups(quick: bool) -> Iterator[Group]:
+    """Yield a group for each size of the vocabulary."""
     width, targets, k = (8, 6, 5) if quick else (250, 1400, 400)
     for vocabulary in (50, 90) if quick else (10_000, 793_471):
         rivals = {"dense gradients, multinomial": peer, "ours, sparse, alias table": ours}

@@ -1,14 +1,15 @@
-"""The peers' own code, where ``--peer`` says that it is, for cases beside those written after it.
+"""Import the peers' own code from the clones that ``--peer`` names.
 
-Nothing of it is here, and nothing of it is changed: it is imported from where it lies.
+None of that code is part of this repository, and none of it is changed.
 """
 
 import argparse
 import importlib
 import os
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 FILES = {
     "awd-lstm-lm": ["model.py", "splitcross.py", "utils.py"],
@@ -17,8 +18,8 @@ FILES = {
 VARIABLE = "BENCHMARKS_PEERS"  # in the environment, which the processes of the cases inherit
 
 
-def folder(path):
-    """The type of ``--peer``."""
+def folder(path: str) -> str:
+    """Return the absolute path of a clone: the type of the option ``--peer``."""
     path = Path(path).resolve()
     if not any(holds(path, peer) for peer in FILES):
         expected = " nor ".join(f"{peer} ({', '.join(files)})" for peer, files in FILES.items())
@@ -26,30 +27,32 @@ def folder(path):
     return str(path)
 
 
-def holds(path, peer):
+def holds(path: str | Path, peer: str) -> bool:
+    """Return whether the folder `path` has the files of `peer`."""
     return all(Path(path, file).is_file() for file in FILES[peer])
 
 
-def use(folders):
-    """Here and in the processes of the cases."""
+def use(folders: Iterable[str]) -> None:
+    """Use the clones in `folders` in this process and in those of the cases."""
     os.environ[VARIABLE] = os.pathsep.join(folders)
 
 
-def used():
+def used() -> list[str]:
+    """Return the folders of the clones in use."""
     return list(filter(None, os.environ.get(VARIABLE, "").split(os.pathsep)))
 
 
-def itself(make, *peers):
-    """The case of the first of `peers` as a dictionary, which is empty unless the code of all is there."""
-    there = all(any(holds(path, peer) for path in used()) for peer in peers)
-    return {f"{peers[0]} itself": make} if there else {}
+def itself(make: Callable[[], object], *peers: str) -> dict[str, Callable[[], object]]:
+    """Return {name: make} of the case of the first of `peers`; {} unless the code of all is available."""
+    available = all(any(holds(path, peer) for path in used()) for peer in peers)
+    return {f"{peers[0]} itself": make} if available else {}
 
 
-def imported(name):
-    """A peer's module. Only for the process of a case: elsewhere, another module may have so common a name.
+def imported(name: str) -> ModuleType:
+    """Import a peer's module; only in the process of a case, since other modules may have so common a name.
 
-    Of what it needs, all that is not installed is what torchqrnn imports for its kernel for GPUs, cupy and
-    pynvrtc. No GPU is used here, so that empty stand-ins do.
+    torchqrnn imports cupy and pynvrtc for its GPU kernel. The benchmarks run it on a CPU only, where empty
+    modules suffice.
     """
     sys.modules["cupy.cuda"] = SimpleNamespace(function=None)
     sys.modules["pynvrtc.compiler"] = SimpleNamespace(Program=None)

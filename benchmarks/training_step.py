@@ -1,6 +1,7 @@
-"""Whole training steps on Penn Treebank's sizes, fairseq's trainer included, against awd-lstm-lm's way."""
+"""Whole training steps on Penn Treebank's sizes, including fairseq's trainer, compared with awd-lstm-lm's."""
 
 import tempfile
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import torch
 from fairseq import options, tasks
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from fairseq.trainer import Trainer
+from torch import nn
 
 from benchmarks import peer_code
 from benchmarks.awd_lstm_lm import PeerModel, model_itself, peer_step, step_itself
-from benchmarks.measure import Group
+from benchmarks.measure import Group, Work
 from benchmarks.passes import words
 from lm_plugins.completion import complete
 
@@ -23,15 +25,22 @@ PEERS = {
 BATCH, WINDOW = 20, 70
 
 
-def peer(make_model, make_step, arch, vocabulary, sizes):
+def peer(
+    make_model: Callable[..., nn.Module],
+    make_step: Callable[..., Work],
+    arch: str,
+    vocabulary: int,
+    sizes: tuple[int, int] | None,
+) -> Work:
+    """Prepare awd-lstm-lm's step; `sizes` are embedding and hidden units, None for those of `arch`."""
     kind, hidden, layers, *dropouts, clip = PEERS[arch]
     embedding, hidden = sizes or (400, hidden)
     model = make_model(kind, vocabulary, embedding, hidden, layers, *dropouts)
     return make_step(model, words(vocabulary, (WINDOW, BATCH)), words(vocabulary, (WINDOW, BATCH)), clip)
 
 
-def ours(arch, vocabulary, sizes, *flags):
-    """What fairseq-train does with one window."""
+def ours(arch: str, vocabulary: int, sizes: tuple[int, int] | None, *flags: str) -> Work:
+    """Prepare what fairseq-train does with one window."""
     with tempfile.TemporaryDirectory() as folder:
         lines = (f"w{number} {vocabulary - number}" for number in range(vocabulary - 4))  # 4: special symbols
         Path(folder, "dict.txt").write_text("\n".join(lines) + "\n")
@@ -47,7 +56,7 @@ def ours(arch, vocabulary, sizes, *flags):
     source, target = words(vocabulary, (BATCH, WINDOW)), words(vocabulary, (BATCH, WINDOW))
     windows = iter(range(1_000_000))
 
-    def step():
+    def step() -> None:
         inputs = {"src_tokens": source, "target": target, "stream": "train", "step": next(windows)}
         sample = {"net_input": inputs, "target": target, "ntokens": target.numel(), "nsentences": BATCH}
         trainer.train_step([sample])
@@ -56,7 +65,8 @@ def ours(arch, vocabulary, sizes, *flags):
     return step
 
 
-def groups(quick):
+def groups(quick: bool) -> Iterator[Group]:
+    """Yield a group for each architecture."""
     vocabulary, sizes = (60, (8, 12)) if quick else (10_000, None)
     for arch, (kind, *_) in PEERS.items():
         needed = ("awd-lstm-lm", "torchqrnn") if kind == "QRNN" else ("awd-lstm-lm",)

@@ -1,1 +1,1 @@
-"""Corpora, one module each: get, verify and tokenise the text that fairseq-preprocess binarizes."""
+"""Download, verify and tokenise corpora, one module each, and binarize them with fairseq-preprocess."""

@@ -1,8 +1,9 @@
-"""Binarize texts by fairseq-preprocess."""
+"""Binarize texts with fairseq-preprocess."""
 
 import logging
 import shutil
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,21 +12,21 @@ import numpy as np
 OPTIONS = ("--only-source", "--padding-factor", "1")
 
 
-def binarize(texts, dest, options=()):
+def binarize(texts: dict[str, Path], dest: Path, options: Sequence[str] = ()) -> None:
     """Binarize {split: text file} into the folder `dest`, leaving its other files untouched.
 
-    fairseq writes into ``.binarizing`` first, so that nothing half done is taken for finished.
+    fairseq writes into ``.binarizing`` first, so that unfinished files are never mistaken for complete ones.
 
     Raises:
         SystemExit: the folder cannot be written.
     """
-    from fairseq.options import get_preprocessing_parser  # seconds
+    from fairseq.options import get_preprocessing_parser  # the import takes seconds
     from fairseq_cli import preprocess
 
     dest = Path(dest)
     unfinished = dest / ".binarizing"
     shutil.rmtree(unfinished, ignore_errors=True)
-    prefixes = [part for split, path in texts.items() for part in (f"--{split}pref", str(path))]
+    prefixes = [word for split, path in texts.items() for word in (f"--{split}pref", str(path))]
     arguments = [*OPTIONS, *prefixes, *options, "--destdir", str(unfinished)]
     try:
         unfinished.mkdir(parents=True)
@@ -39,8 +40,8 @@ def binarize(texts, dest, options=()):
 
 
 @contextmanager
-def logged_to_file(logger):
-    """Leave what fairseq-preprocess tells to its preprocess.log."""
+def logged_to_file(logger: logging.Logger) -> Iterator[None]:
+    """Keep the messages of fairseq-preprocess in its preprocess.log only."""
     logger.setLevel(logging.INFO)
     logger.propagate = False
     try:
@@ -51,11 +52,11 @@ def logged_to_file(logger):
             logger.removeHandler(handler)
 
 
-def write_symbols(texts, dest, symbols=()):
-    """Write a dictionary for ``--srcdict``, `dest`/text/symbols.txt, by descending count.
+def write_symbols(texts: Iterable[Path], dest: Path, symbols: Iterable[str] = ()) -> Path:
+    """Write a dictionary for ``--srcdict``, `dest`/text/symbols.txt, in descending order of counts.
 
     Args:
-        symbols: are in it even if the `texts` do not have them
+        symbols: included even if the `texts` do not have them
 
     Returns:
         its path
@@ -71,8 +72,8 @@ def write_symbols(texts, dest, symbols=()):
     return path
 
 
-def tokens_of(folder, split):
-    """(tokens, with those that end lines; sizes of the lines) as fairseq has written them."""
+def tokens_of(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the tokens of `split` with its line ends, [N], and the sizes of its lines."""
     from fairseq.data.indexed_dataset import MMapIndexedDataset
 
     dataset = MMapIndexedDataset(str(Path(folder) / split))
@@ -81,10 +82,10 @@ def tokens_of(folder, split):
     )
 
 
-def drop_ends(folder, split, all_of_them):
-    """Rewrites `split` without the ``</s>`` that fairseq put at the end of its last line, or of every line.
+def drop_ends(folder: Path, split: str, every_line: bool) -> None:
+    """Rewrite `split` without the ``</s>`` that fairseq appended to its last line, or to every line.
 
-    For corpora of bytes or characters: a line break that is not in the corpus is no target.
+    In corpora of bytes or characters, a line break that is not in the corpus is no target.
     """
     from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
     from torch import from_numpy
@@ -94,8 +95,8 @@ def drop_ends(folder, split, all_of_them):
     unfinished = Path(folder) / f"{split}.rewritten"
     builder = MMapIndexedDatasetBuilder(f"{unfinished}.bin", dtype=tokens.dtype.type)
     for number, (size, end) in enumerate(zip(sizes, ends, strict=True)):
-        last = all_of_them or number == len(sizes) - 1
-        builder.add_item(from_numpy(tokens[end - size : end - 1 if last else end].astype(np.int64)))
+        drop = every_line or number == len(sizes) - 1
+        builder.add_item(from_numpy(tokens[end - size : end - 1 if drop else end].astype(np.int64)))
     builder.finalize(f"{unfinished}.idx")
     for suffix in ("bin", "idx"):
         Path(f"{unfinished}.{suffix}").replace(Path(folder) / f"{split}.{suffix}")

@@ -1,8 +1,8 @@
-"""Whether a folder is complete, and what it was made from.
+"""Record whether a folder is complete, and what it was made from.
 
 The inputs of a folder are a flat dictionary: the corpus, the options that change its content, and the
-SHA-256 of the content of each source text, wherever that text lies. They are in ``.inputs`` while the folder
-is being made, and in ``.complete``, the last file to be written, once it is complete.
+SHA-256 of the content of each source text, wherever that text is stored. They are in ``.inputs`` while the
+folder is being made, and in ``.complete``, the last file to be written, once it is complete.
 """
 
 import json
@@ -18,7 +18,7 @@ from preprocess.lock import LOCK, locked
 COMPLETE, INPUTS = ".complete", ".inputs"
 # Corpora, as folders that were made under their earlier names record them.
 RENAMED = {"penn": "ptb", "penn_char": "ptb_char", "wikitext2": "wt2", "wikitext103": "wt103"}
-MADE = re.compile(  # what is removed when a folder is begun again; never a download
+MADE = re.compile(  # what is removed when a folder is made anew; never a download
     r"text|\.binarizing|\d\d|dict\.txt.*|preprocess\.log|(train|valid|test)\.(bin|idx|rewritten.*)|"
     r"text\.json.*|sentencepiece\.model.*"
 )
@@ -31,8 +31,8 @@ BY_HAND = re.compile(
 def making(dest: Path, inputs: dict[str, Any]) -> Iterator[bool]:
     """Hold the lock of `dest`, and yield whether it is still to be made from `inputs`.
 
-    A complete folder is compared in what `inputs` names. An unfinished one that was begun from other inputs
-    is begun again.
+    A complete folder is compared with what `inputs` names. An unfinished one that was begun from other inputs
+    is made anew.
 
     Raises:
         SystemExit: `dest` was made from something else, or holds other files.
@@ -40,7 +40,7 @@ def making(dest: Path, inputs: dict[str, Any]) -> Iterator[bool]:
     if not is_complete(dest):
         check_foreign(dest)
         with locked(dest):
-            if not is_complete(dest):  # by a process that was waited for
+            if not is_complete(dest):  # the process that held the lock may have completed it
                 begin(dest, inputs)
                 yield True
                 return
@@ -63,7 +63,7 @@ def complete(folder: Path, inputs: dict[str, Any], facts: dict[str, Any]) -> Non
 def begin(dest: Path, inputs: dict[str, Any]) -> None:
     """Write ``.inputs``; first remove what was made from other inputs."""
     if (dest / INPUTS).exists() and with_present_name(read_json(dest / INPUTS)) != inputs:
-        print(f"{dest} is unfinished and was begun from something else: beginning again", flush=True)
+        print(f"{dest} is unfinished and was begun from other inputs: starting again", flush=True)
         for path in list(dest.iterdir()):
             if MADE.fullmatch(path.name):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -71,7 +71,7 @@ def begin(dest: Path, inputs: dict[str, Any]) -> None:
 
 
 def check_foreign(dest: Path) -> None:
-    """Refuse a folder that holds what was not made here."""
+    """Refuse a folder with files that this program did not make."""
     if not dest.is_dir() or (dest / INPUTS).exists() or is_complete(dest):
         return
     if (dest / "dict.txt").exists():
@@ -91,7 +91,7 @@ def check_foreign(dest: Path) -> None:
 
 
 def check_same(dest: Path, inputs: dict[str, Any]) -> None:
-    """Refuse a complete folder that was made from something else than `inputs`."""
+    """Refuse a complete folder that was made from inputs other than `inputs`."""
     mark = read_json(dest / COMPLETE)
     made = with_present_name(mark.get("inputs", {"corpus": mark.get("corpus")}))
     if made.get("corpus") != inputs["corpus"]:
@@ -130,10 +130,12 @@ def describe(name: str, made: Any, asked: Any) -> str:
 
 
 def is_digest(value: Any) -> bool:
+    """Return whether `value` is a SHA-256 in hexadecimal digits."""
     return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in the file `path`; refuse a damaged file."""
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""From a corpus's addresses, or files at hand, to a data-bin for fairseq: what all corpora share.
+"""Make a data-bin for fairseq from a corpus's addresses or from local files: the code that all corpora share.
 
     python -m preprocess.<corpus> DEST [--source PATH]
 
@@ -11,12 +11,12 @@ import argparse
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from preprocess.binarize import binarize, drop_ends, tokens_of, write_symbols
 from preprocess.completion import complete, making
-from preprocess.counts import Counts, as_dict, check
+from preprocess.counts import Counts, check
 from preprocess.download import download
 from preprocess.files import atomically, sha256
 from preprocess.sources import digest, extract
@@ -27,20 +27,20 @@ class Split:
     """One file of a corpus.
 
     Args:
-        names: what the file is called, in archives and in folders
-        addresses: where the file itself can be had
-        sha256: of the plain file; None: not known
-        counts: of its text as fairseq reads it
-        rewrite: function of (plain file, text file) that makes the text for fairseq; None: it is the same
-        targets: number of tokens that a model is to predict; None: not known
+        names: names of the file in archives and folders
+        counts: counts of its text as fairseq reads it
+        addresses: addresses of the file itself
+        sha256: SHA-256 of the plain file; None: not known
+        rewrite: function of (plain file, text file) that makes the text for fairseq; None: a copy
+        targets: number of tokens that a model predicts; None: not known
     """
 
-    names: tuple
+    names: tuple[str, ...]
     counts: Counts
-    addresses: tuple = ()
-    sha256: str = None
-    rewrite: Callable = None
-    targets: int = None
+    addresses: tuple[str, ...] = ()
+    sha256: str | None = None
+    rewrite: Callable[[Path, Path], None] | None = None
+    targets: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,20 +48,20 @@ class Corpus:
     """A corpus of three splits.
 
     Args:
-        name: of the module, of the recipes' folder and of the default data-bin
+        name: name of the module, of the recipes' folder and of the default data-bin
         splits: {split: Split}
-        archives: addresses of an archive that holds all files
-        archive_sha256: of the archive; None: not known
-        dictionary: number of symbols in the dictionary, with fairseq's four special ones
-        closed: the dictionary is that of all splits, as the peers have it for characters: none is unknown
-        surplus: which ``</s>`` that fairseq adds are not in the corpus: "none", "last" or "all"
+        archives: addresses of an archive of all files
+        archive_sha256: SHA-256 of the archive; None: not known
+        dictionary: number of symbols in the dictionary, with fairseq's four special ones; None: not known
+        closed: the dictionary has the symbols of all splits, so that none is unknown, as usual for characters
+        surplus: which ``</s>`` of those that fairseq adds are not in the corpus: "none", "last" or "all"
     """
 
     name: str
-    splits: dict
-    archives: tuple = ()
-    archive_sha256: str = None
-    dictionary: int = None
+    splits: dict[str, Split]
+    archives: tuple[str, ...] = ()
+    archive_sha256: str | None = None
+    dictionary: int | None = None
     closed: bool = False
     surplus: str = "none"
 
@@ -70,7 +70,7 @@ def prepare(corpus: Corpus, dest: Path, source: Path | None = None) -> None:
     """Make the data-bin `dest` of `corpus`, from `source` if it is given.
 
     Raises:
-        SystemExit: a file cannot be had, or is not the official one; `dest` was made from another one.
+        SystemExit: a file is not available, or not the official one; `dest` was made from another one.
     """
     dest = Path(dest)
     inputs = {"corpus": corpus.name, **(digests(corpus, source) if source is not None else {})}
@@ -92,10 +92,11 @@ def digests(corpus: Corpus, source: Path) -> dict[str, str | None]:
 
 
 def make(corpus: Corpus, dest: Path, source: Path | None) -> None:
+    """Write the texts of `corpus`, check their counts, binarize them, and mark `dest` as complete."""
     texts, hashes, facts = {}, {}, {}
     for name, split in corpus.splits.items():
         texts[name], hashes[name] = write_text(corpus, name, split, dest, source)
-        facts[name] = as_dict(check_text(texts[name], split.counts))
+        facts[name] = asdict(check_text(texts[name], split.counts))
         print(f"{name}: " + ", ".join(f"{value:,} {key}" for key, value in facts[name].items()), flush=True)
     binarize(texts, dest, ["--srcdict", str(write_symbols(texts.values(), dest))] if corpus.closed else [])
     for name, split in corpus.splits.items():
@@ -144,6 +145,7 @@ def check_text(text: Path, expected: Counts) -> Counts:
 
 
 def ends_in_line_break(path: Path) -> bool:
+    """Return whether the last byte of the file `path` is a line break."""
     with open(path, "rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read() == b"\n"
@@ -175,9 +177,10 @@ def obtain(corpus: Corpus, name: str, split: Split, dest: Path, source: Path | N
 
 
 def main(corpus: Corpus) -> None:
+    """Run the command line of the module of `corpus`."""
     logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     parser = argparse.ArgumentParser(prog=f"python -m preprocess.{corpus.name}")
     parser.add_argument("dest", metavar="DEST", type=Path, help="data-bin folder to make")
-    parser.add_argument("--source", type=Path, help="file, archive or folder at hand: nothing is downloaded")
+    parser.add_argument("--source", type=Path, help="local file, archive or folder; nothing is downloaded")
     options = parser.parse_args()
     prepare(corpus, options.dest, options.source)

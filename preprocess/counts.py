@@ -1,22 +1,26 @@
-"""What a text file must hold: lines, tokens, unknown words, types."""
+"""Count lines, tokens, unknown words and types of a text, and check them against the official numbers."""
 
-from dataclasses import asdict, dataclass, fields
-from typing import Optional
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 UNKNOWN = b"<unk>"
 
 
 @dataclass(frozen=True)
 class Counts:
-    """None: not known. Tokens are separated by white space; each line is closed by one more, ``</s>``."""
+    """Counts of a text; None: not known.
 
-    lines: Optional[int] = None
-    tokens: Optional[int] = None
-    unknown: Optional[int] = None
-    types: Optional[int] = None  # with </s>
+    Tokens are separated by white space, and each line ends in one more, ``</s>``.
+    """
+
+    lines: int | None = None
+    tokens: int | None = None
+    unknown: int | None = None
+    types: int | None = None  # including </s>
 
 
-def count(path):
+def count(path: Path) -> Counts:
+    """Return the counts of the text file `path`."""
     lines = tokens = unknown = 0
     types = set()
     with open(path, "rb") as file:
@@ -29,22 +33,18 @@ def count(path):
     return Counts(lines, tokens, unknown, len(types) + 1)
 
 
-def check(path, expected):
-    """Counts of the file `path`, which must agree with `expected`.
+def check(path: Path, expected: Counts) -> Counts:
+    """Return the counts of the file `path`, which must agree with `expected`.
 
     Raises:
         SystemExit: names the file and both numbers.
     """
-    found = count(path)
+    counts = count(path)
     for field in fields(Counts):
-        right, here = getattr(expected, field.name), getattr(found, field.name)
+        right, here = getattr(expected, field.name), getattr(counts, field.name)
         if right is not None and right != here:
             raise SystemExit(
                 f"error: {path} has {here:,} {field.name}, the official text has {right:,}: it is another "
                 "version or cut short, get it again"
             )
-    return found
-
-
-def as_dict(counts):
-    return asdict(counts)
+    return counts

@@ -17,16 +17,16 @@ TIMEOUT = 30  # seconds
 def download(addresses: Sequence[str], path: Path, digest: str | None = None) -> Path:
     """Write the file at the first of `addresses` that has it to `path`, unless it is there.
 
-    What was read before an interruption stays in ``<path>.part``, and is resumed there.
+    After an interruption, what was read stays in ``<path>.part`` and is resumed from there.
+
+    Args:
+        digest: SHA-256 of the file; None: not known
 
     Returns:
         `path`
 
-    Args:
-        digest: its SHA-256; None: not known
-
     Raises:
-        SystemExit: no address has it, or what they have is not it; says what to do by hand.
+        SystemExit: no address has the file, or all have another one; the message says what to do by hand.
     """
     path = Path(path)
     if path.exists():
@@ -54,11 +54,11 @@ def download(addresses: Sequence[str], path: Path, digest: str | None = None) ->
 
 
 def _read(address: str, part: Path) -> None:
-    """Append what `part` lacks, and show the progress in bytes."""
-    have = part.stat().st_size if part.exists() else 0
+    """Append the missing bytes to `part`, and show the progress."""
+    size = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(address, headers={"User-Agent": "lm_plugins"})
-    if have:
-        request.add_header("Range", f"bytes={have}-")
+    if size:
+        request.add_header("Range", f"bytes={size}-")
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
@@ -67,12 +67,12 @@ def _read(address: str, part: Path) -> None:
         raise
     with response:
         if response.status != 206:  # the server does not resume
-            have = 0
-        left = response.headers.get("Content-Length")
-        total = None if left is None else have + int(left)
+            size = 0
+        remaining = response.headers.get("Content-Length")
+        total = None if remaining is None else size + int(remaining)
         with (
-            open(part, "ab" if have else "wb") as file,
-            tqdm(desc=part.stem, total=total, initial=have, unit="B", unit_scale=True) as bar,
+            open(part, "ab" if size else "wb") as file,
+            tqdm(desc=part.stem, total=total, initial=size, unit="B", unit_scale=True) as bar,
         ):
             while chunk := response.read(CHUNK):
                 file.write(chunk)
@@ -81,5 +81,5 @@ def _read(address: str, part: Path) -> None:
             os.fsync(file.fileno())
     if total is not None and part.stat().st_size != total:
         raise OSError(
-            f"the connection ended after {part.stat().st_size:,} of {total:,} bytes: run again to go on"
+            f"the connection ended after {part.stat().st_size:,} of {total:,} bytes: run again to resume"
         )

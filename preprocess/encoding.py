@@ -26,8 +26,8 @@ def encode(lines: list[str], codec: Any, split: str) -> list[str]:
         special = next((symbol for symbol in symbols.split() if symbol in SPECIAL), None)
         if special:
             raise SystemExit(
-                f"error: line {number} of the {split} text has the word {special}, which fairseq takes for "
-                "its own: replace it, or take --level character"
+                f"error: line {number} of the {split} text has the word {special}, which is a special "
+                "symbol of fairseq: replace it, or give --level character"
             )
         if exact and "<unk>" not in line and codec.decode(" ".join(symbols.split())) != line:
             raise SystemExit(

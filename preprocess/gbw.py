@@ -1,9 +1,9 @@
-"""Google Billion Words (Chelba et al. 2013, arXiv:1312.3005): 99 training shards, a data-bin for each.
+"""Google Billion Words (Chelba et al. 2013, arXiv:1312.3005): 99 training shards, each a data-bin.
 
     python -m preprocess.gbw DEST [--source PATH] [--workers N]
 
 DEST/01 .. DEST/99 are the folders to give to fairseq-train, separated by colons; the first one also has the
-validation set (heldout-00001) and the test set that results are reported on (heldout-00000). The dictionary
+validation set (heldout-00001) and the test set on which results are reported (heldout-00000). The dictionary
 is that of the benchmark: words that occur at least three times in the training text, 793,471 with the
 three marks <S>, </S> and <UNK>.
 """
@@ -14,6 +14,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,7 +23,7 @@ from tqdm import tqdm
 
 from preprocess.binarize import binarize
 from preprocess.completion import complete, is_complete, making
-from preprocess.counts import Counts, as_dict, check
+from preprocess.counts import Counts, check
 from preprocess.download import download
 from preprocess.files import atomically, sha256, sha256_of
 from preprocess.sources import DAMAGED, members
@@ -40,7 +41,7 @@ THRESHOLD = 3
 
 
 def texts(dest: Path, source: Path | None, shards: int = SHARDS) -> dict[str, Path]:
-    """Return {name: path} of the shards and the held-out files, extracted into `dest`/text if need be.
+    """Return {name: path} of the shards and the held-out files, extracted into `dest`/text if necessary.
 
     Raises:
         SystemExit: some are missing.
@@ -120,13 +121,13 @@ def build_dictionary(
     dictionary = Dictionary()
     for shard in tqdm(shards, desc="dictionary", unit=" shards"):
         Dictionary.add_file_to_dictionary(str(shard), dictionary, tokenize_line, workers)
-    found = sum(dictionary.count[dictionary.nspecial :]) + dictionary.count[dictionary.eos()] - 1
-    if tokens not in (None, found):
-        raise SystemExit(f"error: the training shards have {found:,} tokens, the official ones {tokens:,}")
+    total = sum(dictionary.count[dictionary.nspecial :]) + dictionary.count[dictionary.eos()] - 1
+    if tokens not in (None, total):
+        raise SystemExit(f"error: the training shards have {total:,} tokens, the official ones {tokens:,}")
     dictionary.finalize(threshold=THRESHOLD, padding_factor=1)
-    kept = len(dictionary) - dictionary.nspecial
-    if words not in (None, kept):
-        raise SystemExit(f"error: the dictionary has {kept:,} words, the official one {words:,}")
+    size = len(dictionary) - dictionary.nspecial
+    if words not in (None, size):
+        raise SystemExit(f"error: the dictionary has {size:,} words, the official one {words:,}")
     with atomically(path) as part:
         dictionary.save(str(part))
 
@@ -140,10 +141,10 @@ def prepare(
     tokens: int | None = TOKENS,
     test: Counts = TEST,
 ) -> None:
-    """Make the data-bins; `shards`, `words`, `tokens` and `test` are for tests.
+    """Make the data-bins; tests give other `shards`, `words`, `tokens` and `test`.
 
     Raises:
-        SystemExit: something cannot be had, or is not the official one; `dest` was made from another one.
+        SystemExit: a file is not available, or not the official one; `dest` was made from another one.
     """
     dest = Path(dest)
     hashes = digests(source, shards) if source else {}
@@ -163,6 +164,7 @@ def make(
     tokens: int | None,
     test: Counts,
 ) -> None:
+    """Check the test set, and make the dictionary and a data-bin for each shard."""
     counts = check(files[HELD_OUT["test"]], test)
     train = [files[name] for name in sorted(files) if TRAIN.match(name)]
     held_out = {split: files[name] for split, name in HELD_OUT.items()}
@@ -172,30 +174,31 @@ def make(
 
     tasks = {}
     for number, path in enumerate(train, 1):
-        parts = {"train": path, **(held_out if number == 1 else {})}
-        tasks[dest / f"{number:02d}"] = parts, dictionary, {"corpus": "gbw", path.name: hashes[path.name]}
+        splits = {"train": path, **(held_out if number == 1 else {})}
+        tasks[dest / f"{number:02d}"] = splits, dictionary, {"corpus": "gbw", path.name: hashes[path.name]}
     with ProcessPoolExecutor(workers, get_context("fork")) as pool:
         made = pool.map(make_shard, tasks, *zip(*tasks.values(), strict=True))
         list(tqdm(made, desc="binarize", total=len(train), unit=" shards"))
-    complete(dest, {"corpus": "gbw", **hashes}, {"shards": len(train), "test": as_dict(counts)})
+    complete(dest, {"corpus": "gbw", **hashes}, {"shards": len(train), "test": asdict(counts)})
     print(f"{dest} is complete: {len(train)} shards")
 
 
-def make_shard(folder: Path, parts: dict[str, Path], dictionary: Path, inputs: dict[str, Any]) -> None:
+def make_shard(folder: Path, splits: dict[str, Path], dictionary: Path, inputs: dict[str, Any]) -> None:
     """Make the data-bin of one shard, unless it is complete."""
     if not is_complete(folder):
-        binarize(parts, folder, ["--srcdict", str(dictionary)])
+        binarize(splits, folder, ["--srcdict", str(dictionary)])
         complete(folder, inputs, {})
 
 
 def main() -> None:
+    """Run the command line."""
     logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     parser = argparse.ArgumentParser(prog="python -m preprocess.gbw")
     parser.add_argument("dest", metavar="DEST", type=Path, help="folder that gets a data-bin for each shard")
     parser.add_argument(
         "--source", type=Path, help="the archive, or the folder it was extracted to: nothing is downloaded"
     )
-    parser.add_argument("--workers", type=int, default=2, help="shards at a time")
+    parser.add_argument("--workers", type=int, default=2, help="number of shards made at the same time")
     options = parser.parse_args()
     prepare(options.dest, options.source, options.workers)
 

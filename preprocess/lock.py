@@ -1,4 +1,4 @@
-"""One writer for a folder, also on a disk that several machines share."""
+"""Lock a folder for one writer, also on a disk that several machines share."""
 
 import errno
 import fcntl
@@ -15,8 +15,8 @@ NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 def locked(folder: Path) -> Iterator[None]:
     """Make `folder` and hold its lock; wait while another process holds it.
 
-    Processes that are forked meanwhile hold it too: if this process is killed and they are not, the next
-    one waits for them.
+    Processes that are forked inside the block share the lock: if this process alone is killed, the
+    next writer waits for them.
 
     Raises:
         SystemExit: the folder cannot be written.

@@ -2,16 +2,15 @@
 
 import re
 from pathlib import Path
-from typing import Optional
 
 from lm_plugins.data.text_codec import ESCAPES, MODEL
 from preprocess.files import atomically
 
-WISH = 8000  # pieces; a text that does not have as many gets fewer
+WISH = 8000  # pieces; a text that does not make as many gets fewer
 
 
-def train_pieces(lines: list[str], folder: Path, size: Optional[int], kind: str) -> None:
-    """Train `folder`/sentencepiece.model on the `lines`; text comes back exactly as it was.
+def train_pieces(lines: list[str], folder: Path, size: int | None, kind: str) -> None:
+    """Train `folder`/sentencepiece.model on the `lines`; decoding returns the exact text.
 
     Args:
         size: number of pieces; None: WISH, or as many as the text makes

@@ -9,10 +9,10 @@ UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read(source: str | Path) -> list[str]:
-    """Return the lines of the text `source`, without their ends.
+    """Return the lines of the text `source`, without their line breaks.
 
     Raises:
-        SystemExit: it cannot be read, is not UTF-8 or holds no text.
+        SystemExit: the source cannot be read, is not UTF-8 or holds no text.
     """
     source, lines = Path(source), []
     if not source.exists():

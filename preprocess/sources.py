@@ -1,4 +1,4 @@
-"""Finding files among those at hand: plain, .xz, .gz, .bz2, or in a .zip or .tar archive."""
+"""Find local files: plain, compressed (.xz, .gz, .bz2), or in a .zip or .tar archive."""
 
 import bz2
 import gzip
@@ -43,6 +43,7 @@ def opened(source: Path, names: tuple[str, ...]) -> Iterator[BinaryIO | None]:
 
 @contextmanager
 def _member(archive: Path, names: tuple[str, ...]) -> Iterator[BinaryIO | None]:
+    """Yield the first file of `archive` that has one of the `names`; None if there is none."""
     for path, stream in members(archive):
         if Path(path).name in names:
             yield stream
@@ -68,7 +69,7 @@ def members(archive: Path) -> Iterator[tuple[str, BinaryIO]]:
 def texts(source: Path) -> Iterator[tuple[str, bytes]]:
     """Iterate over (path, content) of a text file, or of the .txt files in a folder or archive.
 
-    Several texts come in the order of their paths. Files may be compressed.
+    Several texts are sorted by their paths. Files may be compressed.
     """
     if source.is_dir():
         ends = tuple(f".txt{suffix}" for suffix in OPENERS)

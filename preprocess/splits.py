@@ -2,8 +2,8 @@
 
 import re
 
-HELD_OUT = 0.05  # each of validation and test
-FEW = 20  # lines, of which one is more than that share
+HELD_OUT = 0.05  # the share of validation, and that of test
+FEW = 20  # lines: below this number, one line is more than that share
 WHITE_SPACE = re.compile(r"\s+")
 
 Lines = list[str]
@@ -22,26 +22,26 @@ def hold_out(lines: Lines, name: str, inside_words: bool) -> dict[str, Lines]:
         count = f"{len(lines)} lines" if len(lines) > 1 else "one line"
         ends = f"{1 - 2 * HELD_OUT:.0%} and {1 - HELD_OUT:.0%}"
         print(f"{name} has {count}: it is cut after {ends} of its characters", flush=True)
-        parts = [part.split("\n") for part in cut("\n".join(lines), inside_words)]
+        splits = [text.split("\n") for text in cut("\n".join(lines), inside_words)]
     else:
         held = int(len(lines) * HELD_OUT)
-        parts = [lines[: -2 * held], lines[-2 * held : -held], lines[-held:]]
-    if not all(any(line.strip() for line in part) for part in parts):
+        splits = [lines[: -2 * held], lines[-2 * held : -held], lines[-held:]]
+    if not all(any(line.strip() for line in split) for split in splits):
         raise SystemExit(
             f"error: {name} is too short to hold out {HELD_OUT:.0%} for each of validation and test: give "
             "--valid and --test, or more text"
         )
-    return dict(zip(("train", "valid", "test"), parts, strict=True))
+    return dict(zip(("train", "valid", "test"), splits, strict=True))
 
 
 def cut(text: str, inside_words: bool) -> list[str]:
     """Return three parts of `text`, cut at characters, or else at the next white space, which is dropped."""
-    parts, begin = [], 0
+    pieces, begin = [], 0
     for share in (2 * HELD_OUT, HELD_OUT):
         end = after = max(begin, len(text) - round(len(text) * share))
         if not inside_words:
             space = WHITE_SPACE.search(text, end)
             end, after = space.span() if space else (len(text), len(text))
-        parts.append(text[begin:end])
+        pieces.append(text[begin:end])
         begin = after
-    return [*parts, text[begin:]]
+    return [*pieces, text[begin:]]

@@ -1,18 +1,19 @@
-"""Prepare any text of yours, by words, characters or SentencePiece pieces.
+"""Prepare your own text, by words, characters or SentencePiece pieces.
 
     python -m preprocess.text DEST --source PATH [--valid PATH --test PATH] [--level word]
 
-PATH is a text file, plain or .gz, .xz or .bz2, or a folder or archive whose *.txt are taken in the order of
-their paths. Without --valid and --test the end of the text is held out, 5 % each. DEST/text.json holds the
-numbers of characters, words and tokens, by which fairseq-eval-lm compares levels: bits per character, and a
-perplexity per word, whatever a token is. Words are those between white space, and the end of each line.
+PATH is a text file, plain or compressed (.gz, .xz, .bz2), or a folder or archive whose *.txt are read in the
+order of their paths. Without --valid and --test the end of the text is held out, 5 % for each. DEST/text.json
+holds the numbers of characters, words and tokens. With them fairseq-eval-lm reports bits per character and a
+perplexity per word, whatever a token is, so that levels can be compared. Words are separated by white space;
+the end of each line counts as one.
 """
 
 import argparse
 import io
 import logging
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from preprocess.binarize import binarize, tokens_of, write_symbols
 from preprocess.completion import complete, making
@@ -21,8 +22,8 @@ from preprocess.reading import read
 from preprocess.splits import Lines, hold_out
 
 UNKNOWN = 3  # the number of <unk>
-OPTIONS = {  # of each level, with their defaults
-    "word": {"threshold": 2},  # words that occur once teach the model what to expect of <unk>
+OPTIONS = {  # {level: {option: default}}
+    "word": {"threshold": 2},  # words that occur once become <unk>, so that the model learns it
     "character": {},
     "sentencepiece": {"vocab-size": None, "model-type": "unigram"},
 }
@@ -31,12 +32,12 @@ OPTIONS = {  # of each level, with their defaults
 def prepare(
     dest: str,
     source: str,
-    valid: Optional[str] = None,
-    test: Optional[str] = None,
+    valid: str | None = None,
+    test: str | None = None,
     level: str = "word",
-    size: Optional[int] = None,
-    kind: Optional[str] = None,
-    threshold: Optional[int] = None,
+    size: int | None = None,
+    kind: str | None = None,
+    threshold: int | None = None,
 ) -> None:
     """Make the data-bin `dest`.
 
@@ -46,7 +47,7 @@ def prepare(
         threshold: words of the training text that are rarer become ``<unk>``; None: 2
 
     Raises:
-        SystemExit: a text cannot be read or split, or holds fairseq's special symbols; `dest` was made from
+        SystemExit: a text cannot be read or split, or has special symbols of fairseq; `dest` was made from
             another text or with other options.
     """
     dest = Path(dest)
@@ -76,7 +77,8 @@ def options_of(level: str, typed: dict[str, Any]) -> dict[str, Any]:
     return {name: default if typed[name] is None else typed[name] for name, default in OPTIONS[level].items()}
 
 
-def check_paths(paths: dict[str, Optional[str]], dest: Path) -> None:
+def check_paths(paths: dict[str, str | None], dest: Path) -> None:
+    """Refuse --valid without --test, an empty path, and a text inside `dest` or around it."""
     if (paths["valid"] is None) != (paths["test"] is None):
         raise SystemExit("error: --valid and --test belong together: give both, or none")
     for name, path in paths.items():
@@ -86,15 +88,16 @@ def check_paths(paths: dict[str, Optional[str]], dest: Path) -> None:
             raise SystemExit(f"error: --{name} is empty: give the path of a text")
         here, there = Path(path).resolve(), dest.resolve()
         if here.is_relative_to(there) or there.is_relative_to(here):
-            raise SystemExit(f"error: {path} and {dest} lie in one another: give another folder to be made")
+            raise SystemExit(f"error: {path} and {dest} overlap: give another folder to make")
 
 
 def digest(lines: Lines) -> str:
+    """Return the SHA-256 of the text of `lines`."""
     return sha256_of(io.BytesIO("\n".join(lines).encode()))
 
 
 def make(dest: Path, splits: dict[str, Lines], level: str, options: dict[str, Any]) -> None:
-    """Write the encoded texts and text.json, and binarize."""
+    """Write and binarize the encoded texts, and write text.json."""
     from lm_plugins.data.text_sizes import write_text_json  # imports fairseq, which takes seconds
     from preprocess.encoding import codec_of, encode
 
@@ -134,7 +137,7 @@ def make(dest: Path, splits: dict[str, Lines], level: str, options: dict[str, An
 def dictionary_options(train: Path, level: str, codec: Any, dest: Path, options: dict[str, Any]) -> list[str]:
     """Return the options of fairseq-preprocess that make the dictionary.
 
-    All pieces of SentencePiece are in it: one that the `train` text happens not to have may be in the others.
+    It has all pieces of SentencePiece, since one that the `train` text lacks may occur in the others.
     """
     if level == "word":
         return ["--thresholdsrc", str(options["threshold"])]
@@ -144,7 +147,7 @@ def dictionary_options(train: Path, level: str, codec: Any, dest: Path, options:
 
 
 def warn_of_unknown(sizes: dict[str, dict[str, int]], level: str) -> None:
-    """Say where only held-out text has unknown tokens: the model never learns what to expect of them."""
+    """Warn if only held-out text has unknown tokens, which the model then never learns."""
     unknown = sizes["valid"]["unknown"] + sizes["test"]["unknown"]
     if unknown and not sizes["train"]["unknown"]:
         cure = "give --threshold 2" if level == "word" else "give more training text, or replace them"
@@ -156,12 +159,14 @@ def warn_of_unknown(sizes: dict[str, dict[str, int]], level: str) -> None:
 
 
 def positive(text: str) -> int:
+    """Return a positive whole number: the type of options."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
     return int(text)
 
 
 def main() -> None:
+    """Run the command line."""
     logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     parser = argparse.ArgumentParser(prog="python -m preprocess.text", description=__doc__.splitlines()[0])
     parser.add_argument("dest", metavar="DEST", help="data-bin folder to make")
@@ -176,8 +181,11 @@ def main() -> None:
     parser.add_argument(
         "--threshold", type=positive, help="words of the training text that are rarer become <unk> (2)"
     )
-    o = parser.parse_args()
-    prepare(o.dest, o.source, o.valid, o.test, o.level, o.vocab_size, o.model_type, o.threshold)
+    options = parser.parse_args()
+    prepare(
+        options.dest, options.source, options.valid, options.test, options.level, options.vocab_size,
+        options.model_type, options.threshold,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """text8, 100,000,000 characters of Wikipedia in lower case: 90/5/5 million (Mahoney 2006).
 
-A space is an underscore. The text has no line breaks; it is handed to fairseq in lines, whose ``</s>`` are
-taken out again: every character is a target once and nothing else is. Loss (base 2) is bits per character.
+A space is written as an underscore. The text has no line breaks. fairseq reads it in lines, whose ``</s>``
+are removed: every character is a target exactly once, and nothing else is. The loss (base 2) is bits per
+character.
 """
+
+from pathlib import Path
 
 from preprocess.corpus import Corpus, main
 from preprocess.enwik8 import CUTS, SIZE, splits_of
@@ -12,16 +15,16 @@ ARCHIVE_SHA256 = "a6640522afe85d1963ad56c05b0ede0a0c000dddc9671758a6cc09b7a38e52
 LINE = 10_000  # characters
 
 
-def characters(data, text):
-    """Writes the characters `data` (bytes) separated by spaces, LINE of them a line."""
+def characters(data: bytes, text: Path) -> None:
+    """Write the characters `data` to `text`, separated by spaces, LINE characters on each line."""
     with open(text, "wb") as file:
         for start in range(0, len(data), LINE):
             line = data[start : start + LINE].decode("ascii").replace(" ", "_")
             file.write(" ".join(line).encode() + b"\n")
 
 
-def text8(size=SIZE, cuts=CUTS):
-    """The corpus; another size and other cuts are for tests."""
+def text8(size: int = SIZE, cuts: dict[str, tuple[int, int]] = CUTS) -> Corpus:
+    """Return the corpus; tests give another size and other cuts."""
     splits = splits_of("text8", characters, size, cuts)
     return Corpus(
         "text8",

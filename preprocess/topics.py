@@ -1,11 +1,11 @@
-"""The Python language reference, which every CPython carries along, as a small corpus.
+"""The Python language reference, which comes with every CPython, as a small corpus.
 
     python -m preprocess.topics FOLDER
 
-writes train.txt, valid.txt and test.txt: lower-cased words and single punctuation marks, one
-paragraph a line. Of each topic, in alphabetical order, the first 80 % are for training, the next and
-the last 10 % for validation and test. A paragraph that several topics share is kept once, so that
-nothing of the test is seen in training. The text differs a little from one Python to the next.
+writes train.txt, valid.txt and test.txt: lower-cased words and single punctuation marks, one paragraph a
+line. The first 80 % of each topic, in alphabetical order, are for training, the next 10 % for validation and
+the last 10 % for test. A paragraph that several topics share is used once, so that no test paragraph is
+seen in training. The text differs slightly between versions of Python.
 """
 
 import re
@@ -25,7 +25,7 @@ RULE = re.compile(r"[-=+*~^|#\s]{3,}")  # borders of tables, lines under titles
 def tokenise(paragraph: str) -> list[str]:
     """Return the tokens of `paragraph`; empty if it is nothing but rules and borders.
 
-    No token can be one of fairseq's special symbols, since '<' is a token of its own.
+    No token can be a special symbol of fairseq, since '<' is a separate token.
     """
     lines = [line for line in paragraph.splitlines() if not RULE.fullmatch(line)]
     return TOKEN.findall(" ".join(line.strip(" |") for line in lines).lower())
@@ -43,13 +43,13 @@ def paragraphs(text: str, seen: set[str]) -> Iterator[list[str]]:
 
 def split(texts: dict[str, str]) -> dict[str, list[list[str]]]:
     """Return {split: token lists} of `texts`, {title: text}."""
-    parts, seen = {name: [] for name in SPLITS}, set()
+    splits, seen = {name: [] for name in SPLITS}, set()
     for _, text in sorted(texts.items()):
-        found = list(paragraphs(text, seen))
-        cuts = [0, len(found) * 8 // 10, len(found) * 9 // 10, len(found)]
+        topic = list(paragraphs(text, seen))
+        cuts = [0, len(topic) * 8 // 10, len(topic) * 9 // 10, len(topic)]
         for name, (first, last) in zip(SPLITS, pairwise(cuts), strict=True):
-            parts[name] += found[first:last]
-    return parts
+            splits[name] += topic[first:last]
+    return splits
 
 
 def write(folder: Path) -> dict[str, int]:
@@ -59,14 +59,15 @@ def write(folder: Path) -> dict[str, int]:
         {split: number of tokens, the end of each line counted}
     """
     folder = Path(folder)
-    parts = split(topics)
-    for name, lines in parts.items():
+    splits = split(topics)
+    for name, lines in splits.items():
         with atomically(folder / f"{name}.txt") as part:
             part.write_text("".join(" ".join(tokens) + "\n" for tokens in lines), encoding="utf-8")
-    return {name: sum(len(tokens) + 1 for tokens in lines) for name, lines in parts.items()}
+    return {name: sum(len(tokens) + 1 for tokens in lines) for name, lines in splits.items()}
 
 
 def main() -> None:
+    """Run the command line."""
     if len(sys.argv) != 2:
         raise SystemExit("usage: python -m preprocess.topics FOLDER")
     for name, tokens in write(sys.argv[1]).items():

@@ -1,4 +1,4 @@
-"""Check the flags that a recipe hands to fairseq-train, before the recipe does anything.
+"""Check the flags that a recipe passes to fairseq-train, before the recipe does anything.
 
 python -m recipes.check_flags RECIPE OPTIONS --arch ARCH FLAGS...
 """
@@ -19,7 +19,7 @@ def check(recipe: str, own: list[str], flags: list[str]) -> None:
         flags: options that it passes to fairseq-train
 
     Raises:
-        SystemExit: names what is wrong, and what may have been meant.
+        SystemExit: the message names the wrong flag and the nearest known one.
     """
     from fairseq import options
 
@@ -38,13 +38,14 @@ def check(recipe: str, own: list[str], flags: list[str]) -> None:
 
 
 def hint(words: str, known: list[str]) -> str:
-    """Return which of the `known` options was probably meant by the first unknown one."""
+    """Return a hint at the `known` option nearest to the unknown one; "" if none is near."""
     unknown = next((word for word in words.split() if word.startswith("--")), "")
     near = difflib.get_close_matches(unknown.split("=")[0], known, n=1, cutoff=0.75)
     return f" (did you mean {near[0]}?)" if near and "unrecognized" in words else ""
 
 
 def main() -> None:
+    """Run the command line."""
     logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     recipe, own, *flags = sys.argv[1:]
     check(recipe, own.split(), flags)

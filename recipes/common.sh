@@ -18,7 +18,7 @@ usage() {
 usage: $0 [options] [flags of fairseq-train ...]
   --stage N, --stop-stage N   first and last stage: 1 preprocess, 2 train, 3 fine-tune, 4 evaluate,
                               5 evaluate with a cache, 6 dynamic evaluation       (1 and 6)
-  --source PATH               files of the corpus that are at hand: nothing is downloaded
+  --source PATH               local files of the corpus; nothing is downloaded
   --data FOLDER               the data-bin                                ($default_data)
   --exp FOLDER                checkpoints, logs and results               ($default_exp)
   --gpus N                    processes of this node                      (1)
@@ -36,7 +36,7 @@ END
   fi
   cat <<END
 Options are written --option VALUE or --option=VALUE. A stage that was done with the same command, data and
-model is not done again; an interrupted training goes on.
+model is skipped; an interrupted training is resumed.
 END
 }
 

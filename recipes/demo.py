@@ -1,7 +1,7 @@
-"""`make demo`: trains and evaluates a small QRNN on the Python language reference, in some two minutes.
+"""Train and evaluate a small QRNN on the Python language reference, in about two minutes (`make demo`).
 
-Runs the commands that a user would type, and compares the perplexity with those of n-gram models on the same
-tokens. All that it makes is in FOLDER: the text, the binarized corpus, what a recipe keeps of an experiment
+The demo runs the commands that a user would type, and compares the perplexity with those of n-gram models on
+the same tokens. All its files are in FOLDER: the text, the binarized corpus, those of a recipe's experiment
 (checkpoints, logs, results, curves.png, sample.txt), and result.json. Further arguments go to fairseq-train.
 """
 
@@ -27,21 +27,21 @@ from recipes.progress import duration, follow
 from recipes.report import activation, aligned, sample
 
 ROOT = Path(__file__).resolve().parent.parent
-MARK = ".lm_plugins-demo"  # in a folder that the demo made, and may make anew
+MARK = ".lm_plugins-demo"  # marks a folder that the demo made and may replace
 BIGRAM = "interpolated bigram"
 
 
 def empty(folder: Path) -> None:
-    """Makes `folder`, in place of one that an earlier demo made."""
+    """Make `folder`, in place of one that an earlier demo made."""
     if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
-        raise SystemExit(f"error: {folder} holds other files than a demo's: give another --folder")
+        raise SystemExit(f"error: {folder} holds files that no demo made: give another --folder")
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "logs").mkdir(parents=True)
     (folder / MARK).touch()
 
 
-def fairseq(program: str, arguments: list, log: Path) -> None:
-    """Runs ``fairseq-<program> arguments``, shows its progress, and keeps its output in `log`."""
+def fairseq(program: str, arguments: list[object], log: Path) -> None:
+    """Run ``fairseq-<program> arguments``, show its progress, and keep its output in `log`."""
     arguments = list(map(str, arguments))
     command = shlex.join([f"fairseq-{program}", *arguments])
     print(f"$ {command}", flush=True)
@@ -56,11 +56,12 @@ def fairseq(program: str, arguments: list, log: Path) -> None:
 
 
 def binarize(folder: Path) -> Path:
+    """Write and binarize the text, and return the data-bin."""
     text = folder / "text"
     for split, tokens in topics.write(text).items():
         print(f"{split:6s}{tokens:7,} tokens in {text / split}.txt")
-    prefixes = [part for s in topics.SPLITS for part in (f"--{s}pref", text / f"{s}.txt")]
-    # A word that training saw once becomes <unk>, so that the model learns what to expect of it.
+    prefixes = [word for s in topics.SPLITS for word in (f"--{s}pref", text / f"{s}.txt")]
+    # Words that occur once in training become <unk>, so that the model learns it.
     options = ["--only-source", "--thresholdsrc", "2", "--padding-factor", "1"]
     data = folder / "data-bin"
     fairseq("preprocess", [*options, *prefixes, "--destdir", data], folder / "logs/preprocess.log")
@@ -84,6 +85,7 @@ def baselines(data: Path) -> dict[str, dict[str, float]]:
 
 
 def next_commands(folder: Path, data: Path) -> str:
+    """Return the commands to try next."""
     best = folder / "checkpoints/checkpoint_best.pt"
     cache = folder / "cache.json"
     lines = [
@@ -98,8 +100,9 @@ def next_commands(folder: Path, data: Path) -> str:
 
 
 def main() -> None:
+    """Run the demo."""
     parser = argparse.ArgumentParser(description=__doc__, usage="%(prog)s [--folder FOLDER] [flags ...]")
-    parser.add_argument("--folder", type=Path, default=Path("exp/demo"), help="where all of it goes")
+    parser.add_argument("--folder", type=Path, default=Path("exp/demo"), help="folder of all files")
     options, flags = parser.parse_known_args()
     folder, began = options.folder, time.monotonic()
     empty(folder)
@@ -116,11 +119,11 @@ def main() -> None:
 
     perplexity = baselines(data)
     scores = {subset: results(folder, "plain", subset) for subset in SUBSETS}
-    perplexity["qrnn_small"] = {subset: found["perplexity"] for subset, found in scores.items()}
+    perplexity["qrnn_small"] = {subset: score["perplexity"] for subset, score in scores.items()}
     output = log.read_text()
     result = {
         "test tokens": scores["test"]["targets"],
-        "test perplexity": {name: found["test"] for name, found in perplexity.items()},
+        "test perplexity": {name: by_subset["test"] for name, by_subset in perplexity.items()},
         "validation perplexity by epoch": [float(one["valid_ppl"]) for one in logged(output, "valid")],
         "training tokens/s": statistics.median(float(one["train_wps"]) for one in logged(output, "train")),
         "seconds in all": round(time.monotonic() - began, 1),
@@ -131,7 +134,8 @@ def main() -> None:
     draw({"qrnn_small": curves(folder)}, folder / "curves.png", level)
 
     rows = [
-        [f"  {name}", f"{found['valid']:.2f}", f"{found['test']:.2f}"] for name, found in perplexity.items()
+        [f"  {name}", *(f"{by_subset[subset]:.2f}" for subset in SUBSETS)]
+        for name, by_subset in perplexity.items()
     ]
     print("\n" + aligned([["perplexity", "valid", "test"], *rows]))
     speed, total = f"{result['training tokens/s']:,.0f} tokens/s", duration(result["seconds in all"])

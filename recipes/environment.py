@@ -1,8 +1,8 @@
-"""Write down what an experiment is run with: the command, the commit, the versions and the hardware.
+"""Record what an experiment is run with: the command, the commit, the versions and the hardware.
 
 python -m recipes.environment FILE FOLDER COMMAND...
 
-FOLDER is where the COMMAND was typed.
+FOLDER is the folder in which the COMMAND was typed.
 """
 
 import json
@@ -18,7 +18,7 @@ PACKAGES = ("torch", "fairseq-fixed", "numpy", "sentencepiece")
 
 
 def git(*arguments: str) -> str | None:
-    """Return the output of git in this repository; None where there is no git or no repository."""
+    """Return the output of git in this repository; None without git or a repository."""
     command = ["git", "-C", str(Path(__file__).parent), *arguments]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -26,11 +26,15 @@ def git(*arguments: str) -> str | None:
         return None
 
 
-def version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+def versions() -> dict[str, str | None]:
+    """Return the versions of Python and of PACKAGES; None for a package that is not installed."""
+    result: dict[str, str | None] = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            result[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            result[package] = None
+    return result
 
 
 def processor() -> str:
@@ -50,14 +54,14 @@ def hardware() -> str:
 
 
 def main() -> None:
+    """Run the command line."""
     path, folder, *command = sys.argv[1:]
     environment = {
         "command": shlex.join(command),
         "folder": folder,
         "commit": git("rev-parse", "HEAD"),
         "changed files": (git("status", "--porcelain") or "").splitlines(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
+        **versions(),
         "hardware": hardware(),
     }
     with open(path, "w") as file:

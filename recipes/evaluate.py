@@ -25,6 +25,8 @@ from recipes.progress import follow
 
 
 class Stage(NamedTuple):
+    """An evaluation, or the sample of text, of one checkpoint."""
+
     name: str
     checkpoint: Path
     command: list[str]
@@ -60,8 +62,10 @@ def stages(options: argparse.Namespace) -> list[Stage]:
 
 
 def import_fairseq() -> None:
-    """Import what all evaluations share, but not the plug-in, which each fork imports for its own command."""
-    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # the other check forbids CUDA in forks
+    """Import what all evaluations share, except the plug-in, which each fork imports for its command."""
+    os.environ.setdefault(
+        "PYTORCH_NVML_BASED_CUDA_CHECK", "1"
+    )  # the default check would forbid CUDA in forks
     logging.basicConfig(
         format="%(asctime)s | %(levelname)s | %(name)s | %(message)s",
         datefmt="%Y-%m-%d %H:%M:%S",
@@ -69,7 +73,7 @@ def import_fairseq() -> None:
     )
     import fairseq_cli.eval_lm  # noqa: F401
 
-    logging.getLogger().setLevel(logging.INFO)  # after the import, whose messages are of no use
+    logging.getLogger().setLevel(logging.INFO)  # only now, to hide the messages of the import
 
 
 def work(command: list[str]) -> None:
@@ -111,7 +115,7 @@ def in_fork(task: Callable[[], None], log: Path) -> int:
 
 
 def run(experiment: Path, planned: list[Stage]) -> None:
-    """Run the stages, but those that have finished with the same command and checkpoint.
+    """Run the stages, except those that have finished with the same command and checkpoint.
 
     Raises:
         SystemExit: there is no checkpoint, or a stage failed
@@ -142,6 +146,7 @@ def run(experiment: Path, planned: list[Stage]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m recipes.evaluate", description=__doc__.splitlines()[0], allow_abbrev=False
     )
@@ -149,9 +154,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("data", help="data-bin folder, or several with colons between them")
     parser.add_argument("--plain", action="store_true", help="evaluate the model as it is")
     parser.add_argument("--finetune", action="store_true", help="use the fine-tuned model if there is one")
-    parser.add_argument("--cache", action="store_true", help="tune a cache on valid, evaluate with it")
-    parser.add_argument("--dynamic", default="", metavar="FLAGS", help="evaluate dynamically, with these")
-    parser.add_argument("--cpu", action="store_true", help="leave the GPU alone")
+    parser.add_argument("--cache", action="store_true", help="tune a cache on valid, and evaluate with it")
+    parser.add_argument("--dynamic", default="", metavar="FLAGS", help="also evaluate dynamically with these")
+    parser.add_argument("--cpu", action="store_true", help="do not use the GPU")
     parser.add_argument("--dry-run", action="store_true", help="print the commands and run none")
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # end the program and its forks without a traceback

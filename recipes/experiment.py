@@ -1,10 +1,11 @@
-"""Read what an experiment's folder holds: logs, results and environment."""
+"""Read the logs, results and environment in an experiment's folder."""
 
 import itertools
 import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 from recipes.logs import epochs
 
@@ -21,12 +22,13 @@ SUBSETS = ("valid", "test")
 STAGES = {"trained": "train", "fine-tuned": "finetune"}  # name: log
 
 
-def read_json(path: Path) -> dict:
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in the file `path`; {} if there is no file."""
     return json.loads(path.read_text()) if path.exists() else {}
 
 
 def name_of(experiment: Path) -> str:
-    """Return the last two parts of its path, ptb/qrnn."""
+    """Return the last two names of the path, such as ptb/qrnn."""
     return "/".join(experiment.resolve().parts[-2:])
 
 
@@ -49,13 +51,13 @@ def published(recipe: Path | None) -> str:
     return "; ".join(" ".join(row.removeprefix("#").split()) + unit for row in rows)
 
 
-def results(experiment: Path, kind: str, subset: str) -> dict:
+def results(experiment: Path, kind: str, subset: str) -> dict[str, Any]:
     """Return the numbers of an evaluation; {} if it was not run."""
     return read_json(experiment / "results" / kind / f"results-{subset}.json")
 
 
-def measured(scores: dict) -> str:
-    """Return the perplexity of words where it is known, else bpc where that is, else the perplexity."""
+def measured(scores: dict[str, Any]) -> str:
+    """Return the first known of: perplexity of words, bits per character, perplexity; else a dash."""
     if "word_perplexity" in scores:
         return f"{scores['word_perplexity']:.2f}"
     if "bpc" in scores:
@@ -69,7 +71,7 @@ def pair(experiment: Path, kind: str) -> str:
     return DASH if both == [DASH, DASH] else " / ".join(both)
 
 
-def training(experiment: Path, stage: str) -> dict:
+def training(experiment: Path, stage: str) -> dict[str, Any]:
     """Return epochs, seconds, tokens/s (the median) and peak GiB of a stage; {} if it was not run."""
     entries = epochs(experiment / "logs" / f"{stage}.log", "train")
     if not entries:
@@ -94,4 +96,5 @@ def architecture(experiment: Path) -> tuple[str, str]:
 
 
 def _size(count: int) -> str:
+    """Return "24.2 M" or "50.1 k"."""
     return f"{count / 1e6:.1f} M" if count >= 1e5 else f"{count / 1e3:.1f} k"

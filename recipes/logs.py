@@ -5,14 +5,16 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \| (\w+) \| (\S+) \| (.*)", re.DOTALL)
-DIVERGED = re.compile("diverged|no longer a finite number")  # how fairseq-train's last line says so
-STARTED = re.compile(r"\$ (fairseq-train|torchrun) ")  # the command, which a recipe writes above its output
+DIVERGED = re.compile("diverged|no longer a finite number")  # in the last line of fairseq-train
+STARTED = re.compile(r"\$ (fairseq-train|torchrun) ")  # the command, which a recipe writes before its output
 
 
 class Record(NamedTuple):
+    """A line of the log."""
+
     time: datetime
     level: str
     name: str
@@ -20,13 +22,13 @@ class Record(NamedTuple):
 
 
 def record(line: str) -> Record | None:
-    """Return the parts of a line of the log; None for a line that is no record, such as a traceback's."""
+    """Return the record in a line of the log; None for other lines, such as those of a traceback."""
     match = LINE.fullmatch(line.rstrip("\n"))
     return match and Record(datetime.fromisoformat(match[1]), *match.groups()[1:])
 
 
-def entry(line: Record, tag: str) -> dict | None:
-    """Return what fairseq logged as JSON under `tag`; None for another line, or one that was cut short."""
+def entry(line: Record, tag: str) -> dict[str, Any] | None:
+    """Return what fairseq logged as JSON under `tag`; None for other lines, or one that was cut short."""
     if line.name != tag or not line.message.startswith("{"):
         return None
     try:
@@ -35,35 +37,36 @@ def entry(line: Record, tag: str) -> dict | None:
         return None
 
 
-def logged(output: str, tag: str) -> list[dict]:
-    """Return what fairseq logged as JSON under `tag` ("train", "valid"), a dictionary an epoch."""
+def logged(output: str, tag: str) -> list[dict[str, Any]]:
+    """Return what fairseq logged as JSON under `tag`: "train", "valid", or "train_inner" within an epoch."""
     entries = (entry(line, tag) for line in map(record, output.splitlines()) if line)
-    return [found for found in entries if found]
+    return [values for values in entries if values]
 
 
-def epochs(log: Path, tag: str) -> list[dict]:
-    """Return the entries of `tag`, one an epoch; of an epoch that was run twice, the last.
+def epochs(log: Path, tag: str) -> list[dict[str, Any]]:
+    """Return the entries of `tag`, one for each epoch; the last one of an epoch that was run twice.
 
     Each also has "seconds", the time since training started, summed over its restarts. The time between
-    a run and the next does not count.
+    two runs does not count.
     """
-    found = {one["epoch"]: one | {"seconds": seconds} for one, seconds in _timed(log, tag)}
-    return [found[epoch] for epoch in sorted(found)]
+    by_epoch = {one["epoch"]: one | {"seconds": seconds} for one, seconds in _timed(log, tag)}
+    return [by_epoch[epoch] for epoch in sorted(by_epoch)]
 
 
-def _timed(log: Path, tag: str) -> Iterator[tuple[dict, float]]:
+def _timed(log: Path, tag: str) -> Iterator[tuple[dict[str, Any], float]]:
+    """Yield the entries of `tag` with their seconds of training."""
     earlier = seconds = 0.0
     began = None
     if not log.exists():
         return
     with open(log, errors="replace") as file:
         for line in file:
-            parts = record(line)
-            if parts and parts.message == "Start iterating over samples":
-                began = began or parts.time
-            if parts and began:
-                seconds = max(seconds, (parts.time - began).total_seconds())
+            parsed = record(line)
+            if parsed and parsed.message == "Start iterating over samples":
+                began = began or parsed.time
+            if parsed and began:
+                seconds = max(seconds, (parsed.time - began).total_seconds())
             if STARTED.search(line):  # also at the end of a line that a killed run cut short
                 earlier, seconds, began = earlier + seconds, 0.0, None
-            elif parts and (one := entry(parts, tag)):
+            elif parsed and (one := entry(parsed, tag)):
                 yield one, earlier + seconds

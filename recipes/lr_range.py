@@ -27,7 +27,7 @@ from recipes.progress import follow
 from recipes.report import aligned
 
 PLUGIN = os.path.relpath(Path(__file__).resolve().parent.parent / "lm_plugins")
-OURS = {  # flags of fairseq-train that the test sets, and what sets them here
+OURS = {  # {flag of fairseq-train that the test sets: what sets it here}
     "--lr": "--lr-min and --lr-max",
     "--lr-scheduler": "--lr-min and --lr-max",
     "--max-update": "--updates",
@@ -40,6 +40,8 @@ ROWS = 15  # of the table on the screen
 
 
 class Point(NamedTuple):
+    """The loss of one update."""
+
     update: int
     lr: float
     loss: float  # bits per token
@@ -82,30 +84,32 @@ class RangeTest:
 
 
 def suggest(points: list[Point]) -> dict[str, float]:
-    """Return the learning rates of the steepest descent and a tenth of that of the minimum.
+    """Return the learning rate of the steepest descent, and a tenth of that of the minimum.
 
-    Both are read from the smoothed loss, the slope with respect to the logarithm of the learning rate.
+    Both are those of the smoothed loss as a function of the logarithm of the learning rate.
 
     Raises:
         SystemExit: the loss never fell
     """
     best = min(points, key=lambda point: point.smoothed)
-    falling = points[: best.update]
-    if len(falling) < FEWEST:
+    descent = points[: best.update]
+    if len(descent) < FEWEST:
         raise SystemExit(
-            f"error: the training loss was lowest after {len(falling)} updates, at a learning rate of "
+            f"error: the training loss was lowest after {len(descent)} updates, at a learning rate of "
             f"{best.lr:.3g}: it rises from the start; give a lower --lr-min"
         )
-    slopes = np.gradient([point.smoothed for point in falling], np.log([point.lr for point in falling]))
-    return {"steepest": falling[int(slopes.argmin())].lr, "minimum / 10": best.lr / 10}
+    slopes = np.gradient([point.smoothed for point in descent], np.log([point.lr for point in descent]))
+    return {"steepest": descent[int(slopes.argmin())].lr, "minimum / 10": best.lr / 10}
 
 
 def table(points: list[Point]) -> str:
+    """Return a line of text for each point."""
     rows = [[str(p.update), f"{p.lr:.4g}", f"{p.loss:.4f}", f"{p.smoothed:.4f}"] for p in points]
     return aligned([["update", "learning rate", "loss", "smoothed"], *rows])
 
 
 def draw(points: list[Point], suggestion: dict[str, float], path: Path, title: str) -> None:
+    """Draw the losses and the suggested learning rates."""
     rates, smoothed = [point.lr for point in points], [point.smoothed for point in points]
     with picture(path) as figure:
         axes = figure.subplots()
@@ -122,7 +126,7 @@ def draw(points: list[Point], suggestion: dict[str, float], path: Path, title: s
 
 
 def command_of(options: argparse.Namespace, flags: list[str]) -> list[str]:
-    """Return the fairseq-train of the test, as it can be typed."""
+    """Return the fairseq-train command of the test, as a user can type it."""
     return [
         "fairseq-train", options.data, "--user-dir", PLUGIN, "--arch", options.arch, *flags,
         "--lr", f"{options.lr_min:g}", "--lr-scheduler", "exponential_range",
@@ -160,6 +164,7 @@ def run(command: list[str], log: Path, test: RangeTest) -> None:
 
 
 def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
+    """Return the options of the test and the further flags of fairseq-train."""
     parser = argparse.ArgumentParser(
         prog="python -m recipes.lr_range", description=__doc__.splitlines()[0],
         epilog="further flags: fairseq-train's", allow_abbrev=False,
@@ -187,6 +192,7 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
     options, flags = parse(arguments)
     options.out.mkdir(parents=True, exist_ok=True)
     command, test = command_of(options, flags), RangeTest(options.lr_min)

@@ -1,4 +1,4 @@
-"""Draw pictures whose axes can be read."""
+"""Draw pictures: the one way to make a figure, write it and label its axes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +14,8 @@ DPI = 120
 
 @contextmanager
 def picture(path: Path, width: float = 7, height: float = 4.5) -> Iterator["Figure"]:
-    """Yields an empty figure of `width` x `height` inches, which is then written to `path`."""
-    from matplotlib.figure import Figure  # without pyplot, which would look for a screen
+    """Yield an empty figure of `width` x `height` inches, and write it to `path` after the block."""
+    from matplotlib.figure import Figure  # pyplot would look for a screen
 
     figure = Figure(figsize=(width, height), layout="constrained")
     yield figure
@@ -24,7 +24,7 @@ def picture(path: Path, width: float = 7, height: float = 4.5) -> Iterator["Figu
 
 
 def log_scale(axes: "Axes") -> None:
-    """Makes the y axis of what is drawn logarithmic, with plain round numbers: 50, 60, 80."""
+    """Make the y axis logarithmic after drawing, with plain round numbers: 50, 60, 80."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     axes.set_yscale("log")
@@ -39,7 +39,7 @@ def log_scale(axes: "Axes") -> None:
 
 
 def whole_numbers(axes: "Axes") -> None:
-    """Labels the x axis, of epochs or trials, with whole numbers only."""
+    """Label the x axis, of epochs or trials, with whole numbers only."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(9, integer=True, min_n_ticks=1))

@@ -1,9 +1,9 @@
-"""Show the progress of a fairseq program, and keep its whole output in a log.
+"""Show the progress of a fairseq program, and keep its complete output in a log.
 
     fairseq-train ... 2>&1 | python -m recipes.progress LOG
 
-appends every line to LOG. The terminal shows the epochs done, the perplexity, the speed and the time left:
-a line at the end of each epoch, and within an epoch at most one every ten seconds.
+appends every line to LOG. The terminal shows the epochs done, the perplexity, the speed and the remaining
+time: a line at the end of each epoch, and within an epoch at most one every ten seconds.
 """
 
 import re
@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from recipes.logs import Record, entry, record
 
@@ -39,71 +40,78 @@ def last_number(flag: str, text: str) -> int:
 
 
 class Progress:
-    """Decides what is shown of a log that is read line by line.
+    """Select what is shown of a log that is read line by line.
 
     Args:
         show: prints a line
         clock: tells the time in seconds
     """
 
-    def __init__(self, show: Callable[[str], None] = print, clock: Callable[[], float] = time.monotonic):
+    def __init__(
+        self, show: Callable[[str], None] = print, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.show, self.clock = show, clock
         self.max_epoch = self.max_update = 0
         self.parameters = ""
-        self.start: tuple[float, float] | None = None  # time, and the part of the training done by then
-        self.within = False  # an epoch was seen from within
-        self.valid: dict | None = None
+        self.start: tuple[float, float] | None = None  # time, and the fraction of the training done by then
+        self.within = False  # whether an update within an epoch was read
+        self.valid: dict[str, Any] | None = None
         self.shown = clock()
-        self.held: list[str] = []  # the last lines, if they are no records: how an error ends the output
+        self.held: list[str] = []  # the last lines, if they are no records: those of an error
 
     def feed(self, line: str) -> None:
-        parts = record(line)
-        if parts is None and UNTIMED.match(line) is None:
+        """Read a line, and show it or what follows from it."""
+        parsed = record(line)
+        if parsed is None and UNTIMED.match(line) is None:
             self.held.append(line.rstrip("\n"))
             return
         self.held.clear()
-        if parts is None:
+        if parsed is None:
             return
-        if parts.level not in ("INFO", "DEBUG"):
-            self.show(f"{parts.level}: {parts.message}")
-        elif parts.name in RESULTS:
-            self.show(f"  {parts.message}")
-        elif parts.name == "fairseq.logging.progress_bar":
-            self._seldom(f"  {parts.message.strip()}")
+        if parsed.level not in ("INFO", "DEBUG"):
+            self.show(f"{parsed.level}: {parsed.message}")
+        elif parsed.name in RESULTS:
+            self.show(f"  {parsed.message}")
+        elif parsed.name == "fairseq.logging.progress_bar":
+            self._seldom(f"  {parsed.message.strip()}")
         else:
-            self._training(parts)
+            self._training(parsed)
 
-    def _training(self, parts: Record) -> None:
-        if parts.name in ("fairseq_cli.train", "lm_plugins.completion"):
-            self.max_epoch = last_number("max_epoch", parts.message) or self.max_epoch
-            self.max_update = last_number("max_update", parts.message) or self.max_update
-            counted = re.match(r"num\. (?:shared )?model params: ([\d,]+)", parts.message)
+    def _training(self, parsed: Record) -> None:
+        """Read a record of fairseq-train."""
+        if parsed.name in ("fairseq_cli.train", "lm_plugins.completion"):
+            self.max_epoch = last_number("max_epoch", parsed.message) or self.max_epoch
+            self.max_update = last_number("max_update", parsed.message) or self.max_update
+            counted = re.match(r"num\. (?:shared )?model params: ([\d,]+)", parsed.message)
             self.parameters = counted[1] if counted else self.parameters
-        elif parts.name == "fairseq.trainer":
-            begun = re.fullmatch(r"begin training epoch (\d+)", parts.message)
+        elif parsed.name == "fairseq.trainer":
+            begun = re.fullmatch(r"begin training epoch (\d+)", parsed.message)
             if begun and self.start is None:
                 self._begin(int(begun[1]))
-        elif inner := entry(parts, "train_inner"):
+        elif inner := entry(parsed, "train_inner"):
             self._inner(inner)
-        elif valid := entry(parts, "valid"):
+        elif valid := entry(parsed, "valid"):
             self.valid = valid
-        elif train := entry(parts, "train"):
+        elif train := entry(parsed, "train"):
             self._end(train)
 
     def _begin(self, epoch: int) -> None:
+        """Show the first epoch of this run."""
         self.start = self.clock(), (epoch - 1) / self.max_epoch if self.max_epoch else 0.0
         self.show(f"  {self._epoch(epoch)} begins, {self.parameters} parameters")
 
-    def _inner(self, inner: dict) -> None:
+    def _inner(self, inner: dict[str, Any]) -> None:
+        """Show an update within an epoch."""
         done = self._done(inner["update"], float(inner["num_updates"]))
         if not self.within:  # the first updates are slow, and a resumed epoch does not start at its beginning
             self.within, self.start = True, (self.clock(), done)
         percent = 100 * (inner["update"] - inner["epoch"] + 1)
-        at = f"  {self._epoch(inner['epoch'])}, {min(percent, 100):3.0f} %"
+        epoch = f"  {self._epoch(inner['epoch'])}, {min(percent, 100):3.0f} %"
         speed = f"{float(inner.get('wps', 'nan')):,.0f} tokens/s"
-        self._seldom(f"{at}   {'training':10s} {_score(inner, '')}   {speed}{self._left(done)}")
+        self._seldom(f"{epoch}   {'training':10s} {_score(inner, '')}   {speed}{self._left(done)}")
 
-    def _end(self, train: dict) -> None:
+    def _end(self, train: dict[str, Any]) -> None:
+        """Show the end of an epoch."""
         done = self._done(train["epoch"], float(train["train_num_updates"]))
         prefix, values = ("valid_", self.valid) if self.valid else ("train_", train)
         score = f"{'validation' if self.valid else 'training':10s} {_score(values, prefix)}"
@@ -112,15 +120,17 @@ class Progress:
         self.valid = None
 
     def _epoch(self, epoch: int) -> str:
+        """Return "epoch 3 of 40"."""
         width = len(str(self.max_epoch))
         return f"epoch {epoch:{width}d} of {self.max_epoch}" if self.max_epoch else f"epoch {epoch}"
 
     def _done(self, epochs: float, updates: float) -> float:
-        """Return the part of the training that is done, from 0 to 1; 0 where no end is known."""
+        """Return the fraction of the training that is done, from 0 to 1; 0 if no end is known."""
         limits = (epochs, self.max_epoch), (updates, self.max_update)
         return max((count / limit for count, limit in limits if limit), default=0.0)
 
     def _left(self, done: float) -> str:
+        """Return the estimated remaining time; "" if it is not known."""
         began, before = self.start or (self.clock(), done)
         seconds = self.clock() - began
         if done >= 1 or done <= before or seconds <= 0:
@@ -128,16 +138,18 @@ class Progress:
         return f"   {duration((1 - done) * seconds / (done - before))} left"
 
     def _seldom(self, text: str) -> None:
+        """Show `text` unless something was shown in the last EVERY seconds."""
         if self.clock() - self.shown >= EVERY:
             self._tell(text)
 
     def _tell(self, text: str) -> None:
+        """Show `text` and note the time."""
         self.show(text)
         self.shown = self.clock()
 
 
-def _score(values: dict, prefix: str) -> str:
-    """Return the perplexity, or the loss where the training criterion has none."""
+def _score(values: dict[str, Any], prefix: str) -> str:
+    """Return the perplexity, or the loss if the training criterion has none."""
     if f"{prefix}ppl" in values:
         perplexity = float(values[f"{prefix}ppl"])
         return f"perplexity {perplexity:8.{3 if perplexity < 10 else 2}f}"  # of characters it is small
@@ -145,7 +157,7 @@ def _score(values: dict, prefix: str) -> str:
 
 
 def follow(lines: Iterable[str], log: Path) -> None:
-    """Appends `lines` to `log` as they come, and shows the progress."""
+    """Append `lines` to `log` as they come, and show the progress."""
     progress = Progress(_print)
     with open(log, "a", buffering=1) as file:
         for line in lines:
@@ -156,14 +168,16 @@ def follow(lines: Iterable[str], log: Path) -> None:
 
 
 def _print(text: str) -> None:
+    """Print `text` while anybody reads it."""
     try:
         print(text, flush=True)
-    except OSError:  # nobody reads it any more, which must not end a training
+    except OSError:  # the reader has gone, which must not end a training
         sys.stdout = None
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # fairseq ends by it, and its last words are read
+    """Run the command line."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # fairseq ends by it, and its last lines are still read
     sys.stdin.reconfigure(errors="replace")
     follow(sys.stdin, Path(sys.argv[1]))
 

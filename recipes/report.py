@@ -3,8 +3,8 @@
     python -m recipes.report EXPERIMENT... [--markdown] [--picture FILE]
 
 EXPERIMENT is a folder such as exp/ptb/qrnn. Published numbers are those in the header of the recipe, as
-valid / test. A dash stands for what was not run or not published. The curves are drawn in
-EXPERIMENT/curves.png, or all of them in one FILE.
+valid / test. A dash marks what was not run or not published. The curves are drawn in EXPERIMENT/curves.png,
+or all of them in one FILE.
 """
 
 import argparse
@@ -24,9 +24,9 @@ COLUMNS = (
     "recipe", "arch", "parameters", "valid", "test", "+ fine-tuning", "+ cache", "+ dynamic", "published",
     "hardware", "epochs", "hours", "words/s", "peak GiB", "commit",
 )  # fmt: skip
-BRIEF = (*COLUMNS[:8], "epochs", "hours")  # what fits in a terminal
+BRIEF = (*COLUMNS[:8], "epochs", "hours")  # columns that fit in a terminal
 PICTURE = "curves.png"
-MEASURES = {  # of one evaluation: title, and how a number is written
+MEASURES = {  # {measure of an evaluation: (title, format)}
     "word_perplexity": ("perplexity of words", "{:,.2f}"),
     "bpc": ("bits per character", "{:.3f}"),
     "perplexity": ("perplexity", "{:,.2f}"),
@@ -54,7 +54,8 @@ def row(experiment: Path) -> dict[str, str]:
     }
 
 
-def markdown(rows: list[dict]) -> str:
+def markdown(rows: list[dict[str, str]]) -> str:
+    """Return a Markdown table."""
     lines = [COLUMNS, ["---"] * len(COLUMNS), *([one[name] for name in COLUMNS] for one in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -63,13 +64,15 @@ def aligned(lines: list[list[str]]) -> str:
     """Return a table whose first column is flush left and whose others are flush right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
-        "  ".join(cell.rjust(width) if at else cell.ljust(width) for at, (cell, width) in enumerate(cells))
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(cells)
+        )
         for cells in (list(zip(line, widths, strict=True)) for line in lines)
     )
 
 
-def overview(rows: dict[str, dict]) -> str:
-    """Return a line for each experiment, {name: row}, without the columns that none has."""
+def overview(rows: dict[str, dict[str, str]]) -> str:
+    """Return a line for each experiment, {name: row}, without empty columns."""
     columns = [name for name in BRIEF[1:] if any(one[name] != DASH for one in rows.values())]
     return aligned(
         [["", *columns], *([name, *(one[column] for column in columns)] for name, one in rows.items())]
@@ -77,7 +80,7 @@ def overview(rows: dict[str, dict]) -> str:
 
 
 def evaluations(experiment: Path) -> str:
-    """Return the table of what was evaluated: for each measure a pair of columns, valid and test."""
+    """Return the table of evaluations: for each measure a block with the columns valid and test."""
     scores = {
         name: [read.results(experiment, kind, subset) for subset in SUBSETS] for kind, name in KINDS.items()
     }
@@ -97,7 +100,7 @@ def evaluations(experiment: Path) -> str:
 
 
 def summary(experiment: Path) -> str:
-    """Return what a terminal shows of one experiment."""
+    """Return the report of one experiment for a terminal."""
     facts = row(experiment)
     if facts["arch"] == DASH:
         return f"{facts['recipe']}: nothing was trained yet"
@@ -132,13 +135,13 @@ def sample(experiment: Path) -> str:
 
 
 def activation() -> list[str]:
-    """Return the line that puts this repository's commands on the PATH; [] where they are there."""
+    """Return the line that puts this repository's commands on the PATH; [] if they are on it."""
     needed = not os.environ.get("VIRTUAL_ENV") and Path(".venv/bin/activate").exists()
     return ["source .venv/bin/activate"] if needed else []
 
 
 def next_commands(experiment: Path) -> str:
-    """Return commands that go on from here; "" while there is no model."""
+    """Return the commands to try next; "" while there is no model."""
     best = best_checkpoint(experiment)
     if not best.exists():
         return ""
@@ -159,6 +162,7 @@ def next_commands(experiment: Path) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m recipes.report", description=__doc__.splitlines()[0], allow_abbrev=False
     )

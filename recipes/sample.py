@@ -2,7 +2,7 @@
 
     python -m recipes.sample EXPERIMENT [BEGINNING] [--length N] [--temperature T] [--seed N]
 
-Prints the beginning and the text that the model writes after it.
+prints the beginning and its continuation by the model.
 """
 
 import argparse
@@ -16,7 +16,7 @@ TEMPERATURE = 0.8
 
 
 def best_checkpoint(experiment: Path) -> Path:
-    """Return the fine-tuned model's checkpoint, or the trained one's where none was fine-tuned."""
+    """Return the best checkpoint of fine-tuning, or of training if there was no fine-tuning."""
     finetuned = experiment / "finetuned/checkpoint_best.pt"
     return finetuned if finetuned.exists() else experiment / "checkpoints/checkpoint_best.pt"
 
@@ -28,6 +28,7 @@ def command(experiment: Path, checkpoint: Path, data: str, cpu: bool) -> list[st
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m recipes.sample", description=__doc__.splitlines()[0], allow_abbrev=False
     )
@@ -39,10 +40,10 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, help="a checkpoint other than the experiment's best")
     parser.add_argument("--data", help="data-bin folder (the one that the checkpoint names)")
     parser.add_argument("--output", type=Path, help="write the text to this file, instead of printing it")
-    parser.add_argument("--cpu", action="store_true", help="leave the GPU alone")
+    parser.add_argument("--cpu", action="store_true", help="do not use the GPU")
     options = parser.parse_args()
 
-    logging.basicConfig(level=logging.WARNING)  # before the imports, whose messages are of no use
+    logging.basicConfig(level=logging.WARNING)  # before the imports, to hide their messages
     import torch
 
     from lm_plugins.data.dictionary import is_character_level

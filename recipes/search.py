@@ -3,10 +3,11 @@
     python -m recipes.search DATA --arch awd_lstm_ptb --study exp/search/awd.db --trials 20 [flags ...]
 
 Each trial is a fairseq-train with flags drawn from the space of the architecture's family
-(recipes/search_spaces.py) or of --space FILE. Its score is the best validation loss. A trial that falls
-behind is stopped early (median pruning by the validation loss of each epoch). Further flags go to every
-fairseq-train, and are not drawn. The study is an SQLite file: run the same line again to go on, and run it
-several times at once for parallel workers. At the end: a table, two pictures, and the best trial's command.
+(recipes/search_spaces.py) or of --space FILE. Its score is the best validation loss. A trial whose validation
+loss is above the median of the earlier trials is stopped early (median pruning after each epoch). Further
+flags are passed to every fairseq-train, and are not drawn. The study is an SQLite file: run the same line
+again to continue it, and run it several times at once for parallel workers. At the end the search prints a
+table and the best trial's command, and draws two pictures.
 """
 
 import argparse
@@ -37,7 +38,7 @@ SAMPLERS = {"random": optuna.samplers.RandomSampler, "bayesian": optuna.samplers
 
 
 class Failed(Exception):
-    """Training ended with an error, whose sentence this is."""
+    """Raised with the sentence of the error with which training ended."""
 
 
 def train(command: list[str], log: Path, report: Callable[[int, float], bool]) -> float | None:
@@ -73,16 +74,17 @@ def train(command: list[str], log: Path, report: Callable[[int, float], bool]) -
 
 
 def command_of(options: argparse.Namespace, flags: list[str], drawn: dict[str, Any], save: Path) -> list[str]:
-    """Return the ``fairseq-train`` of a trial, as it can be typed."""
+    """Return the fairseq-train command of a trial, as a user can type it."""
     return [
         "fairseq-train", options.data, "--user-dir", PLUGIN, "--arch", options.arch, "--save-dir", str(save),
         "--no-epoch-checkpoints", "--no-last-checkpoints", "--log-format", "json", "--no-progress-bar",
         *flags,
-        *(part for flag, value in drawn.items() for part in (flag, typed_value(value))),
+        *(word for flag, value in drawn.items() for word in (flag, typed_value(value))),
     ]  # fmt: skip
 
 
 def typed_value(value: Any) -> str:
+    """Return `value` as text for the command line."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -111,14 +113,14 @@ def run(
         diverged = DIVERGED.search(str(failure))
         return TrialState.PRUNED if diverged else TrialState.FAIL, None, str(failure)
     if best is None:
-        return TrialState.PRUNED, None, "behind the others"
+        return TrialState.PRUNED, None, "above the median of the others"
     return TrialState.COMPLETE, best, ""
 
 
 def search(
     study: Study, trials: int, run_trial: Callable[[Trial], tuple[TrialState, float | None, str]]
 ) -> None:
-    """Run `trials` trials. A failure before the first validation ends the search: it would be that of all."""
+    """Run `trials` trials. A failure before the first validation ends the search, as all would fail."""
     for _ in range(trials):
         trial = study.ask()
         try:
@@ -139,11 +141,12 @@ def was_validated(study: Study) -> bool:
 
 
 def completed(study: Study) -> list[FrozenTrial]:
+    """Return the completed trials."""
     return study.get_trials(states=(TrialState.COMPLETE,))
 
 
 def table(study: Study) -> str:
-    """Return the completed trials, best first."""
+    """Return the table of the completed trials, best first."""
     done = sorted(completed(study), key=lambda trial: trial.value)
     names = sorted({name for trial in done for name in trial.params})
     lines = ["| trial | valid ppl | " + " | ".join(names) + " |", "|" + "---|" * (len(names) + 2)]
@@ -154,7 +157,7 @@ def table(study: Study) -> str:
 
 
 def draw_pictures(study: Study, path: Path) -> None:
-    """Draw the history beside the study, and the importance of each flag where two trials differ."""
+    """Draw the history next to the study, and the importance of each flag if two trials differ."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -172,7 +175,7 @@ def draw_pictures(study: Study, path: Path) -> None:
 
 
 def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
-    """Open or begin the study; what it compares must be the same for all its trials."""
+    """Open or create the study; data, flags and space must be the same for all its trials."""
     options.study.parent.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
         study_name=options.arch,
@@ -195,12 +198,13 @@ def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
 
 
 def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], epilog="further flags: fairseq-train's", allow_abbrev=False
     )
     parser.add_argument("data", help="data-bin folder")
-    parser.add_argument("--arch", required=True, help="architecture; its family has a space of its own")
-    parser.add_argument("--study", type=Path, required=True, help="SQLite file; trials go beside it")
+    parser.add_argument("--arch", required=True, help="architecture; its family has its own space")
+    parser.add_argument("--study", type=Path, required=True, help="SQLite file; trials are stored next to it")
     parser.add_argument("--trials", type=int, default=20, help="number of trials of this worker")
     parser.add_argument("--space", type=Path, help="JSON file in place of the family's space")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""The spaces that recipes.search draws flags from: one for each family of architectures.
+"""The spaces from which recipes.search draws flags: one for each family of architectures.
 
 A space is a function of an Optuna trial that returns {flag: value}. A JSON file describes one by
 {flag: limits}, where the limits are [low, high], [low, high, "log"] or {"choices": [...]}. Two integers draw
@@ -9,6 +9,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
 from fairseq.models import ARCH_MODEL_REGISTRY
@@ -22,7 +23,7 @@ SMALL = ("qrnn_small", "awd_lstm_small")
 SPREAD = 0.2  # added to and subtracted from a published dropout
 
 Space = dict[str, list | dict]
-Draw = Callable[[optuna.Trial], dict]
+Draw = Callable[[optuna.Trial], dict[str, Any]]
 
 
 def of_arch(arch: str, typed: dict[str, str | None]) -> Draw:
@@ -77,11 +78,11 @@ def around(probability: float) -> list[float]:
     return [round(max(0.0, probability - SPREAD), 3), round(min(0.9, probability + SPREAD), 3)]
 
 
-def thesis(trial: optuna.Trial) -> dict:
+def thesis(trial: optuna.Trial) -> dict[str, Any]:
     """Draw from the space of Zhang 2018, table A.2, of mixtures of softmaxes on Penn Treebank.
 
-    Its learning rate and norm are for gradients that are summed over a window, fairseq's for their mean: both
-    are converted. batch x window x units is at most 1.2 million, or the trial is pruned.
+    Its learning rate and norm are for gradients summed over a window, and fairseq's for their mean: both are
+    converted. batch x window x units is at most 1.2 million, or the trial is pruned.
     """
     window, streams = trial.suggest_int("window", 20, 50), trial.suggest_int("streams", 10, 30)
     units, norm = trial.suggest_int("units", 500, 1500, step=50), trial.suggest_float("norm", 5, 10)
@@ -108,7 +109,7 @@ def thesis(trial: optuna.Trial) -> dict:
 def described(space: Space) -> Draw:
     """Return the function that draws from a space as a file describes it."""
 
-    def draw(trial: optuna.Trial) -> dict:
+    def draw(trial: optuna.Trial) -> dict[str, Any]:
         drawn = {}
         for flag, limits in space.items():
             if isinstance(limits, dict):

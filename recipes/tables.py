@@ -1,4 +1,4 @@
-"""Write what other files repeat of the architectures: recipes, the table of results and the table of models.
+"""Write the files that repeat facts of the architectures: recipes and the tables of results and models.
 
     python -m recipes.tables
 
@@ -65,7 +65,7 @@ def script(architecture: Architecture, recipe: Recipe) -> str:
         lines += [f"#   {name.ljust(width)}  {pair(scores)}" for name, scores in rows.items()]
         if recipe.published.note:
             lines += comment(f"note: {recipe.published.note}")
-    flags = " ".join(part for flag in (architecture.dynamic or {}).items() for part in flag)
+    flags = " ".join(word for flag in (architecture.dynamic or {}).items() for word in flag)
     finetune, cache = ("yes" if choice else "no" for choice in (architecture.finetuning, recipe.cache))
     lines += [f"arch={architecture.name} finetune={finetune} cache={cache}", f'dynamic="{flags}"', CALL]
     return "\n".join(lines) + "\n"
@@ -110,18 +110,18 @@ def models(_: str) -> str:
 def layers(name: str) -> str:
     """Return the sizes of an architecture, in words."""
     cfg = ARCH_MODEL_REGISTRY[name].config()
-    parts = [f"{cfg.decoder_layers} x {cfg.decoder_hidden_size}"]
+    words = [f"{cfg.decoder_layers} x {cfg.decoder_hidden_size}"]
     if cfg.decoder_last_size:
-        parts.append(f"last {cfg.decoder_last_size}")
+        words.append(f"last {cfg.decoder_last_size}")
     if cfg.decoder_embed_dim != cfg.decoder_hidden_size:
-        parts.append(f"embedding {cfg.decoder_embed_dim}")
+        words.append(f"embedding {cfg.decoder_embed_dim}")
     if cfg.output_layer == "mos":
-        parts.append(f"{cfg.n_experts} softmaxes")
+        words.append(f"{cfg.n_experts} softmaxes")
     if cfg.output_layer == "adaptive_softmax":
-        parts.append("adaptive softmax")
+        words.append("adaptive softmax")
     if cfg.share_decoder_input_output_embed:
-        parts.append("tied")
-    return ", ".join(parts)
+        words.append("tied")
+    return ", ".join(words)
 
 
 SECTIONS = {"recipes/README.md": ("results", results), "docs/models.md": ("architectures", models)}
@@ -144,6 +144,7 @@ def files() -> dict[Path, str]:
 
 
 def main() -> None:
+    """Write the files that differ from what they should be."""
     for path, text in files().items():
         if not path.exists() or path.read_text() != text:
             path.write_text(text)

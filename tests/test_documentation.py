@@ -3,7 +3,7 @@
 All ``bash`` blocks of a page are run by one `bash -eu` in a copy of the tree; blocks of other machines are
 marked ``text``. The corpora are there already, replaced by the tests' own, and LM_PLUGINS_ADDOPTS
 makes the models tiny. fairseq's commands and Python are forked from the tests' server
-(:mod:`tests.typed_commands`), and `make` only looks its target up. All
+(:mod:`tests.helpers.typed_commands`), and `make` only looks its target up. All
 pages together take less than a minute of processor time.
 """
 
@@ -14,9 +14,9 @@ import subprocess
 import pytest
 
 from preprocess.completion import complete
-from tests.conftest import binarize, write_corpus
-from tests.runner import ROOT, train
-from tests.typed_commands import typed_commands, write_script
+from tests.helpers.corpus import binarize, write_corpus
+from tests.helpers.runner import ROOT, train
+from tests.helpers.typed_commands import typed_commands, write_script
 
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 FIRST = {"README.md", "index.md"}  # activate the environment, and train the model that other pages evaluate
@@ -39,7 +39,7 @@ def blocks(page, language):
 def data(tmp_path_factory):
     """Return a data-bin of more words than the noise words of the Google Billion Words."""
     folder = tmp_path_factory.mktemp("text")
-    list(write_corpus(folder, words=600))
+    write_corpus(folder, words=600)
     return binarize(folder)
 
 
@@ -92,6 +92,15 @@ def test_every_block_says_what_it_is():
         if language not in LANGUAGES
     }
     assert unknown == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_data_bin_is_that_of_a_corpus_or_made_on_the_page(page):
+    text = page.read_text()
+    named = set(re.findall(r"data-bin/(\w+)", text))
+    made = set(re.findall(r"(?:--destdir|preprocess\.text) data-bin/(\w+)", text))
+    corpora = {path.stem for path in ROOT.glob("preprocess/*.py") if "__main__" in path.read_text()}
+    assert named <= made | corpora
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "bash")], ids=lambda page: page.name)

@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from lm_plugins.ops.resets import Resets
-from tests.runner import ROOT, same_weights
-from tests.typed_commands import typed_commands
+from tests.helpers.checkpoints import same_weights
+from tests.helpers.runner import ROOT
+from tests.helpers.typed_commands import typed_commands
 
 EXAMPLES = ROOT / "examples"
 PAGE = ROOT / "docs/extending.md"

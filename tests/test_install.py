@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.runner import ROOT
+from tests.helpers.runner import ROOT
 
 spec = importlib.util.spec_from_file_location("install", ROOT / "tools/install.py")
 install = importlib.util.module_from_spec(spec)

@@ -1,4 +1,4 @@
-"""Packages import only the packages below them: the table of docs/design.md."""
+"""Packages import only the packages below them (docs/design.md), and no module of tests another one."""
 
 import ast
 import sys
@@ -20,15 +20,15 @@ MAY_IMPORT = {  # package -> packages of lm_plugins, from the bottom to the top
     "architectures": {"models"},
     "tasks": {"ops", "modules", "data", "optim", "evaluation", "models", "criterions"},
 }
-# Files beside the packages that any package but ops may import; the others are above all packages.
-BASE = {"errors", "ranks", "metrics", "peak_memory", "sampling", "matmul_precision", "checkpoints"}
+# Files next to the packages that any package but ops may import; the others are above all packages.
+BASE = {"checkpoints", "errors", "ranks", "metrics", "peak_memory", "sampling", "matmul_precision"}
 WITHOUT_FAIRSEQ = {"ops", "modules"}
 FOLDERS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 
 
-def imports(folder: str) -> Iterator[tuple[Path, str]]:
-    """Yield each file of a package with the name of a module that it imports."""
-    for path in sorted((PACKAGE / folder).rglob("*.py")):
+def imports(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each file under `folder` with the name of a module that it imports."""
+    for path in sorted(folder.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 yield from ((path, name.name) for name in node.names)
@@ -45,7 +45,7 @@ def test_a_package_imports_only_the_packages_below_it(folder):
     allowed = {folder} | MAY_IMPORT[folder] | (set() if folder == "ops" else BASE)
     wrong = [
         f"{path.relative_to(PACKAGE)}: {name}"
-        for path, name in imports(folder)
+        for path, name in imports(PACKAGE / folder)
         if name.split(".")[0] == "lm_plugins" and (name.split(".") + [""])[1] not in allowed
     ]
     assert wrong == []
@@ -56,8 +56,18 @@ def test_ops_and_modules_need_torch_only(folder):
     allowed = {"lm_plugins", "torch", "triton", *sys.stdlib_module_names}
     wrong = [
         f"{path.relative_to(PACKAGE)}: {name}"
-        for path, name in imports(folder)
+        for path, name in imports(PACKAGE / folder)
         if name.split(".")[0] not in allowed
+    ]
+    assert wrong == []
+
+
+def test_no_module_of_tests_imports_another():
+    """What several of them need stands in tests/helpers; fixtures stand in a conftest.py."""
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path, name in imports(ROOT / "tests")
+        if name.split(".")[0] == "tests" and name.split(".")[1] != "helpers"
     ]
     assert wrong == []
 

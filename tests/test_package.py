@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from lm_plugins.ops import cpu_sources
-from tests.kernels import needs_compiler
-from tests.runner import ROOT, TINY
+from tests.helpers.kernels import needs_compiler
+from tests.helpers.runner import ROOT, TINY
 
 NOT_COPIED = shutil.ignore_patterns("__pycache__", "_cpu.*")
 REPORT = """\

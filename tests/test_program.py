@@ -13,7 +13,7 @@ from lm_plugins import program
 from lm_plugins.completion import complete
 from lm_plugins.errors import Refused
 from lm_plugins.program import UnreadCommandLine
-from tests.runner import PLUGIN, ROOT, TINY, run_fairseq, train
+from tests.helpers.runner import PLUGIN, ROOT, TINY, run_fairseq, train
 
 SNAPSHOTS = """
 import logging, os, sys, warnings

@@ -1,7 +1,7 @@
 """Install everything into a virtual environment. `make` runs this; it returns at once if nothing changed.
 
-A torch that the starting interpreter has is used from where it is, and never changed. Standard
-library only. Errors are one sentence; the complete output of pip is in VENV/install.log.
+A torch of the starting interpreter is used in place, and never changed. This file needs the standard library
+only. Errors are one sentence; the complete output of pip is in VENV/install.log.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,8 +31,8 @@ INPUTS = (
     *(f"lm_plugins/ops/{path}" for path in KERNELS),
 )
 TORCH = "torch==2.13.0"
-# A file that marks a folder which this script made and may make anew. Its lines are the interpreter, which
-# the Makefile reads, and the torch that was installed: the next set-up takes the same unless told otherwise.
+# A file that marks a folder which this script made and may replace. Its lines are the interpreter, which the
+# Makefile reads, and the torch that was installed, which is the default of the next set-up.
 OURS = "lm_plugins-environment"
 NO_NETWORK = re.compile(
     r"NewConnectionError|NameResolutionError|ConnectTimeout|ProxyError|Connection refused|"
@@ -39,7 +40,8 @@ NO_NETWORK = re.compile(
 )
 
 
-def check_python(version):
+def check_python(version: Sequence[int]) -> None:
+    """Refuse versions of Python that are not supported."""
     if not (3, 11) <= tuple(version[:2]) < (3, 14):
         raise SystemExit(
             f"error: Python {version[0]}.{version[1]} is not supported: give one of 3.11 to 3.13, "
@@ -47,45 +49,52 @@ def check_python(version):
         )
 
 
-def check_compiler(version, machine, which=shutil.which):
-    """fairseq comes as a wheel for Python 3.12 on x86-64 Linux, and is compiled elsewhere."""
+def check_compiler(
+    version: Sequence[int], machine: str, which: Callable[[str], str | None] = shutil.which
+) -> None:
+    """Refuse a machine without compiler or headers, which fairseq needs unless there is a wheel.
+
+    There is one for Python 3.12 on x86-64 Linux.
+    """
     if tuple(version[:2]) == (3, 12) and machine == "x86_64":
         return
     if not which(os.environ.get("CC", "cc")) or not which(os.environ.get("CXX", "c++")):
         raise SystemExit(
             f"error: no C++ compiler, which fairseq needs on Python {version[0]}.{version[1]}: install "
-            "one (Debian: apt-get install g++), or take make PYTHON=python3.12, which has a wheel"
+            "one (Debian: apt-get install g++), or use make PYTHON=python3.12, which has a wheel"
         )
     header = Path(sysconfig.get_paths()["include"], "Python.h")
     if not header.exists():
         raise SystemExit(f"error: {header} is missing: install the headers (Debian: python3-dev)")
 
 
-def stamp(torch, root=ROOT):
+def stamp(torch: str | None, root: Path = ROOT) -> str:
     """Return a file name that changes whenever the result of the set-up would."""
-    parts = [sys.prefix, sys.version, torch or "borrowed torch"]
-    parts += [(root / name).read_text() for name in INPUTS]
-    return "installed-" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    inputs = [sys.prefix, sys.version, torch or "borrowed torch"]
+    inputs += [(root / name).read_text() for name in INPUTS]
+    return "installed-" + hashlib.sha256("\0".join(inputs).encode()).hexdigest()[:16]
 
 
-def explain(command, output):
-    """One sentence for a command that failed."""
+def explain(command: list[str], output: str) -> str:
+    """Return a sentence for a `command` that failed with `output`."""
     if NO_NETWORK.search(output):
         return "no package index can be reached: connect to the network, or set PIP_INDEX_URL to a mirror"
-    return f"`{' '.join(command[2:6])} ...` failed, its last words are above"
+    return f"`{' '.join(command[2:6])} ...` failed, see the end of its output above"
 
 
 class Environment:
-    """The virtual environment at `path`, and a log of all that is run to fill it."""
+    """The virtual environment at `path`, and a log of the commands that fill it."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.path, self.log, self.began = path, path / "install.log", time.monotonic()
         self.python = path / "bin" / "python"
 
-    def say(self, what):
+    def say(self, what: str) -> None:
+        """Print `what` with the time since the start."""
         print(f"[{time.monotonic() - self.began:4.0f} s] {what}", flush=True)
 
-    def create(self):
+    def create(self) -> None:
+        """Make the environment anew; refuse a folder that this script did not make."""
         if self.path.exists():
             if not (self.path / OURS).exists():
                 raise SystemExit(
@@ -98,17 +107,23 @@ class Environment:
         self.say(f"virtual environment {self.path} for {sys.executable}")
         self.run([sys.executable, "-m", "venv", str(self.path)], "install python3-venv")
 
-    def borrow(self, folder):
-        """Makes the packages in `folder` importable here, behind those installed here."""
-        self.say(f"torch is taken from {folder}, which stays as it is")
+    def borrow(self, folder: Path) -> None:
+        """Make the packages in `folder` importable here, after those installed here."""
+        self.say(f"torch is used from {folder}, which is not changed")
         site = next((self.path / "lib").glob("python*/site-packages"))
         (site / "borrowed.pth").write_text(f"{folder}\n")
 
-    def pip(self, what, *arguments, **environ):
+    def pip(self, what: str, *arguments: str, **environ: str | None) -> None:
+        """Say `what` is installed, and run ``pip install arguments``."""
         self.say(what)
         self.run([str(self.python), "-m", "pip", "install", "--retries", "2", *arguments], **environ)
 
-    def run(self, command, hint=None, **environ):
+    def run(self, command: list[str], hint: str | None = None, **environ: str | None) -> None:
+        """Run `command`, and log its output; an `environ` value of None removes the variable.
+
+        Raises:
+            SystemExit: the command failed
+        """
         environ = {name: value for name, value in {**os.environ, **environ}.items() if value is not None}
         done = subprocess.run(
             command, cwd=ROOT, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -121,7 +136,8 @@ class Environment:
             raise SystemExit(f"error: {sentence} (all of it in {self.log})")
 
 
-def install(environment, torch, borrowed):
+def install(environment: Environment, torch: str, borrowed: Path | None) -> None:
+    """Fill `environment` with `torch`, or with the one in the folder `borrowed`, and with the rest."""
     environment.create()
     if borrowed:
         environment.borrow(borrowed)
@@ -131,10 +147,10 @@ def install(environment, torch, borrowed):
     environment.pip(
         "fairseq-fixed, compiled where there is no wheel (some minutes)",
         "--no-deps", "--no-build-isolation",
-        "--ignore-installed",  # a borrowed fairseq: `--user-dir lm_plugins` is looked for beside fairseq
+        "--ignore-installed",  # not a borrowed one: fairseq looks for `--user-dir lm_plugins` next to itself
         "-r", "requirements-fairseq.txt",
         CFLAGS="-O1 -g0",
-        CUDA_HOME=None,  # set, fairseq would compile CUDA parts that no language model uses
+        CUDA_HOME=None,  # with it, fairseq would compile CUDA code that no language model uses
     )  # fmt: skip
     environment.pip("lm_plugins", "--no-deps", "--no-build-isolation", "-e", ".")
 
@@ -145,11 +161,12 @@ def torch_of(venv: Path) -> str:
     return lines[1] if len(lines) > 1 else ""
 
 
-def main():
+def main() -> None:
+    """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
     parser.add_argument(
-        "--torch", help=f"what pip installs, with pip's options; default: as before, or {TORCH}"
+        "--torch", help=f"what pip installs, with pip's options; default: the last one, or {TORCH}"
     )
     options = parser.parse_args()
     venv = options.venv.absolute()
@@ -159,8 +176,8 @@ def main():
         )
     check_python(sys.version_info)
 
-    found = importlib.util.find_spec("torch")
-    borrowed = Path(found.origin).parent.parent if found else None
+    spec = importlib.util.find_spec("torch")
+    borrowed = Path(spec.origin).parent.parent if spec else None
     torch = options.torch or torch_of(venv) or TORCH
     done = stamp(None if borrowed else torch)
     if (venv / done).exists():
@@ -172,7 +189,7 @@ def main():
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("another set-up is at work here: waiting for it", flush=True)
+            print("another set-up is running here: waiting for it", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         if not (venv / done).exists():
             environment = Environment(venv)

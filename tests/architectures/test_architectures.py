@@ -13,7 +13,7 @@ from lm_plugins.models.qrnn import QRNN
 from lm_plugins.models.recurrent_language_model import upgrade_config
 from tests.helpers import models
 from tests.helpers.models import config
-from tests.runner import evaluate, train
+from tests.helpers.runner import evaluate, train
 
 
 def build(arch, size, *flags):

@@ -13,7 +13,7 @@ from lm_plugins.data.streams import contiguous
 from lm_plugins.data.token_stream import TokenStream, load_token_stream
 from lm_plugins.data.windows import cut, fixed
 from lm_plugins.errors import Refused
-from tests.conftest import binarize, write_corpus
+from tests.helpers.corpus import binarize, write_corpus
 
 
 def ids(text, dictionary):
@@ -74,7 +74,7 @@ def test_ids_beyond_the_dictionary_are_refused(data_bin):
 
 @pytest.mark.parametrize("symbol", ["<pad>", "<s>", "</s>"])
 def test_literal_special_symbols_are_refused(tmp_path, symbol):
-    texts = list(write_corpus(tmp_path, lines=(40, 5, 5)))
+    texts = write_corpus(tmp_path, lines=(40, 5, 5))
     texts[1].write_text(f"w1 w2 {symbol} w3\nw4\n")
     folder = binarize(tmp_path)
     dictionary = Dictionary.load(str(folder / "dict.txt"))

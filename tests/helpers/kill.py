@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.runner import Run
+from tests.helpers.runner import Run
 
 
 def kill_after(runs: list[Run], checkpoint: Path) -> None:

@@ -33,6 +33,7 @@ class PlainModel(torch.nn.Module):
         self.size = size
 
     def forward(self, source: Tensor, state: list[Any]) -> tuple[Tensor, list[Any]]:
+        """Return the logits, [T, B, V], and the new state."""
         x, new_state = self.table[source], []
         for layer, layer_state in zip(self.layers, state, strict=True):
             x, out = layer(x, layer_state)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.runner import ROOT
+from tests.helpers.runner import ROOT
 
 HEADER = f"""
 import sys

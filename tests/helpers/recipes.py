@@ -9,7 +9,7 @@ from pathlib import Path
 
 from fairseq import options
 
-from tests.runner import ROOT
+from tests.helpers.runner import ROOT
 
 # The link recipes/penn leads to recipes/ptb.
 RECIPES = sorted(path for path in ROOT.glob("recipes/*/*.sh") if not path.parent.is_symlink())

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.runner import Finished
+from tests.helpers.runner import Finished
 
 
 def refused(finished: Finished, *phrases: str) -> None:

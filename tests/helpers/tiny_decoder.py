@@ -1,7 +1,10 @@
 """A decoder and a text for tests of evaluation without fairseq."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lm_plugins.modules.softmax import Softmax
 
@@ -11,13 +14,21 @@ N, B, V, H, SIZE = 23, 2, 7, 5, 4  # the last window has 3 tokens
 class TinyDecoder(nn.Module):
     """An RNN with the forward of a RecurrentDecoder; step 0 starts from a zero state."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.embedding, self.rnn = nn.Embedding(V, H), nn.RNN(H, H)
         self.head = Softmax(H, V)
         self.state = None
 
-    def forward(self, src_tokens, target, step, counted, scorer=None):
+    def forward(
+        self,
+        src_tokens: Tensor,  # [B, T], as all
+        target: Tensor,
+        step: int,
+        counted: Tensor,
+        scorer: Callable[..., Tensor] | None = None,
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Return ln p of the targets, [B, T, 1], from `scorer` if there is one."""
         with torch.set_grad_enabled(torch.is_grad_enabled() or (scorer is not None and scorer.needs_graph)):
             features, state = self.rnn(self.embedding(src_tokens.t()), self.state if step else None)
             self.state = state.detach()
@@ -33,15 +44,15 @@ class TinyText:
 
     subset, targets = "test", N * B - 2
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.tokens = torch.randint(V, (B, N + 1))
         self.counted = torch.ones(B, N, dtype=torch.bool)
         self.counted[1, -2:] = False
 
-    def __len__(self):
+    def __len__(self) -> int:
         return -(-N // SIZE)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[dict[str, Any]]:
         for step, start in enumerate(range(0, N, SIZE)):
             source, target = self.tokens[:, start : start + SIZE], self.tokens[:, start + 1 :][:, :SIZE]
             counted, source = self.counted[:, start : start + SIZE], source[:, : target.size(1)]

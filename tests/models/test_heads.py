@@ -10,9 +10,8 @@ from lm_plugins.models import heads
 from lm_plugins.models.heads import check_criterion, default_criterion, needed_head, register_head
 from lm_plugins.modules.head import Head
 from lm_plugins.modules.softmax import Softmax
-from tests.models.test_recurrent_decoder import build, windows
+from tests.helpers.models import SIZE, tiny, windows
 
-SIZE = 11
 MATRIX = ["vocabulary.bias", "vocabulary.weight"]
 ADAPTIVE = ("--output-layer", "adaptive_softmax", "--adaptive-softmax-cutoff", "4,7")
 KEYS = {  # of decoder.output_head in a checkpoint
@@ -51,12 +50,12 @@ def table(monkeypatch):
 
 @pytest.mark.parametrize("flags", KEYS, ids=" ".join)
 def test_the_names_in_checkpoints_stay(flags):
-    head = build("awd_lstm", *flags).decoder.output_head
+    head = tiny("awd_lstm", *flags).decoder.output_head
     assert sorted(head.state_dict()) == sorted(KEYS[flags])
 
 
 def test_the_names_of_a_tied_adaptive_softmax_stay():
-    head = build("awd_lstm", *TIED, "--decoder-last-size", "6").decoder.output_head
+    head = tiny("awd_lstm", *TIED, "--decoder-last-size", "6").decoder.output_head
     assert sorted(head.state_dict()) == ["bias", "tail_bias", "tail_vectors", "weight"]
 
 
@@ -82,12 +81,12 @@ def test_option_and_criterion_bring_each_other():
 
 def test_an_unknown_head_is_refused_with_the_known_ones():
     with pytest.raises(Refused, match="no --output-layer nosuch: choose from softmax, adaptive_softmax, mos"):
-        build("awd_lstm", "--output-layer", "nosuch")
+        tiny("awd_lstm", "--output-layer", "nosuch")
 
 
 def test_a_head_of_a_plug_in_works_like_one_of_ours(table):
     register_head("uniform", Uniform, criterion="contrast", other_criteria=["nce"])
-    model = build("awd_lstm_ptb", "--output-layer", "uniform")
+    model = tiny("awd_lstm_ptb", "--output-layer", "uniform")
     assert isinstance(model.decoder.output_head, Uniform)
     text = torch.randint(2, SIZE, (3, 18))
     log_prob = windows(model.train(), text, [8, 9], stream="train")
@@ -106,9 +105,9 @@ def test_a_head_is_built_by_the_function_it_was_registered_with(table):
         return head(features, len(dictionary) + 1)
 
     register_head("larger", Uniform, build=build_it)
-    assert len(build("awd_lstm", "--output-layer", "larger").decoder.output_head.logits) == SIZE + 1
+    assert len(tiny("awd_lstm", "--output-layer", "larger").decoder.output_head.logits) == SIZE + 1
     with pytest.raises(Refused, match="--output-layer larger: this head supports at most 3 layers"):
-        build("awd_lstm", "--output-layer", "larger", "--decoder-layers", "4")
+        tiny("awd_lstm", "--output-layer", "larger", "--decoder-layers", "4")
 
 
 def test_a_criterion_supports_the_heads_that_list_it(table):

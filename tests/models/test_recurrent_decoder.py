@@ -7,18 +7,9 @@ import torch
 
 from lm_plugins.errors import Refused
 from lm_plugins.ops.resets import Resets
-from tests.helpers.models import Task, config
+from tests.helpers.models import SIZE, tiny, windows
 
-SIZE = 11
-FLAGS = ("--decoder-embed-dim", "6", "--decoder-hidden-size", "8", "--decoder-layers", "3")
 ARCHS = ("awd_lstm_ptb", "qrnn_ptb", "lstm_small", "lstm_wt103")
-
-
-def build(arch, *flags):
-    from fairseq.models import build_model
-
-    torch.manual_seed(3)
-    return build_model(config(arch, *FLAGS, *flags), Task(SIZE)).double()
 
 
 @pytest.fixture
@@ -26,27 +17,16 @@ def text():
     return torch.randint(2, SIZE, (3, 18), generator=torch.Generator().manual_seed(1))
 
 
-def windows(model, text, sizes, stream="valid", first=0):
-    """ln p of every token but the first, [B, T - 1], read in windows of `sizes`."""
-    source, target, at, result = text[:, :-1], text[:, 1:], 0, []
-    for step, size in enumerate(sizes):
-        part = slice(at, at + size)
-        out, _ = model(source[:, part], target=target[:, part], stream=stream, step=first + step)
-        result.append(out.squeeze(-1))
-        at += size
-    return torch.cat(result, dim=1)
-
-
 @pytest.mark.parametrize("arch", ARCHS)
 def test_windows_give_what_the_whole_text_gives(arch, text):
-    model = build(arch).eval()
+    model = tiny(arch).eval()
     whole = windows(model, text, [17])
     torch.testing.assert_close(windows(model, text, [1, 5, 2, 9]), whole, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("arch", ARCHS)
 def test_the_targets_are_read_from_the_full_distribution(arch, text):
-    model = build(arch).eval()
+    model = tiny(arch).eval()
     features, extra = model(text[:, :-1], stream="valid", step=0)
     full = model.get_normalized_probs((features, extra), log_probs=True)
     assert full.shape == (3, 17, SIZE)
@@ -58,7 +38,7 @@ def test_the_targets_are_read_from_the_full_distribution(arch, text):
 @pytest.mark.parametrize("arch", ARCHS)
 def test_validation_between_two_training_windows_changes_nothing(arch, text):
     def trained(validate):
-        model = build(arch).train()
+        model = tiny(arch).train()
         torch.manual_seed(5)
         first = windows(model, text[:, :9], [8], stream="train")
         if validate:
@@ -80,26 +60,26 @@ def test_validation_between_two_training_windows_changes_nothing(arch, text):
 def test_the_layers_of_a_window_share_the_layout_of_its_sentences(text, monkeypatch):
     work_out, made = Resets.layout.func, []
     monkeypatch.setattr(Resets.layout, "func", lambda reset: made.append(reset) or work_out(reset))
-    windows(build("awd_lstm_ptb", "--sample-break-mode", "eos"), text, [8, 9])
+    windows(tiny("awd_lstm_ptb", "--sample-break-mode", "eos"), text, [8, 9])
     assert len(made) == 2
 
 
 def test_dropout_acts_in_training_alone(text):
-    model = build("awd_lstm_ptb")
+    model = tiny("awd_lstm_ptb")
     torch.manual_seed(1)
     assert not torch.equal(windows(model.train(), text, [17]), windows(model.train(), text, [17]))
     assert torch.equal(windows(model.eval(), text, [17]), windows(model.eval(), text, [17]))
 
 
 def test_a_window_without_its_place_is_refused(text):
-    model = build("awd_lstm_ptb")
+    model = tiny("awd_lstm_ptb")
     for place in ({}, {"stream": "valid"}, {"step": 0}):
         with pytest.raises(Refused, match="does not say which window of which stream it is"):
             model(text, **place)
 
 
 def test_a_target_is_expanded_without_memory(text):
-    model = build("awd_lstm_ptb").eval()
+    model = tiny("awd_lstm_ptb").eval()
     output = model(text[:, :-1], target=text[:, 1:], stream="valid", step=0)
     expanded = model.get_normalized_probs(output, log_probs=True)
     assert expanded.shape == (3, 17, SIZE) and expanded.stride(-1) == 0
@@ -108,7 +88,7 @@ def test_a_target_is_expanded_without_memory(text):
 
 @pytest.mark.parametrize("bad", [-math.inf, math.nan])
 def test_a_target_without_a_probability_is_refused(text, bad):
-    model = build("awd_lstm_ptb").eval()
+    model = tiny("awd_lstm_ptb").eval()
     output, extra = model(text[:, :-1], target=text[:, 1:], stream="valid", step=0)
     output[0, 3] = bad
     with pytest.raises(Refused, match="probability of zero or NaN"):

@@ -9,7 +9,7 @@ from lm_plugins.modules.embedding_dropout import Embedding
 from lm_plugins.modules.locked_dropout import LockedDropout, StepDropout
 from lm_plugins.modules.qrnn import QRNNLayer
 from lm_plugins.modules.weight_drop_lstm import WeightDropLSTM
-from tests.kernels import needs_compiler
+from tests.helpers.kernels import needs_compiler
 
 
 @pytest.mark.parametrize("kind", [LockedDropout, StepDropout])

@@ -7,7 +7,7 @@ import torch
 import torch.distributed as dist
 from torch.nn import functional as F
 
-from tests.runner import free_port, server
+from tests.helpers.runner import free_port, server
 
 V, C, N = 11, 3, 4
 

@@ -9,7 +9,7 @@ import torch
 
 from lm_plugins.ops import cpu_kernels, cpu_sources
 from lm_plugins.ops.cpu_kernels import BOOL, DOUBLE, INT, INT64, REAL, Kernel
-from tests.kernels import needs_compiler
+from tests.helpers.kernels import needs_compiler
 
 OPS = ("dropout", "fo_pooling", "linear_cross_entropy")
 

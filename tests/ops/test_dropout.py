@@ -5,7 +5,7 @@ import torch
 
 from lm_plugins.ops.dropout import dropout
 from lm_plugins.ops.dropout.philox import WORD, philox
-from tests.kernels import needs_compiler
+from tests.helpers.kernels import needs_compiler
 
 each_impl = pytest.mark.parametrize("impl", ["torch", "naive", pytest.param("cpu", marks=needs_compiler)])
 

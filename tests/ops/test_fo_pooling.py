@@ -7,7 +7,7 @@ import torch
 
 from lm_plugins.ops import cpu_kernels
 from lm_plugins.ops.fo_pooling import cpu, fo_pooling, self_test
-from tests.kernels import needs_compiler
+from tests.helpers.kernels import needs_compiler
 
 SHAPES = [(1, 1, 1), (1, 3, 33), (7, 1, 5), (13, 2, 33), (2, 2, 515), (3, 0, 4)]  # 515: more than a block
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"

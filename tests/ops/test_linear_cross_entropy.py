@@ -1,4 +1,4 @@
-"""Loss and gradients by chunks against the definition."""
+"""Loss and gradients in chunks, compared with the definition."""
 
 import math
 
@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lm_plugins.ops.linear_cross_entropy import linear_cross_entropy
-from tests.kernels import needs_compiler
+from tests.helpers.kernels import needs_compiler
 
 each_impl = pytest.mark.parametrize("impl", ["torch", pytest.param("cpu", marks=needs_compiler)])
 ROWS, COMPONENTS, FEATURES, WORDS = 7, 3, 5, 11

@@ -1,10 +1,10 @@
-"""ln sum exp of the logits by chunks against the definition."""
+"""ln sum exp of the logits in chunks, compared with the definition."""
 
 import pytest
 import torch
 
 from lm_plugins.ops.linear_logsumexp import linear_logsumexp
-from tests.kernels import needs_compiler
+from tests.helpers.kernels import needs_compiler
 
 each_impl = pytest.mark.parametrize("impl", ["torch", pytest.param("cpu", marks=needs_compiler)])
 ROWS, FEATURES, WORDS = 7, 5, 11

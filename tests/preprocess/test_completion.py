@@ -61,7 +61,7 @@ def test_a_folder_made_under_an_earlier_name_of_the_corpus_is_complete(tmp_path)
     (unfinished / ".inputs").write_text('{"corpus": "penn"}')
     (unfinished / "text").mkdir()
     with making(unfinished, {"corpus": "ptb"}) as needed:
-        assert needed and (unfinished / "text").exists(), "it is resumed, not begun again"
+        assert needed and (unfinished / "text").exists(), "it is resumed, not started again"
 
 
 def test_an_unfinished_folder_is_resumed_or_begun_again(tmp_path, capsys):
@@ -80,7 +80,7 @@ def test_an_unfinished_folder_is_resumed_or_begun_again(tmp_path, capsys):
     assert interrupted(INPUTS) == [".inputs", ".lock"]
     assert "dict.txt" in interrupted(INPUTS)
     assert interrupted(INPUTS | {"threshold": 3}) == [".inputs", ".lock", "download"], "a download is kept"
-    assert "begun from something else: beginning again" in capsys.readouterr().out
+    assert "begun from other inputs: starting again" in capsys.readouterr().out
     assert not is_complete(tmp_path)
 
 

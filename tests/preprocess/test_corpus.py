@@ -185,7 +185,7 @@ def test_a_first_try_from_a_wrong_source_can_be_mended(tmp_path, capsys):
     with pytest.raises(SystemExit, match="valid.txt has 4 tokens"):
         corpus.prepare(small(), tmp_path / "bin", wrong)
     corpus.prepare(small(), tmp_path / "bin", write(tmp_path / "right"))
-    assert "was begun from something else: beginning again" in capsys.readouterr().out
+    assert "was begun from other inputs: starting again" in capsys.readouterr().out
     assert completion.is_complete(tmp_path / "bin")
     with pytest.raises(SystemExit, match=r"from another valid text \(SHA-256 \w{12}..., now \w{12}...\)"):
         corpus.prepare(small(), tmp_path / "bin", wrong)

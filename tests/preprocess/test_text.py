@@ -92,7 +92,7 @@ def test_texts_that_fairseq_would_read_otherwise_are_refused(tmp_path):
             text.prepare(tmp_path / level, tmp_path / "mine.txt", level=level)
         assert not completion.is_complete(tmp_path / level)
     for dest, source in ((tmp_path, tmp_path / "mine.txt"), (tmp_path / "bin", tmp_path)):
-        with pytest.raises(SystemExit, match="lie in one another: give another folder to be made"):
+        with pytest.raises(SystemExit, match="overlap: give another folder to make"):
             text.prepare(dest, source)
     with pytest.raises(SystemExit, match="--valid and --test belong together"):
         text.prepare(tmp_path / "bin", tmp_path / "mine.txt", valid=tmp_path / "mine.txt")

@@ -7,8 +7,8 @@ import pytest
 
 from recipes import curves, plots, report
 from recipes.logs import epochs
-from tests.recipes.logs import BEGIN, COMMAND, epoch, line
-from tests.runner import ROOT
+from tests.helpers.runner import ROOT
+from tests.helpers.training_log import BEGIN, COMMAND, epoch, line
 
 
 def run_of(start, *ends):

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from recipes import lr_range
-from tests.runner import ROOT
+from tests.helpers.runner import ROOT
 
 SMALL = (
     "--cpu", "--arch", "qrnn_ptb", "--decoder-embed-dim", "12", "--decoder-hidden-size", "16",

@@ -49,7 +49,7 @@ def test_sums_to_one_over_what_can_occur_after_every_history(texts):
     model = NgramBaseline(texts[0], SYMBOLS, EOS, IMPOSSIBLE).fit(texts[1])
     words = np.arange(SYMBOLS)
     assert model.p1.sum() == pytest.approx(1)
-    assert model.after[8] == 0, "one history is never seen"
+    assert model.history_counts[8] == 0, "one history is never seen"
     for history in range(2, SYMBOLS):
         p = model.bigram(np.full(SYMBOLS, history), words)
         assert p.sum() == pytest.approx(1)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from recipes.progress import Progress, duration, follow, last_number
-from tests.recipes.logs import BEGIN, epoch, inner, line
+from tests.helpers.training_log import BEGIN, epoch, inner, line
 
 
 class Clock:

@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
-from tests.runner import PLUGIN, evaluate, perplexity, run_fairseq, train
-from tests.tasks.test_refusals import refused
+from tests.helpers.refusals import refused
+from tests.helpers.runner import PLUGIN, evaluate, perplexity, run_fairseq, train
 
 CACHE = ("--cache-window", "60", "--cache-theta", "1.5", "--cache-lambda", "0.2")
 MODELS = {
@@ -31,7 +31,6 @@ def plain(path, data, subset="test"):
     from fairseq import checkpoint_utils, tasks
     from omegaconf import OmegaConf
 
-    import lm_plugins  # noqa: F401
     from lm_plugins.checkpoints import safe_loading
     from lm_plugins.tasks.recurrent_language_modeling import RecurrentLanguageModelingConfig
 

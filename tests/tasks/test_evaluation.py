@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 
-from tests.runner import PLUGIN, evaluate, logged, perplexity, run_fairseq, train
-from tests.tasks.test_training import PlainModel, load, plain_epoch, tokens_of
+from recipes.logs import logged
+from tests.helpers.checkpoints import load
+from tests.helpers.plain_model import PlainModel, plain_epoch, tokens_of
+from tests.helpers.runner import PLUGIN, evaluate, perplexity, run_fairseq, train
 
 
 @pytest.fixture(scope="module", params=["awd_lstm_ptb", "qrnn_ptb"])

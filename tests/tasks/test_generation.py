@@ -6,9 +6,9 @@ import pickle
 import pytest
 import torch
 
-from tests.conftest import binarize
-from tests.runner import PLUGIN, evaluate, perplexity, run_fairseq, train
-from tests.tasks.test_refusals import refused
+from tests.helpers.corpus import binarize
+from tests.helpers.refusals import refused
+from tests.helpers.runner import PLUGIN, evaluate, perplexity, run_fairseq, train
 
 MODELS = {
     "lstm": ("awd_lstm_ptb", ("--sample-break-mode", "eos")),

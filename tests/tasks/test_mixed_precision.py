@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from lm_plugins.excepthook import sentence
+from recipes.logs import logged
+from tests.helpers.checkpoints import load, same_optimizer, same_weights
 from tests.helpers.kill import kill_after
-from tests.helpers.optimizer_state import same_optimizer
 from tests.helpers.plain_model import NO_DROPOUT
-from tests.runner import TINY, Run, evaluate, load, logged, perplexity, same_weights, train
+from tests.helpers.runner import TINY, Run, evaluate, perplexity, train
 
 ADAM = ("--optimizer", "adam", "--lr", "0.02", "--max-update", "200", *NO_DROPOUT)
 BF16 = ("--autocast", "bf16")

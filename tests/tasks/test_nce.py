@@ -5,16 +5,10 @@ import shutil
 import pytest
 import torch
 
+from recipes.logs import logged
+from tests.helpers.checkpoints import load, same_weights
 from tests.helpers.refusals import files, refused
-from tests.runner import (
-    evaluate,
-    load,
-    logged,
-    perplexity,
-    same_weights,
-    train,
-    train_ranks,
-)
+from tests.helpers.runner import evaluate, perplexity, train, train_ranks
 
 NCE = (
     "--criterion", "nce", "--nce-k", "20", "--no-share-decoder-input-output-embed", "--weight-decay", "0",

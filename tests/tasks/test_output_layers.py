@@ -4,18 +4,11 @@ import shutil
 
 import pytest
 
-from tests.conftest import write_corpus
+from recipes.logs import logged
+from tests.helpers.checkpoints import largest_difference, same_weights
+from tests.helpers.corpus import write_corpus
 from tests.helpers.refusals import files, refused
-from tests.runner import (
-    evaluate,
-    largest_difference,
-    logged,
-    perplexity,
-    run_fairseq,
-    same_weights,
-    train,
-    train_ranks,
-)
+from tests.helpers.runner import evaluate, perplexity, run_fairseq, train, train_ranks
 
 MIXTURE = ("--criterion", "mos", "--n-experts", "3", "--latent-dropout", "0.2", "--decoder-last-size", "9")
 ADAPTIVE = ("--criterion", "adaptive_softmax", "--adaptive-softmax-cutoff", "20,50")
@@ -92,7 +85,7 @@ def test_options_that_do_not_fit_are_refused_before_the_data_is_read(data_bin, t
 
 
 def test_an_adaptive_softmax_needs_a_dictionary_by_frequency(tmp_path):
-    list(write_corpus(tmp_path))
+    write_corpus(tmp_path)
     (tmp_path / "dict.txt").write_text("".join(f"w{i} {i + 1}\n" for i in range(60)))
     texts = [str(tmp_path / f"{split}.txt") for split in ("train", "valid")]
     run_fairseq(

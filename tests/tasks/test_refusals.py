@@ -6,10 +6,11 @@ import shutil
 import pytest
 import torch
 
-from tests.conftest import binarize, write_corpus
+from recipes.logs import logged
+from tests.helpers.corpus import binarize, write_corpus
 from tests.helpers.plugin import write_plugin
 from tests.helpers.refusals import files, refused
-from tests.runner import PLUGIN, evaluate, logged, run_fairseq, train
+from tests.helpers.runner import PLUGIN, evaluate, run_fairseq, train
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def test_missing_and_empty_data(tmp_path, program, checkpoints):
 
 
 def test_an_empty_split(data_bin, tmp_path, checkpoints):
-    texts = list(write_corpus(tmp_path, lines=(40, 5, 5)))
+    texts = write_corpus(tmp_path, lines=(40, 5, 5))
     texts[2].write_text("")
     empty = binarize(tmp_path, "--srcdict", str(data_bin / "dict.txt"))
     refused(evaluate(empty, checkpoints / "checkpoint1.pt", succeeds=False), "test is empty")
@@ -104,7 +105,7 @@ def test_a_part_of_a_corpus(data_bin, checkpoints):
 
 
 def test_literal_special_symbols(tmp_path, checkpoints):
-    texts = list(write_corpus(tmp_path, lines=(40, 5, 5)))
+    texts = write_corpus(tmp_path, lines=(40, 5, 5))
     texts[0].write_text("w1 <pad> w2\n" * 50)
     refused(train(binarize(tmp_path), tmp_path / "new", succeeds=False), "literal symbol <pad>")
 

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from lm_plugins.data.windows import cut, varied
-from tests.conftest import binarize, write_corpus
+from recipes.logs import logged
+from tests.helpers.checkpoints import load, optimizer_state, same_optimizer, same_weights
+from tests.helpers.corpus import binarize, write_corpus
 from tests.helpers.kill import kill_after
-from tests.helpers.optimizer_state import optimizer_state, same_optimizer
 from tests.helpers.plain_model import (
     NO_DROPOUT,
     NO_REGULARISATION,
@@ -15,18 +16,7 @@ from tests.helpers.plain_model import (
     streams,
     tokens_of,
 )
-from tests.runner import (
-    TINY,
-    Run,
-    evaluate,
-    load,
-    logged,
-    perplexity,
-    same_weights,
-    start_ranks,
-    train,
-    train_ranks,
-)
+from tests.helpers.runner import TINY, Run, evaluate, perplexity, start_ranks, train, train_ranks
 
 DECAY = ("--weight-decay", "1e-4")
 NT_ASGD = ("--optimizer", "nt_asgd", "--lr", "4")

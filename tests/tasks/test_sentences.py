@@ -8,26 +8,19 @@ import pytest
 import torch
 from fairseq.data import Dictionary
 
+from lm_plugins.checkpoints import safe_loading
 from lm_plugins.data.token_stream import load_token_stream
 from lm_plugins.models.carried_state import stream_name
 from lm_plugins.tasks.recurrent_language_modeling import (
     RecurrentLanguageModelingConfig,
     RecurrentLanguageModelingTask,
 )
-from tests.conftest import binarize, write_corpus
+from recipes.logs import logged
+from tests.helpers.checkpoints import largest_difference, same_weights
+from tests.helpers.corpus import binarize, write_corpus
 from tests.helpers.kill import kill_after
 from tests.helpers.refusals import refused
-from tests.runner import (
-    TINY,
-    Run,
-    evaluate,
-    largest_difference,
-    logged,
-    perplexity,
-    same_weights,
-    train,
-    train_ranks,
-)
+from tests.helpers.runner import TINY, Run, evaluate, perplexity, train, train_ranks
 
 SENTENCES = ("--sample-break-mode", "eos")
 
@@ -41,9 +34,10 @@ def trained(request, data_bin, tmp_path_factory):
 def model_of(path, data_bin):
     from fairseq import checkpoint_utils
 
-    (model,), _, task = checkpoint_utils.load_model_ensemble_and_task(
-        [str(path)], arg_overrides={"data": str(data_bin)}
-    )
+    with safe_loading():
+        (model,), _, task = checkpoint_utils.load_model_ensemble_and_task(
+            [str(path)], arg_overrides={"data": str(data_bin)}
+        )
     return model.eval(), task
 
 
@@ -117,7 +111,7 @@ def parts(tmp_path_factory):
     folders = []
     for number in range(2):
         folder = tmp_path_factory.mktemp(f"part{number}")
-        list(write_corpus(folder, seed=number, lines=(120, 30, 30)))
+        write_corpus(folder, seed=number, lines=(120, 30, 30))
         extra = ("--srcdict", folders[0] / "bin/dict.txt") if folders else ()
         binarize(folder, *map(str, extra))
         folders.append(folder)

@@ -5,18 +5,11 @@ import shutil
 import pytest
 import torch
 
+from recipes.logs import logged
+from tests.helpers.checkpoints import load, same_weights
 from tests.helpers.plugin import write_plugin
 from tests.helpers.refusals import files, refused
-from tests.runner import (
-    evaluate,
-    load,
-    logged,
-    perplexity,
-    same_weights,
-    start_ranks,
-    train,
-    train_ranks,
-)
+from tests.helpers.runner import evaluate, perplexity, start_ranks, train, train_ranks
 
 NCE = ("--criterion", "nce", "--nce-k", "20", "--lr", "2", "--clip-norm", "1")
 SPLIT = ("--split-vocabulary", "--batch-size", "2")

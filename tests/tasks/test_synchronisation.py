@@ -10,7 +10,7 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lm_plugins.completion import complete
-from tests.runner import PLUGIN
+from tests.helpers.runner import PLUGIN
 
 TINY = (
     "--cpu", "--decoder-embed-dim", "12", "--decoder-hidden-size", "16", "--decoder-layers", "3",

@@ -9,22 +9,11 @@ import sys
 import pytest
 import torch
 
+from recipes.logs import logged
+from tests.helpers.checkpoints import largest_difference, load, same_weights
 from tests.helpers.kill import kill_after
 from tests.helpers.plain_model import NO_DROPOUT, NO_REGULARISATION, PlainModel, plain_epoch, tokens_of
-from tests.runner import (
-    PLUGIN,
-    ROOT,
-    TINY,
-    Run,
-    free_port,
-    largest_difference,
-    load,
-    logged,
-    same_weights,
-    start_ranks,
-    train,
-    train_ranks,
-)
+from tests.helpers.runner import PLUGIN, ROOT, TINY, Run, free_port, start_ranks, train, train_ranks
 
 
 def test_equals_a_plain_torch_loop_over_two_epochs(data_bin, tmp_path):
@@ -40,33 +29,6 @@ def test_equals_a_plain_torch_loop_over_two_epochs(data_bin, tmp_path):
         assert float(valid[epoch]["valid_loss"]) == pytest.approx(loss, abs=1e-5)
     weights = load(tmp_path / "checkpoint3.pt")["model"]
     torch.testing.assert_close(weights["decoder.embed_tokens.weight"], model.table.data, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "flags",
-    [
-        ("--random-start",),
-        ("--bptt-variation", "5"),
-        ("--rotate-streams", "--update-freq", "3"),
-        ("--sample-break-mode", "eos"),
-        ("--batch-size", "7"),
-    ],
-    ids=lambda flags: flags[0],
-)
-def test_all_targets_are_counted_once_in_training(data_bin, tmp_path, flags):
-    common = ("--max-epoch", "1", "--log-interval", "1", "--disable-validation", "--no-save")
-    finished = train(data_bin, tmp_path, *common, *flags)
-    counts = [float(update["wpb"]) for update in logged(finished.output, "train_inner")]
-    assert len(counts) > 10 and sum(counts) == len(tokens_of(data_bin, "train"))
-
-
-def test_all_targets_are_counted_once_in_validation(data_bin, tmp_path):
-    """In one window, so that the mean number of words per batch is the sum."""
-    flags = ("--max-update", "1", "--tokens-per-sample", "600", "--valid-subset", "valid,test", "--no-save")
-    finished = train(data_bin, tmp_path, *flags)
-    for subset in ("valid", "test"):
-        (validation,) = logged(finished.output, subset)
-        assert float(validation[f"{subset}_wpb"]) == len(tokens_of(data_bin, subset))
 
 
 def test_two_valid_subsets_have_states_of_their_own(data_bin, tmp_path):

@@ -1,4 +1,4 @@
-"""Where the tests of the compiled kernels run: wherever there is a C++ compiler, built or not built."""
+"""Skip tests of the compiled kernels where there is no C++ compiler."""
 
 import os
 import shutil

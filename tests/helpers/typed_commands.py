@@ -1,7 +1,7 @@
 """Let a shell run fairseq's commands as a user types them, without their eight seconds of start-up.
 
 A folder of commands (`fairseq-train`, `torchrun`, `python`, ...) goes to the front of the shell's PATH. Each
-of them asks the tests' process to fork the program from the warm server of :mod:`tests.runner`, with
+of them asks the tests' process to fork the program from the warm server of :mod:`tests.helpers.runner`, with
 the arguments, folder, environment and standard streams that the shell gave to the command.
 """
 
@@ -11,11 +11,12 @@ import runpy
 import shlex
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing.connection import Client, Listener
+from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 
-from tests.runner import end_with, free_port, server
+from tests.helpers.runner import end_with, free_port, server
 
 PROGRAMS = ("train", "eval-lm", "preprocess", "generate", "interactive")
 ASK = """#!{python} -IS
@@ -27,7 +28,7 @@ with Client({address!r}) as tests:
 """
 
 
-def main(argv: list[str]):
+def main(argv: list[str]) -> None:
     """Run the program `argv`: python with a module, code or its standard input, or one of fairseq's."""
     name, sys.argv = Path(argv[0]).name, argv
     if name != "python":
@@ -43,7 +44,7 @@ def main(argv: list[str]):
         exec(sys.stdin.read(), {"__name__": "__main__"})
 
 
-def become(argv: list[str], folder: str, environ: dict, pid: int):
+def become(argv: list[str], folder: str, environ: dict, pid: int) -> None:
     """Run the program `argv` in place of the process `pid`, whose streams are taken."""
     for number, mode in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
         os.dup2(os.open(f"/proc/{pid}/fd/{number}", mode | os.O_APPEND), number)
@@ -65,7 +66,7 @@ def ranks(argv: list[str], environ: dict) -> list[tuple[list[str], dict]]:
     return [(program, {**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(int(world))]
 
 
-def answer(command, typed: tuple):
+def answer(command: Connection, typed: tuple[list[str], str, dict, int]) -> None:
     """Run the program that was typed, and send its status."""
     argv, folder, environ, pid = typed
     with command:
@@ -80,7 +81,7 @@ def answer(command, typed: tuple):
         command.send(max(abs(process.exitcode) for process in started))
 
 
-def serve(listener: Listener):
+def serve(listener: Listener) -> None:
     """Answer commands, which may be the parts of a pipeline, until one is None."""
     while True:
         command = listener.accept()
@@ -89,14 +90,14 @@ def serve(listener: Listener):
         threading.Thread(target=answer, args=(command, typed), daemon=True).start()
 
 
-def write_script(path: Path, text: str):
+def write_script(path: Path, text: str) -> None:
     """Write `text` to `path`, and make it executable."""
     path.write_text(text)
     path.chmod(0o755)
 
 
 @contextmanager
-def typed_commands(folder: Path):
+def typed_commands(folder: Path) -> Iterator[None]:
     """Fill `folder`, a new bin/ of an environment: fairseq's commands, torchrun, python and activate."""
     folder.mkdir(parents=True)
     address = str(folder / "tests")

@@ -1,39 +1,41 @@
-"""Runs fairseq's commands as a user does, each in a process of its own.
+"""Run fairseq's commands as a user does, each in its own process.
 
-The processes are forked from a server that has imported torch and fairseq (tests/preload.py), but not
-the plug-in (nothing here may import it): a run then starts in a fraction of a second instead of some
-eight, and is otherwise the same.
+The processes are forked from a server that has imported torch and fairseq (tests/helpers/preload.py), but not
+the plug-in, which nothing here may import. A run starts in a fraction of a second instead of eight seconds,
+and is otherwise the same.
 """
 
 import importlib
-import json
 import multiprocessing
 import os
 import socket
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NoReturn
 
-import torch
-
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 PLUGIN = str(ROOT / "lm_plugins")
 server = multiprocessing.get_context("forkserver")
-server.set_forkserver_preload(["tests.preload"])
+server.set_forkserver_preload(["tests.helpers.preload"])
 
 
 @dataclass
 class Finished:
+    """The exit status and the whole output of a run."""
+
     status: int
     output: str
 
-    def error(self):
-        """The sentence that the user sees last."""
+    def error(self) -> str:
+        """Return the last line, in which the user reads what went wrong."""
         return self.output.strip().splitlines()[-1]
 
 
-def _main(program, arguments, environ, log):
+def _main(program: str, arguments: list[str], environ: dict[str, str], log: str) -> NoReturn:
+    """Run a program of fairseq in this process, with its output going to the file `log`."""
     sys.stdout.flush(), sys.stderr.flush()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1), os.dup2(descriptor, 2)
@@ -42,7 +44,7 @@ def _main(program, arguments, environ, log):
     end_with(lambda: importlib.import_module("fairseq_cli." + program.replace("-", "_")).cli_main())
 
 
-def end_with(main):
+def end_with(main: Callable[[], object]) -> NoReturn:
     """Call `main`, and end this process with its status."""
     status = 0
     try:
@@ -61,17 +63,19 @@ def end_with(main):
 class Run:
     """A fairseq command in the background."""
 
-    def __init__(self, program, *arguments, **environ):
+    def __init__(self, program: str, *arguments: object, **environ: str) -> None:
         self.log = tempfile.NamedTemporaryFile(prefix=f"{program}-", suffix=".log", delete=False).name
         self.process = server.Process(
             target=_main, args=(program, [str(a) for a in arguments], environ, self.log)
         )
         self.process.start()
 
-    def output(self):
+    def output(self) -> str:
+        """Return the output so far."""
         return Path(self.log).read_text()
 
-    def finish(self, timeout=300):
+    def finish(self, timeout: float = 300) -> Finished:
+        """Wait for the end; after `timeout` seconds, kill the process and raise TimeoutError."""
         self.process.join(timeout)
         if self.process.is_alive():
             self.process.kill()
@@ -79,8 +83,8 @@ class Run:
         return Finished(self.process.exitcode, self.output())
 
 
-def run_fairseq(program, *arguments, succeeds=True, **environ):
-    """Runs ``fairseq-program arguments``, which must succeed, or fail, or (None) do either."""
+def run_fairseq(program: str, *arguments: object, succeeds: bool | None = True, **environ: str) -> Finished:
+    """Run ``fairseq-program arguments``, which must succeed (True), fail (False) or do either (None)."""
     finished = Run(program, *arguments, **environ).finish()
     if succeeds:
         assert finished.status == 0, finished.output
@@ -98,23 +102,29 @@ TINY = (
 )  # fmt: skip
 
 
-def train(data, save_dir, *arguments, arch="awd_lstm_ptb", **options):
-    """``fairseq-train`` of a tiny model; later flags win over earlier ones."""
+def train(
+    data: Path, save_dir: Path, *arguments: object, arch: str = "awd_lstm_ptb", **options: Any
+) -> Finished:
+    """Run ``fairseq-train`` of a tiny model; later flags win over earlier ones."""
     return run_fairseq("train", data, "--arch", arch, *TINY, "--save-dir", save_dir, *arguments, **options)
 
 
-def evaluate(data, path, *arguments, **options):
+def evaluate(data: Path, path: Path, *arguments: object, **options: Any) -> Finished:
+    """Run ``fairseq-eval-lm`` on the checkpoint `path`."""
     return run_fairseq("eval-lm", data, "--user-dir", PLUGIN, "--path", path, *arguments, **options)
 
 
-def free_port():
+def free_port() -> str:
+    """Return a TCP port that nobody uses."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return str(listener.getsockname()[1])
 
 
-def start_ranks(world, data, save_dir, *arguments, arch="awd_lstm_ptb"):
-    """The processes that ``torchrun --nproc-per-node world fairseq-train ...`` would start."""
+def start_ranks(
+    world: int, data: Path, save_dir: Path, *arguments: object, arch: str = "awd_lstm_ptb"
+) -> list[Run]:
+    """Start the processes that ``torchrun --nproc-per-node world fairseq-train ...`` starts."""
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": str(world)}
     return [
         Run(
@@ -125,34 +135,13 @@ def start_ranks(world, data, save_dir, *arguments, arch="awd_lstm_ptb"):
     ]  # fmt: skip
 
 
-def train_ranks(world, *arguments, **options):
+def train_ranks(world: int, *arguments: object, **options: str) -> Finished:
+    """Run them to their end, and return the run of rank 0; all must succeed."""
     finished = [run.finish() for run in start_ranks(world, *arguments, **options)]
     assert all(rank.status == 0 for rank in finished), finished
     return finished[0]
 
 
-def logged(output, tag):
-    """The JSON lines that fairseq logged for `tag` ("train", "valid", ...)."""
-    lines = [line.split(f" | {tag} | ", 1) for line in output.splitlines()]
-    return [json.loads(parts[1]) for parts in lines if len(parts) == 2]
-
-
-def perplexity(finished):
+def perplexity(finished: Finished) -> float:
+    """Return the perplexity that ``fairseq-eval-lm`` printed."""
     return float(finished.output.rsplit("Perplexity: ", 1)[1].split()[0])
-
-
-def load(path):
-    from lm_plugins.checkpoints import force_safe_loading
-
-    force_safe_loading()
-    return torch.load(path, weights_only=True)
-
-
-def same_weights(one, other):
-    one, other = load(one)["model"], load(other)["model"]
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
-
-
-def largest_difference(one, other):
-    one, other = load(one)["model"], load(other)["model"]
-    return max(float((one[key] - other[key]).abs().max()) for key in one)

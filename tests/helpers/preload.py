@@ -1,6 +1,6 @@
-"""Import what all tested programs import, in the server that they are forked from (tests/runner.py).
+"""Import what all tested programs import, in the server that they are forked from (tests/helpers/runner.py).
 
-Nothing here may import the plug-in: that is what a run of its own does.
+Nothing here may import the plug-in, which each run imports itself.
 """
 
 import gc
