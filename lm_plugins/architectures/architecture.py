@@ -106,7 +106,7 @@ class Architecture:
             (option, known[option].type, field(default=value, metadata=known[option].metadata))
             for option, value in self.options.items()
         ]
-        title = "".join(part.capitalize() for part in self.name.split("_"))
+        title = "".join(word.capitalize() for word in self.name.split("_"))
         config = make_dataclass(f"{title}Config", changed, bases=(self.model.config,))
         register_model(self.name, dataclass=config)(type(title, (self.model,), {"config": config}))
         ARCHITECTURES[self.name] = self

@@ -13,7 +13,7 @@ SENTENCES = {"input_dropout": 0.0, "sample_break_mode": "eos"}
 
 
 def training(lr: float, epochs: int) -> Flags:
-    """Return the flags of SGD with NCE, its learning rate falling linearly from `lr`, as published.
+    """Return the flags of SGD with NCE, whose learning rate decays linearly from `lr`, as published.
 
     Departures: an epoch of the scripts is 51.2 M words, and one of ours the corpus, 15.6 times that. The
     momentum of the smaller model (0.9, with a dampening of 0.9) is left out, because it would make the sparse

@@ -8,6 +8,7 @@ from fairseq.data import Dictionary
 
 from lm_plugins.data.dictionary import is_character_level
 from lm_plugins.errors import Refused
+from lm_plugins.files import write_json
 
 TEXT_JSON = "text.json"  # in the data folder
 LEVELS = ("word", "character", "sentencepiece")
@@ -18,10 +19,7 @@ def write_text_json(folder: str, level: str, splits: dict[str, dict[str, int]]) 
     """Write the `level` of a text and the sizes of its `splits` into the data-bin `folder`."""
     content = {"level": level, **splits}
     check(content, folder)
-    path = os.path.join(folder, TEXT_JSON)
-    with open(f"{path}.part", "w") as file:
-        json.dump(content, file, indent=1)
-    os.replace(f"{path}.part", path)
+    write_json(os.path.join(folder, TEXT_JSON), content)
 
 
 def read_text_json(folder: str) -> Optional[dict[str, Any]]:

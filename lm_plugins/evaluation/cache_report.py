@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from lm_plugins.evaluation.cache_tuning import BestCache, CacheGrid
-from lm_plugins.evaluation.write_json import write_json
+from lm_plugins.files import write_json
 
 logger = logging.getLogger(__name__)
 

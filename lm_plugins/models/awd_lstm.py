@@ -5,12 +5,10 @@ dropouts.
 """
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from fairseq.models import register_model
-from fairseq.tasks import FairseqTask
 
-from lm_plugins.models.recurrent_decoder import RecurrentDecoder, RecurrentDecoderConfig, layer_sizes
+from lm_plugins.models.decoder_config import RecurrentDecoderConfig
 from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel
 from lm_plugins.modules.weight_drop_lstm import WeightDropLSTM
 
@@ -46,18 +44,13 @@ class AWDLSTM(RecurrentLanguageModel):
     config = AWDLSTMConfig
 
     @classmethod
-    def build_model(cls, cfg: AWDLSTMConfig, task: FairseqTask) -> "AWDLSTM":
-        """Return the model of `cfg` for the dictionary of `task`."""
-        layers = [
-            WeightDropLSTM(
-                n_in,
-                n_out,
-                weight_dropout=cfg.weight_dropout,
-                input_weight_dropout=cfg.input_weight_dropout,
-                candidate_dropout=cfg.candidate_dropout,
-                forget_bias=cfg.forget_bias,
-                init_range=cfg.rnn_init_range,
-            )
-            for n_in, n_out in pairwise(layer_sizes(cfg))
-        ]
-        return cls(RecurrentDecoder(cfg, task.source_dictionary, layers))
+    def build_layer(cls, cfg: AWDLSTMConfig, index: int, n_in: int, n_out: int) -> WeightDropLSTM:
+        return WeightDropLSTM(
+            n_in,
+            n_out,
+            weight_dropout=cfg.weight_dropout,
+            input_weight_dropout=cfg.input_weight_dropout,
+            candidate_dropout=cfg.candidate_dropout,
+            forget_bias=cfg.forget_bias,
+            init_range=cfg.rnn_init_range,
+        )

@@ -4,12 +4,10 @@ Its regularisation is that of Merity, Keskar and Socher (2018, arXiv:1803.08240)
 """
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from fairseq.models import register_model
-from fairseq.tasks import FairseqTask
 
-from lm_plugins.models.recurrent_decoder import RecurrentDecoder, RecurrentDecoderConfig, layer_sizes
+from lm_plugins.models.decoder_config import RecurrentDecoderConfig
 from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel
 from lm_plugins.modules.qrnn import QRNNLayer
 
@@ -61,17 +59,12 @@ class QRNN(RecurrentLanguageModel):
     config = QRNNConfig
 
     @classmethod
-    def build_model(cls, cfg: QRNNConfig, task: FairseqTask) -> "QRNN":
-        """Return the model of `cfg` for the dictionary of `task`."""
-        layers = [
-            QRNNLayer(
-                n_in,
-                n_out,
-                window=cfg.qrnn_window if index == 0 else 1,
-                zoneout=cfg.zoneout,
-                weight_dropout=cfg.weight_dropout,
-                init_range=cfg.rnn_init_range,
-            )
-            for index, (n_in, n_out) in enumerate(pairwise(layer_sizes(cfg)))
-        ]
-        return cls(RecurrentDecoder(cfg, task.source_dictionary, layers))
+    def build_layer(cls, cfg: QRNNConfig, index: int, n_in: int, n_out: int) -> QRNNLayer:
+        return QRNNLayer(
+            n_in,
+            n_out,
+            window=cfg.qrnn_window if index == 0 else 1,
+            zoneout=cfg.zoneout,
+            weight_dropout=cfg.weight_dropout,
+            init_range=cfg.rnn_init_range,
+        )

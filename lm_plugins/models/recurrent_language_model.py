@@ -1,13 +1,18 @@
 """What all recurrent language models share."""
 
 from argparse import ArgumentParser, BooleanOptionalAction
+from itertools import pairwise
 
 from fairseq.dataclass import FairseqDataclass
 from fairseq.hub_utils import GeneratorHubInterface
 from fairseq.models import FairseqLanguageModel
+from fairseq.tasks import FairseqTask
 from omegaconf import DictConfig, open_dict
 
 from lm_plugins.checkpoints import safe_loading
+from lm_plugins.models.decoder_config import RecurrentDecoderConfig, layer_sizes
+from lm_plugins.models.recurrent_decoder import RecurrentDecoder
+from lm_plugins.modules.recurrent_layer import RecurrentLayer
 
 RENAMED = {"window": "qrnn_window"}  # options, as older checkpoints of ours name them
 
@@ -15,7 +20,7 @@ RENAMED = {"window": "qrnn_window"}  # options, as older checkpoints of ours nam
 class RecurrentLanguageModel(FairseqLanguageModel):
     """A language model that consists of a decoder.
 
-    A subclass sets `config`, the dataclass of its options, and builds its layers in `build_model`.
+    A subclass sets `config`, the dataclass of its options, and builds a layer in :meth:`build_layer`.
     """
 
     config: type[FairseqDataclass] | None = None
@@ -30,6 +35,18 @@ class RecurrentLanguageModel(FairseqLanguageModel):
             help="share one matrix between the input embedding and the output layer (awd-lstm-lm: tied)",
         )
         super().add_args(parser)
+
+    @classmethod
+    def build_layer(cls, cfg: RecurrentDecoderConfig, index: int, n_in: int, n_out: int) -> RecurrentLayer:
+        """Return layer `index`, counted from 0, with `n_in` inputs and `n_out` units."""
+        raise NotImplementedError
+
+    @classmethod
+    def build_model(cls, cfg: RecurrentDecoderConfig, task: FairseqTask) -> "RecurrentLanguageModel":
+        """Return the model of `cfg` for the dictionary of `task`."""
+        sizes = enumerate(pairwise(layer_sizes(cfg)))
+        layers = [cls.build_layer(cfg, index, n_in, n_out) for index, (n_in, n_out) in sizes]
+        return cls(RecurrentDecoder(cfg, task.source_dictionary, layers))
 
     @classmethod
     def from_pretrained(cls, *args: object, **kwargs: object) -> GeneratorHubInterface:

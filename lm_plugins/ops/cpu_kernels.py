@@ -7,6 +7,7 @@ torch is replaced. A library that was built from other sources than the ones in 
 import ctypes
 import functools
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -84,7 +85,7 @@ class Kernel:
 
 
 @functools.cache
-def bound(name: str, argtypes: tuple, dtype: torch.dtype):
+def bound(name: str, argtypes: tuple, dtype: torch.dtype) -> Callable[..., None]:
     """Return the function of the library for `dtype`, with its types declared."""
     function = getattr(library(), f"{name}_{C_TYPES[dtype]}")
     function.argtypes = [ctypes.c_int, *(Pointer(dtype) if kind == REAL else kind for kind in argtypes)]

@@ -27,8 +27,11 @@ class LargeTables:
     It adds what fairseq's base class cannot do with sparse gradients and sharded tables.
     """
 
-    takes_large_tables = True
-    split: Optional[SplitVocabulary] = None  # owner of the sharded tables; the task sets it
+    split: Optional[SplitVocabulary] = None  # owner of the sharded tables
+
+    def set_split(self, split: SplitVocabulary) -> None:
+        """Save the tables that `split` shards as whole tables; call this before the first update."""
+        self.split = split
 
     @torch.no_grad()
     def multiply_grads(self, c: float | Tensor) -> None:

@@ -76,7 +76,7 @@ class CheckpointingMixin:
         check_optimizer(optimizer, table)
         show_iterate(optimizer)
         if table.split is not None:
-            optimizer.split = table.split
+            optimizer.set_split(table.split)
             table.split.release()
 
     def begin_valid_epoch(self, epoch: int, model: BaseFairseqModel) -> None:

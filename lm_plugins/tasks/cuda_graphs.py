@@ -107,7 +107,13 @@ class Graph:
     """One recorded step: inputs and outputs keep their memory from replay to replay."""
 
     def __init__(
-        self, record: Record, pool: Any, model: nn.Module, criterion: nn.Module, sample, state
+        self,
+        record: Record,
+        pool: Any,
+        model: nn.Module,
+        criterion: nn.Module,
+        sample: dict[str, Any],
+        state: Any,
     ) -> None:
         self.source = sample["net_input"]["src_tokens"].clone()
         self.target = sample["net_input"]["target"].clone()
@@ -132,10 +138,10 @@ class Graph:
         """Return loss, logging output and new state of a window; set the gradients of the parameters."""
         self.source.copy_(source)
         self.target.copy_(target)
-        own, given = [], []
-        map_tensors(own.append, self.state)
-        map_tensors(given.append, state)
-        torch._foreach_copy_(own, given)
+        inputs, values = [], []
+        map_tensors(inputs.append, self.state)
+        map_tensors(values.append, state)
+        torch._foreach_copy_(inputs, values)
         self.run()
         loss, logged, new_state, gradients = self.outputs
         for p, gradient in zip(self.params, gradients, strict=True):

@@ -9,6 +9,7 @@ from torch.nn.parallel import DistributedDataParallel
 from lm_plugins.errors import Refused
 from lm_plugins.modules.embedding_dropout import Embedding
 from lm_plugins.modules.split_vocabulary import is_sharded
+from lm_plugins.optim.large_tables import LargeTables
 from lm_plugins.ranks import rank_and_world
 
 # fairseq's options that do not work with tables that are sharded across several processes.
@@ -46,7 +47,7 @@ def check_optimizer(optimizer: FairseqOptimizer, table: Embedding) -> None:
         Refused: it would fail in fairseq without a reason, or train wrongly.
     """
     flags = ["--sparse-embedding-grad"] * table.sparse + ["--split-vocabulary"] * (table.split is not None)
-    if flags and not getattr(optimizer, "takes_large_tables", False):
+    if flags and not isinstance(optimizer, LargeTables):
         raise Refused(
             f"the optimizer does not support {' and '.join(flags)}: train in float32 with --optimizer "
             "nt_asgd (plain SGD with --averaging never) or --optimizer sparse_adagrad"

@@ -18,7 +18,7 @@ class Dropout(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor):
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:
         return apply_mask(grad, *ctx.mask), None, None
 
 

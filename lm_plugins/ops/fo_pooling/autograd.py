@@ -47,7 +47,16 @@ class Kernels(Protocol):
 
 class FoPooling(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, kernels: Kernels, gates, c0, mask, factor: float, reset, overwrite: bool):
+    def forward(
+        ctx,
+        kernels: Kernels,
+        gates: Tensor,  # [T, B, 3 H]
+        c0: Tensor,  # [B, H]
+        mask: Tensor | None,  # [T, B, H]
+        factor: float,
+        reset: Tensor | None,  # [T, B]
+        overwrite: bool,
+    ) -> tuple[Tensor, Tensor]:  # [T, B, H], [B, H]
         save = any(ctx.needs_input_grad)
         h, c_last, c = kernels.forward(gates, c0, mask, factor, reset, save, overwrite)
         if save:
@@ -59,7 +68,7 @@ class FoPooling(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_h: Tensor, grad_c: Tensor):
+    def backward(ctx, grad_h: Tensor, grad_c: Tensor) -> tuple[Tensor | None, ...]:
         gates, c0, mask, reset, c = ctx.saved_tensors
         inputs = (gates, c0, mask, ctx.factor, reset, c, grad_h.contiguous(), grad_c.contiguous())
         grad_gates = gates.detach() if ctx.overwrite else torch.empty_like(gates)

@@ -24,7 +24,7 @@ class ForgetMult(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_c: Tensor):
+    def backward(ctx, grad_c: Tensor) -> tuple[Tensor | None, ...]:
         z, f, c0, c = ctx.saved_tensors
         g = torch.empty_like(c)
         carry = torch.zeros_like(c0)  # (1 - f_{t+1}) g_{t+1}

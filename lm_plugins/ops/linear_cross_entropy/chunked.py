@@ -81,7 +81,7 @@ class LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, upstream: Tensor):
+    def backward(ctx, upstream: Tensor) -> tuple[Tensor | None, ...]:
         *inputs, target, valid = ctx.saved_tensors
         upstream, gradients = upstream * valid, ctx.gradients
         ctx.gradients = None  # autograd copies a gradient that is referenced elsewhere

@@ -27,7 +27,7 @@ class LinearLogSumExp(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, upstream: Tensor):
+    def backward(ctx, upstream: Tensor) -> tuple[Tensor | None, ...]:
         features, weight, bias = ctx.saved_tensors
         pairs = zip((features, weight, bias), ctx.needs_input_grad[:3], strict=True)
         d_features, d_weight, d_bias = (torch.zeros_like(x) if needed else None for x, needed in pairs)

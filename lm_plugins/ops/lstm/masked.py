@@ -36,7 +36,7 @@ class MaskedLSTM(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_h: Tensor, grad_c: Tensor):
+    def backward(ctx, grad_h: Tensor, grad_c: Tensor) -> tuple[Tensor | None, ...]:
         gates, h, c, u, mask, keep = ctx.saved_tensors
         h_in, c_in = (h[:-1], c[:-1]) if keep is None else (h[:-1] * keep, c[:-1] * keep)
         grad_gates = torch.empty_like(gates)
