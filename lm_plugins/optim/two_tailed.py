@@ -139,9 +139,11 @@ def choose_average(optimizer: Optional[FairseqOptimizer], validation_loss: Calla
     show_iterate(optimizer)
     iterate = validation_loss()
     inner.swap_short()
-    show_iterate(optimizer)
-    short = long = validation_loss()
-    inner.swap_short()
+    try:
+        show_iterate(optimizer)
+        short = long = validation_loss()
+    finally:  # a checkpoint of a failure holds the iterate
+        inner.swap_short()
     if inner.short < inner.averaged:  # else both are the same
         inner.iterate_is_best = False
         show_average(optimizer)
