@@ -21,7 +21,7 @@ MAY_IMPORT = {  # package -> packages of lm_plugins, from the bottom to the top
     "tasks": {"ops", "modules", "data", "optim", "evaluation", "models", "criterions"},
 }
 # Files beside the packages that any package but ops may import; the others are above all packages.
-BASE = {"errors", "ranks", "metrics", "peak_memory", "sampling", "matmul_precision", "checkpoints"}
+BASE = {"errors", "ranks", "metrics", "peak_memory", "sampling", "matmul_precision", "checkpoints", "ranges"}
 WITHOUT_FAIRSEQ = {"ops", "modules"}
 FOLDERS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 

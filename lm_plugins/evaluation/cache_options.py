@@ -8,6 +8,7 @@ from typing import NamedTuple, Optional
 from fairseq.dataclass import FairseqDataclass
 
 from lm_plugins.errors import Refused
+from lm_plugins.ranges import PROBABILITY, at_least
 
 # The grid of --cache-tune.
 WINDOWS = (100, 500, 1000, 2000, 4000)
@@ -20,22 +21,25 @@ class CacheConfig(FairseqDataclass):
     cache_window: Optional[int] = field(
         default=None,
         metadata={
+            "range": at_least(0),
             "help": "evaluate with a neural cache of this many preceding tokens; 0: all preceding "
-            "tokens; default: no cache (awd-lstm-lm: window, 500 on PTB and 3785 on WikiText-2)"
+            "tokens; default: no cache (awd-lstm-lm: window, 500 on PTB and 3785 on WikiText-2)",
         },
     )
     cache_theta: Optional[float] = field(
         default=None,
         metadata={
+            "range": at_least(0),
             "help": "flatness of the cache distribution, at least 0; 0: uniform, larger: more peaked "
-            "(awd-lstm-lm: theta, 1.0 on PTB and 0.662 on WikiText-2)"
+            "(awd-lstm-lm: theta, 1.0 on PTB and 0.662 on WikiText-2)",
         },
     )
     cache_lambda: Optional[float] = field(
         default=None,
         metadata={
+            "range": PROBABILITY,
             "help": "interpolation weight of the cache, in [0, 1) (awd-lstm-lm: lambdasm, 0.1 on PTB and "
-            "0.1279 on WikiText-2)"
+            "0.1279 on WikiText-2)",
         },
     )
     cache_tune: Optional[str] = field(
