@@ -10,6 +10,7 @@ import os
 import shlex
 from collections.abc import Mapping
 
+from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.tasks import TASK_REGISTRY
 from fairseq.utils import split_paths
 
@@ -20,6 +21,7 @@ from lm_plugins.errors import Refused
 from lm_plugins.process_flags import process_count, process_flags, streams_per_process
 from lm_plugins.tasks.recurrent_language_modeling import RecurrentLanguageModelingTask
 from lm_plugins.training_flags import Flags, check_arch, is_recurrent, training_flags
+from lm_plugins.typed_checks import check_evaluation, check_numbers, check_training
 
 logger = logging.getLogger(__name__)
 
@@ -33,13 +35,15 @@ def complete(argv: list[str], environ: Mapping[str, str] = os.environ) -> list[s
     Every --user-dir must have been imported: the typed names are looked up in fairseq's registries.
 
     Raises:
-        Refused: an unknown architecture, or flags that would train something else than was meant.
+        Refused: an unknown architecture, a number out of range, or flags that would train something
+            else than was meant.
     """
     program = program_name(argv[0])
     if program == "train":
         argv = with_added_options(argv, environ.get(ADDED_OPTIONS, ""))
     typed = typed_flags(argv[1:])
     if "--task" in typed and not is_recurrent_task(typed["--task"]):
+        check_task(program, typed)
         return argv
     flags = {}
     if program == "train":
@@ -57,6 +61,19 @@ def is_recurrent_task(name: str | None) -> bool:
     return issubclass(TASK_REGISTRY.get(name, object), RecurrentLanguageModelingTask)
 
 
+def check_task(program: str | None, typed: Flags) -> None:
+    """Refuse to train a recurrent architecture with a task that does not carry its state.
+
+    Raises:
+        Refused: the architecture is recurrent, but the task is another one
+    """
+    arch = typed.get("--arch")
+    if program == "train" and arch in ARCH_MODEL_REGISTRY and is_recurrent(arch):
+        raise Refused(
+            f"--task {typed['--task']} does not carry the recurrent state of --arch {arch}: leave out --task"
+        )
+
+
 def flags_of_training(typed: Flags, arguments: list[str], environ: Mapping[str, str]) -> Flags:
     """Return what fairseq-train needs for the typed architecture, if it is a recurrent one."""
     if "--arch" not in typed:
@@ -64,10 +81,13 @@ def flags_of_training(typed: Flags, arguments: list[str], environ: Mapping[str, 
     check_arch(typed["--arch"])
     if not is_recurrent(typed["--arch"]):
         return {}
+    check_numbers({**COMMON, **typed})  # the flags of an architecture may depend on them
     world = process_count(typed, environ)
     flags = training_flags(typed, arguments, world) | process_flags(typed, environ)
     if "--batch-size" in flags and "--batch-size" not in typed:
         flags["--batch-size"] = streams_per_process(flags["--batch-size"], world)
+    check_numbers({**flags, **typed})
+    check_training({**flags, **typed})
     return flags
 
 
@@ -79,4 +99,6 @@ def flags_of_evaluation(program: str, typed: Flags) -> Flags:
     task = typed.get("--task") or (task_of_checkpoint(path) if os.path.exists(path) else COMMON["--task"])
     if not is_recurrent_task(task):
         return {}
+    check_numbers({**typed, "--task": task})
+    check_evaluation(program, typed)
     return {"--task": task} | ({"--batch-size": "1"} if program == "validate" else {})

@@ -23,6 +23,7 @@ from lm_plugins.errors import Refused
 from lm_plugins.evaluation.scorers import ModelScorer, Scorer
 from lm_plugins.evaluation.tally import Tally
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
+from lm_plugins.ranges import Range, at_least, check
 from lm_plugins.sampling import draw
 from lm_plugins.tasks.recurrent_language_modeling import RecurrentLanguageModelingTask
 
@@ -104,14 +105,25 @@ class LanguageModel:
         self.codec = text_codec(dictionary, folder)
 
     def encode(self, text: str) -> Tensor:
-        """Return the ids of `text`, [T]. Each newline becomes a ``</s>``; none is added at the end."""
+        """Return the ids of `text`, [T]. Each newline becomes a ``</s>``; none is added at the end.
+
+        Raises:
+            Refused: `text` is no str, or holds a symbol that never occurs in a corpus
+        """
         if not isinstance(text, str):
             raise Refused(f"a text is a str, not a {type(text).__name__}: {text!r:.60}")
         lines = [
             self.dictionary.encode_line(self.codec.encode(line), append_eos=True, add_if_not_exist=False)
             for line in text.split("\n")
         ]
-        return torch.cat(lines).long()[:-1]
+        ids = torch.cat(lines).long()[:-1]
+        for index in (self.dictionary.pad(), self.dictionary.bos()):
+            if index in ids:
+                raise Refused(
+                    f"the text holds the literal symbol {self.dictionary[index]}, which no corpus has: "
+                    "replace it in the text"
+                )
+        return ids
 
     def decode(self, ids: Tensor) -> str:
         """Return the text of `ids`, with a newline for each ``</s>``."""
@@ -147,6 +159,8 @@ class LanguageModel:
             features, _, _ = self.decoder.extract_features(source)
             counted = torch.ones_like(target, dtype=torch.bool)
             nll = scorer(self.decoder.output_head, features, target, counted)  # [T, 1]
+        if nll.isnan().any():
+            raise Refused("the model assigns a token the probability NaN: use an earlier checkpoint")
         return Score([self.dictionary[index] for index in ids.tolist()], -nll.squeeze(1).cpu())
 
     @torch.no_grad()
@@ -170,16 +184,23 @@ class LanguageModel:
             seed: of the draws; None: use torch's global generator
 
         Raises:
-            Refused: a number is out of range
+            Refused: a number is out of range, or the model's probabilities are NaN
         """
-        if temperature < 0 or top_k < 0 or not 0 < top_p <= 1 or length < 0:
-            raise Refused("sample takes length, temperature and top_k of at least 0, and 0 < top_p <= 1")
+        for name, value, allowed in (
+            ("length", length, at_least(0)),
+            ("temperature", temperature, at_least(0)),
+            ("top_k", top_k, at_least(0)),
+            ("top_p", top_p, Range(0, 1, above=True)),
+        ):
+            check(name, value, allowed)
         generator = None if seed is None else torch.Generator(self._device).manual_seed(seed)
         ids = self.encode(prefix)
         features, state, _ = self.decoder.extract_features(self._after_eos(ids))
         drawn = []
         for _ in range(length):
             log_prob = self.decoder.output_head.log_prob(features[-1, 0])
+            if log_prob.isnan().any():
+                raise Refused("the model assigns a token the probability NaN: use an earlier checkpoint")
             log_prob[[self.dictionary.pad(), self.dictionary.bos()]] = -torch.inf  # never in a text
             drawn.append(draw(log_prob, temperature, top_k, top_p, generator))
             features, state, _ = self.decoder.extract_features(drawn[-1].view(1, 1), state)

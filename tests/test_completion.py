@@ -65,7 +65,6 @@ def test_what_is_typed_wins(typed):
         ("fairseq-preprocess", "--trainpref", "x"),
         ("fairseq-hydra-train", "--config-name", "x"),
         (*TRAIN, "--arch", "transformer_lm"),
-        (*TRAIN, "--arch", "qrnn_ptb", "--task", "language_modeling"),
         (*TRAIN,),
         ("fairseq-eval-lm", "data", "--task", "language_modeling"),
     ],

@@ -21,7 +21,17 @@ MAY_IMPORT = {  # package -> packages of lm_plugins, from the bottom to the top
     "tasks": {"ops", "modules", "data", "optim", "evaluation", "models", "criterions"},
 }
 # Files next to the packages that any package but ops may import; the others are above all packages.
-BASE = {"checkpoints", "errors", "files", "ranks", "metrics", "peak_memory", "sampling", "matmul_precision"}
+BASE = {
+    "checkpoints",
+    "errors",
+    "files",
+    "matmul_precision",
+    "metrics",
+    "peak_memory",
+    "ranges",
+    "ranks",
+    "sampling",
+}
 WITHOUT_FAIRSEQ = {"ops", "modules"}
 FOLDERS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 

@@ -23,18 +23,23 @@ from torch import Tensor, nn
 
 from lm_plugins.errors import Refused
 from lm_plugins.modules.head import Loss
+from lm_plugins.ranges import at_least
 
 
 @dataclass
 class LMCrossEntropyConfig(FairseqDataclass):
     ar_alpha: float = field(
         default=0.0,
-        metadata={"help": "weight of activation regularisation (AR; awd-lstm-lm: alpha, 2 on words)"},
+        metadata={
+            "range": at_least(0),
+            "help": "weight of activation regularisation (AR; awd-lstm-lm: alpha, 2 on words)",
+        },
     )
     tar_beta: float = field(
         default=0.0,
         metadata={
-            "help": "weight of temporal activation regularisation (TAR; awd-lstm-lm: beta, 1 on words)"
+            "range": at_least(0),
+            "help": "weight of temporal activation regularisation (TAR; awd-lstm-lm: beta, 1 on words)",
         },
     )
     sentence_avg: bool = II("optimization.sentence_avg")

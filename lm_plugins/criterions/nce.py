@@ -15,6 +15,7 @@ from lm_plugins.errors import Refused
 from lm_plugins.modules.noise import FLOOR, LogUniform, Unigram
 from lm_plugins.modules.softmax import Softmax
 from lm_plugins.ops.noise_contrast import noise_contrastive_estimation, sampled_softmax
+from lm_plugins.ranges import at_least
 from lm_plugins.ranks import rank_and_world
 
 logger = logging.getLogger(__name__)
@@ -25,8 +26,9 @@ class NCEConfig(LMCrossEntropyConfig):
     nce_k: int = field(
         default=100,
         metadata={
+            "range": at_least(1),
             "help": "number of noise words per target, from 1 to the vocabulary size (Torch on the Google "
-            "Billion Words: 400)"
+            "Billion Words: 400)",
         },
     )
     nce_loss: ChoiceEnum(["nce", "sampled_softmax"]) = field(
@@ -44,7 +46,11 @@ class NCEConfig(LMCrossEntropyConfig):
         },
     )
     nce_noise_power: float = field(
-        default=1.0, metadata={"help": "exponent of the counts in the unigram noise (word2vec: 0.75)"}
+        default=1.0,
+        metadata={
+            "range": at_least(0),
+            "help": "exponent of the counts in the unigram noise (word2vec: 0.75)",
+        },
     )
     nce_shared_noise: bool = field(
         default=False,

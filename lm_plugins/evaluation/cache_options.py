@@ -1,13 +1,13 @@
 """The neural cache's options of fairseq-eval-lm."""
 
 import json
-import math
 from dataclasses import dataclass, field
 from typing import NamedTuple, Optional
 
 from fairseq.dataclass import FairseqDataclass
 
 from lm_plugins.errors import Refused
+from lm_plugins.ranges import PROBABILITY, at_least, check, check_config
 
 # The grid of --cache-tune.
 WINDOWS = (100, 500, 1000, 2000, 4000)
@@ -20,22 +20,25 @@ class CacheConfig(FairseqDataclass):
     cache_window: Optional[int] = field(
         default=None,
         metadata={
+            "range": at_least(0),
             "help": "evaluate with a neural cache of this many preceding tokens; 0: all preceding "
-            "tokens; default: no cache (awd-lstm-lm: window, 500 on PTB and 3785 on WikiText-2)"
+            "tokens; default: no cache (awd-lstm-lm: window, 500 on PTB and 3785 on WikiText-2)",
         },
     )
     cache_theta: Optional[float] = field(
         default=None,
         metadata={
+            "range": at_least(0),
             "help": "flatness of the cache distribution, at least 0; 0: uniform, larger: more peaked "
-            "(awd-lstm-lm: theta, 1.0 on PTB and 0.662 on WikiText-2)"
+            "(awd-lstm-lm: theta, 1.0 on PTB and 0.662 on WikiText-2)",
         },
     )
     cache_lambda: Optional[float] = field(
         default=None,
         metadata={
+            "range": PROBABILITY,
             "help": "interpolation weight of the cache, in [0, 1) (awd-lstm-lm: lambdasm, 0.1 on PTB and "
-            "0.1279 on WikiText-2)"
+            "0.1279 on WikiText-2)",
         },
     )
     cache_tune: Optional[str] = field(
@@ -66,10 +69,7 @@ def cache_settings(cfg: CacheConfig) -> CacheSettings | None:
     Raises:
         Refused: numbers are out of range, missing, or given twice
     """
-    if cfg.cache_window is not None and cfg.cache_window < 0:
-        raise Refused(
-            f"--cache-window is {cfg.cache_window}: give a number of tokens, or 0 for all preceding tokens"
-        )
+    check_config(cfg, CacheConfig)
     if cfg.cache_tune:
         return _grid(cfg)
     numbers = (cfg.cache_window, cfg.cache_theta, cfg.cache_lambda)
@@ -87,10 +87,8 @@ def cache_settings(cfg: CacheConfig) -> CacheSettings | None:
             "--cache-tune FILE on the validation set and then give --cache-from FILE"
         )
     window, theta, weight = numbers
-    if not (math.isfinite(theta) and theta >= 0):
-        raise Refused(f"--cache-theta is {theta}: it must be a finite number of at least 0")
-    if not 0 <= weight < 1:
-        raise Refused(f"--cache-lambda is {weight}: it must be at least 0 and below 1")
+    check("--cache-theta", theta, at_least(0))
+    check("--cache-lambda", weight, PROBABILITY)
     return CacheSettings((window or None,), (theta,), (weight,))
 
 
@@ -108,9 +106,11 @@ def _read(path: str) -> tuple[int, float, float]:
     try:
         with open(path) as file:
             saved = json.load(file)
-        return int(saved["window"]), float(saved["theta"]), float(saved["lambda"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        numbers = int(saved["window"]), float(saved["theta"]), float(saved["lambda"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise Refused(
             f"{path} does not hold the window, theta and lambda of a cache ({error}): give a file written by "
             "--cache-tune"
         ) from error
+    check(f"the window of {path}", numbers[0], at_least(0))
+    return numbers

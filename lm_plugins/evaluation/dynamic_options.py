@@ -7,6 +7,7 @@ from typing import NamedTuple
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 
 from lm_plugins.errors import Refused
+from lm_plugins.ranges import above, at_least
 
 
 @dataclass
@@ -34,13 +35,18 @@ class DynamicEvaluationConfig(FairseqDataclass):
         },
     )
     dynamic_epsilon: float = field(
-        default=1e-5, metadata={"help": "constant added to the gradient RMS, above 0; rms only (epsilon)"}
+        default=1e-5,
+        metadata={
+            "range": above(0),
+            "help": "constant added to the gradient RMS, above 0; rms only (epsilon)",
+        },
     )
     dynamic_batches: int = field(
         default=200,
         metadata={
+            "range": at_least(1),
             "help": "number of windows of training data, read in up to 100 streams, from which the gradient "
-            "RMS is computed, at least 1; rms only (Krause et al. 2018: all)"
+            "RMS is computed, at least 1; rms only (Krause et al. 2018: all)",
         },
     )
 

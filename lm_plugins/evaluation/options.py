@@ -9,6 +9,7 @@ from omegaconf import II
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.cache_options import CacheConfig, CacheSettings
 from lm_plugins.evaluation.dynamic_options import DynamicEvaluationConfig, DynamicSettings
+from lm_plugins.ranges import at_least
 
 WARM_UP = 1000  # tokens; a recurrent state has forgotten its start long before
 
@@ -20,16 +21,18 @@ class EvaluationFlags(CacheConfig, DynamicEvaluationConfig):
     eval_streams: int = field(
         default=1,
         metadata={
+            "range": at_least(1),
             "help": "number of parallel streams in evaluation, at least 1; each stream but the first starts "
             "with the --eval-warmup tokens that precede its own, so that the perplexity is that of a single "
-            "stream"
+            "stream",
         },
     )
     eval_warmup: int = field(
         default=WARM_UP,
         metadata={
+            "range": at_least(0),
             "help": "number of preceding tokens that a stream of --eval-streams reads without scoring them, "
-            "at least 0; raised to the cache window if that is larger"
+            "at least 0; raised to the cache window if that is larger",
         },
     )
 

@@ -11,6 +11,7 @@ from fairseq.models import register_model
 from lm_plugins.models.decoder_config import RecurrentDecoderConfig
 from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel
 from lm_plugins.modules.weight_drop_lstm import WeightDropLSTM
+from lm_plugins.ranges import FINITE, PROBABILITY
 
 
 @dataclass
@@ -20,20 +21,26 @@ class AWDLSTMConfig(RecurrentDecoderConfig):
     input_weight_dropout: float = field(
         default=0.0,
         metadata={
+            "range": PROBABILITY,
             "help": "DropConnect probability on the input-to-hidden weights, in [0, 1) (OpenSeq2Seq: 1 - "
-            "input_weight_keep_prob)"
+            "input_weight_keep_prob)",
         },
     )
     candidate_dropout: float = field(
         default=0.0,
         metadata={
+            "range": PROBABILITY,
             "help": "recurrent dropout probability on the LSTM's candidate, in [0, 1), with a new mask at "
             "each time step; slower, because no fused kernel supports it (OpenSeq2Seq: 1 - "
-            "recurrent_keep_prob)"
+            "recurrent_keep_prob)",
         },
     )
     forget_bias: float = field(
-        default=0.0, metadata={"help": "value added to the initial bias of the forget gate (OpenSeq2Seq: 1)"}
+        default=0.0,
+        metadata={
+            "range": FINITE,
+            "help": "value added to the initial bias of the forget gate (OpenSeq2Seq: 1)",
+        },
     )
 
 

@@ -6,6 +6,7 @@ from typing import Optional
 from fairseq.dataclass import ChoiceEnum
 
 from lm_plugins.models.head_config import HeadConfig
+from lm_plugins.ranges import PROBABILITY, above, at_least
 
 
 @dataclass
@@ -13,25 +14,29 @@ class RecurrentDecoderConfig(HeadConfig):
     """Sizes and dropouts; the defaults are AWD-LSTM's on Penn Treebank before tuning."""
 
     decoder_embed_dim: int = field(
-        default=400, metadata={"help": "size of the word embeddings (awd-lstm-lm: emsize, 400)"}
+        default=400,
+        metadata={"range": at_least(1), "help": "size of the word embeddings (awd-lstm-lm: emsize, 400)"},
     )
     decoder_hidden_size: int = field(
         default=1150,
         metadata={
+            "range": at_least(1),
             "help": "units per recurrent layer; for the last layer see --decoder-last-size (awd-lstm-lm: "
-            "nhid, 1150)"
+            "nhid, 1150)",
         },
     )
     decoder_last_size: Optional[int] = field(
         default=None,
         metadata={
+            "range": at_least(1),
             "help": "units of the last recurrent layer; default: --decoder-embed-dim if the embeddings are "
             "tied, else --decoder-hidden-size; with tied embeddings, only a mixture of softmaxes can use "
-            "another value (mos: nhidlast, 620 on PTB)"
+            "another value (mos: nhidlast, 620 on PTB)",
         },
     )
     decoder_layers: int = field(
-        default=3, metadata={"help": "number of recurrent layers (awd-lstm-lm: nlayers, 3)"}
+        default=3,
+        metadata={"range": at_least(1), "help": "number of recurrent layers (awd-lstm-lm: nlayers, 3)"},
     )
     sample_break_mode: ChoiceEnum(["none", "eos"]) = field(
         default="none",
@@ -44,35 +49,40 @@ class RecurrentDecoderConfig(HeadConfig):
     dropout: float = field(
         default=0.4,
         metadata={
-            "help": "dropout probability on the last layer's output, in [0, 1) (awd-lstm-lm: dropout, 0.4)"
+            "range": PROBABILITY,
+            "help": "dropout probability on the last layer's output, in [0, 1) (awd-lstm-lm: dropout, 0.4)",
         },
     )
     hidden_dropout: float = field(
         default=0.3,
         metadata={
+            "range": PROBABILITY,
             "help": "dropout probability on the outputs of all other layers, in [0, 1) (awd-lstm-lm: "
-            "dropouth; AWD-LSTM: 0.25 on PTB, 0.2 on WikiText-2)"
+            "dropouth; AWD-LSTM: 0.25 on PTB, 0.2 on WikiText-2)",
         },
     )
     input_dropout: float = field(
         default=0.65,
         metadata={
+            "range": PROBABILITY,
             "help": "dropout probability on the embedded input, in [0, 1) (awd-lstm-lm: dropouti; AWD-LSTM: "
-            "0.4 on PTB, 0.65 on WikiText-2)"
+            "0.4 on PTB, 0.65 on WikiText-2)",
         },
     )
     embedding_dropout: float = field(
         default=0.1,
         metadata={
+            "range": PROBABILITY,
             "help": "probability of dropping a word's entire embedding, in [0, 1) (awd-lstm-lm: dropoute, "
-            "0.1)"
+            "0.1)",
         },
     )
     weight_dropout: float = field(
         default=0.5,
         metadata={
+            "range": PROBABILITY,
             "help": "DropConnect probability on the hidden-to-hidden weights, in [0, 1) (awd-lstm-lm: "
-            "wdrop, 0.5)"
+            "wdrop, 0.5)",
         },
     )
     dropout_mask: ChoiceEnum(["locked", "step"]) = field(
@@ -85,6 +95,7 @@ class RecurrentDecoderConfig(HeadConfig):
     init_range: float = field(
         default=0.1,
         metadata={
+            "range": above(0),
             "help": "half-width R of the uniform distribution on [-R, R] that initialises the embeddings "
             "and the output matrix of an untied softmax or mixture of softmaxes (awd-lstm-lm: 0.1)",
         },
@@ -92,9 +103,10 @@ class RecurrentDecoderConfig(HeadConfig):
     rnn_init_range: Optional[float] = field(
         default=None,
         metadata={
+            "range": above(0),
             "help": "half-width R of the uniform distribution on [-R, R] that initialises the recurrent "
             "layers; default: PyTorch's initialisation (Zaremba et al. 2014: 0.1, 0.05 and 0.04 for the "
-            "small, medium and large LSTM)"
+            "small, medium and large LSTM)",
         },
     )
 

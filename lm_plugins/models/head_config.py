@@ -6,6 +6,7 @@ from typing import Optional
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 
 from lm_plugins.modules.softmax import NORMALISERS
+from lm_plugins.ranges import PROBABILITY, at_least
 
 
 @dataclass
@@ -27,8 +28,9 @@ class HeadConfig(FairseqDataclass):
     output_rank: Optional[int] = field(
         default=None,
         metadata={
+            "range": at_least(1),
             "help": "factorise the output matrix with this rank, at least 1 and below the number of "
-            "features; untied embeddings only (Zhang 2018: 256)"
+            "features; untied embeddings only (Zhang 2018: 256)",
         },
     )
     adaptive_softmax_cutoff: Optional[str] = field(
@@ -42,17 +44,20 @@ class HeadConfig(FairseqDataclass):
     adaptive_softmax_factor: float = field(
         default=4.0,
         metadata={
+            "range": at_least(1),
             "help": "reduction factor: tail cluster i uses features / factor^i dimensions; untied "
-            "embeddings only (Grave et al. 2017: 4)"
+            "embeddings only (Grave et al. 2017: 4)",
         },
     )
     n_experts: int = field(
-        default=15, metadata={"help": "number of softmaxes in the mixture (mos: n_experts, 15)"}
+        default=15,
+        metadata={"range": at_least(1), "help": "number of softmaxes in the mixture (mos: n_experts, 15)"},
     )
     latent_dropout: float = field(
         default=0.0,
         metadata={
-            "help": "dropout probability on the mixture's latent vectors, in [0, 1) (mos: dropoutl, 0.29)"
+            "range": PROBABILITY,
+            "help": "dropout probability on the mixture's latent vectors, in [0, 1) (mos: dropoutl, 0.29)",
         },
     )
     nce_z: ChoiceEnum(list(NORMALISERS)) = field(

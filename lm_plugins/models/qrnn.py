@@ -10,6 +10,7 @@ from fairseq.models import register_model
 from lm_plugins.models.decoder_config import RecurrentDecoderConfig
 from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel
 from lm_plugins.modules.qrnn import QRNNLayer
+from lm_plugins.ranges import PROBABILITY, at_least, between
 
 
 @dataclass
@@ -19,36 +20,44 @@ class QRNNConfig(RecurrentDecoderConfig):
     decoder_hidden_size: int = field(
         default=1550,
         metadata={
+            "range": at_least(1),
             "help": "units per recurrent layer; for the last layer see --decoder-last-size (awd-lstm-lm: "
-            "nhid, 1550 on PTB)"
+            "nhid, 1550 on PTB)",
         },
     )
     decoder_layers: int = field(
-        default=4, metadata={"help": "number of recurrent layers (awd-lstm-lm: nlayers, 4)"}
+        default=4,
+        metadata={"range": at_least(1), "help": "number of recurrent layers (awd-lstm-lm: nlayers, 4)"},
     )
     input_dropout: float = field(
         default=0.4,
         metadata={
-            "help": "dropout probability on the embedded input, in [0, 1) (awd-lstm-lm: dropouti, 0.4)"
+            "range": PROBABILITY,
+            "help": "dropout probability on the embedded input, in [0, 1) (awd-lstm-lm: dropouti, 0.4)",
         },
     )
     weight_dropout: float = field(
         default=0.1,
         metadata={
+            "range": PROBABILITY,
             "help": "DropConnect probability on all weights of each layer, in [0, 1) (awd-lstm-lm: wdrop, "
-            "0.1)"
+            "0.1)",
         },
     )
     qrnn_window: int = field(
         default=2,
         metadata={
+            "range": between(1, 2),
             "help": "convolution width of the first layer: 1 (the current input) or 2 (also the previous "
-            "one); all other layers use 1 (pytorch-qrnn: window; awd-lstm-lm: 2)"
+            "one); all other layers use 1 (pytorch-qrnn: window; awd-lstm-lm: 2)",
         },
     )
     zoneout: float = field(
         default=0.0,
-        metadata={"help": "probability that a unit keeps its previous state, in [0, 1) (awd-lstm-lm: 0)"},
+        metadata={
+            "range": PROBABILITY,
+            "help": "probability that a unit keeps its previous state, in [0, 1) (awd-lstm-lm: 0)",
+        },
     )
 
 

@@ -14,6 +14,7 @@ from lm_plugins.optim.averaged_sgd import AveragedSGD
 from lm_plugins.optim.large_tables import LargeTables
 from lm_plugins.optim.two_tailed import TwoTailedSGD
 from lm_plugins.optim.validation import on_validation
+from lm_plugins.ranges import at_least
 
 logger = logging.getLogger(__name__)
 
@@ -23,13 +24,15 @@ STOP = -1.0  # the default of --stop-min-lr: fairseq stops at a learning rate th
 @dataclass
 class NTASGDConfig(FairseqDataclass):
     weight_decay: float = field(
-        default=0.0, metadata={"help": "L2 penalty on all parameters (awd-lstm-lm: wdecay, 1.2e-6)"}
+        default=0.0,
+        metadata={"range": at_least(0), "help": "L2 penalty on all parameters (awd-lstm-lm: wdecay, 1.2e-6)"},
     )
     nonmono: int = field(
         default=5,
         metadata={
+            "range": at_least(0),
             "help": "trigger of --averaging: it fires when a validation loss is above the minimum of all "
-            "earlier ones except the last N (awd-lstm-lm: nonmono, 5)"
+            "earlier ones except the last N (awd-lstm-lm: nonmono, 5)",
         },
     )
     averaging: ChoiceEnum(["triggered", "always", "never", "two_tailed"]) = field(

@@ -10,16 +10,24 @@ from fairseq.optim import FairseqOptimizer, register_optimizer
 from omegaconf import II
 
 from lm_plugins.optim.large_tables import LargeTables, own_rows
+from lm_plugins.ranges import at_least
 
 
 @dataclass
 class SparseAdagradConfig(FairseqDataclass):
     weight_decay: float = field(
-        default=0.0, metadata={"help": "L2 penalty on all parameters; must be 0 with sparse gradients"}
+        default=0.0,
+        metadata={
+            "range": at_least(0),
+            "help": "L2 penalty on all parameters; must be 0 with sparse gradients",
+        },
     )
     initial_accumulator: float = field(
         default=1.0,
-        metadata={"help": "initial value of the sums of squared gradients (Jozefowicz et al. 2016: 1)"},
+        metadata={
+            "range": at_least(0),
+            "help": "initial value of the sums of squared gradients (Jozefowicz et al. 2016: 1)",
+        },
     )
     lr: List[float] = II("optimization.lr")
 

@@ -11,6 +11,7 @@ from omegaconf import II
 from torch import nn
 
 from lm_plugins.errors import Refused
+from lm_plugins.ranges import above, at_least
 
 
 @dataclass
@@ -18,8 +19,12 @@ class TorchAdamConfig(FairseqDataclass):
     adam_betas: Any = field(
         default=(0.9, 0.999), metadata={"help": "decay rates of both moments, each in [0, 1)"}
     )
-    adam_eps: float = field(default=1e-8, metadata={"help": "added to the denominator, above 0"})
-    weight_decay: float = field(default=0.0, metadata={"help": "weight decay, at least 0"})
+    adam_eps: float = field(
+        default=1e-8, metadata={"range": above(0), "help": "added to the denominator, above 0"}
+    )
+    weight_decay: float = field(
+        default=0.0, metadata={"range": at_least(0), "help": "weight decay, at least 0"}
+    )
     decoupled_weight_decay: bool = field(
         default=False,
         metadata={

@@ -9,6 +9,7 @@ from omegaconf import II
 
 from lm_plugins.evaluation.options import EvaluationConfig
 from lm_plugins.matmul_precision import CHOICES
+from lm_plugins.ranges import at_least
 
 
 @dataclass
@@ -23,9 +24,10 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     tokens_per_sample: int = field(
         default=70,
         metadata={
+            "range": at_least(1),
             "help": "length of the windows of truncated back-propagation through time, in tokens, at least "
             "1 (awd-lstm-lm: bptt, 70); does not change the perplexity in evaluation, except in dynamic "
-            "evaluation"
+            "evaluation",
         },
     )
     random_start: bool = field(
@@ -53,17 +55,19 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     bptt_variation: float = field(
         default=0.0,
         metadata={
+            "range": at_least(0),
             "help": "standard deviation of the training window lengths, in tokens: lengths are drawn from a "
             "normal distribution around --tokens-per-sample, or with probability 0.05 around half of it, "
-            "and the learning rate is scaled with the length; 0: fixed length (AWD-LSTM: 5)"
+            "and the learning rate is scaled with the length; 0: fixed length (AWD-LSTM: 5)",
         },
     )
     bptt_max_delta: int = field(
         default=20,
         metadata={
+            "range": at_least(0),
             "help": "with --bptt-variation, maximum number of tokens by which a window may exceed "
             "--tokens-per-sample (mos: max_seq_len_delta, 40 on PTB and 20 on WikiText-2; AWD-LSTM: no "
-            "limit)"
+            "limit)",
         },
     )
     autocast: ChoiceEnum(["none", "bf16"]) = field(
@@ -101,4 +105,11 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     use_bmuf: bool = II("optimization.use_bmuf")
     max_valid_steps: Optional[int] = II("dataset.max_valid_steps")
     no_save_optimizer_state: bool = II("checkpoint.no_save_optimizer_state")
+    restore_file: str = II("checkpoint.restore_file")
+    finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
+    continue_once: Optional[str] = II("checkpoint.continue_once")
+    reset_optimizer: bool = II("checkpoint.reset_optimizer")
+    reset_lr_scheduler: bool = II("checkpoint.reset_lr_scheduler")
+    reset_meters: bool = II("checkpoint.reset_meters")
+    reset_dataloader: bool = II("checkpoint.reset_dataloader")
     store_ema: bool = II("ema.store_ema")

@@ -19,6 +19,7 @@ from lm_plugins.matmul_precision import set_matmul_precision
 from lm_plugins.models.heads import check_criterion
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 from lm_plugins.models.recurrent_language_model import upgrade_config
+from lm_plugins.ranges import check_config
 from lm_plugins.tasks import large_tables
 from lm_plugins.tasks.checkpointing import CheckpointingMixin
 from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
@@ -26,6 +27,7 @@ from lm_plugins.tasks.cuda_graphs import check_graphs
 from lm_plugins.tasks.evaluation import EvaluationMixin
 from lm_plugins.tasks.generation import GenerationMixin
 from lm_plugins.tasks.iteration import IterationMixin
+from lm_plugins.tasks.starting_point import check_starting_point
 from lm_plugins.tasks.validation import ValidationMixin
 
 # fairseq's options that would train or count wrongly here, and why.
@@ -66,16 +68,11 @@ class RecurrentLanguageModelingTask(
         for name, reason in REFUSED.items():
             if getattr(cfg, name):
                 raise Refused(reason)
-        if cfg.tokens_per_sample < 1:
-            raise Refused(f"--tokens-per-sample is {cfg.tokens_per_sample}: it must be at least 1")
+        check_config(cfg, RecurrentLanguageModelingConfig)
         if cfg.bptt_variation and cfg.random_start:
             raise Refused(
                 "--bptt-variation and --random-start both move the window boundaries: give --bptt-variation "
                 "0, or leave out --random-start"
-            )
-        if cfg.bptt_max_delta < 0 or cfg.bptt_variation < 0:
-            raise Refused(
-                "--bptt-variation and --bptt-max-delta are numbers of tokens and must be at least 0"
             )
         if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.distributed.is_initialized():
             raise Refused(
@@ -114,6 +111,7 @@ class RecurrentLanguageModelingTask(
                     "--use-bmuf trains a separate model on each process, and its checkpoints cannot hold the "
                     "carried states: leave it out"
                 )
+            check_starting_point(self.cfg)
             large_tables.check_options(cfg, self.cfg)
         else:
             upgrade_config(cfg)

@@ -101,6 +101,22 @@ def test_bad_numbers_are_refused(flags, sentence):
         cache_settings(CacheConfig(**flags))
 
 
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        ('{"window": -5, "theta": 1, "lambda": 0.1}', "the window of .* is -5: it must be at least 0"),
+        ('{"window": 1e400, "theta": 1, "lambda": 0.1}', "does not hold the window"),
+        ('{"window": 5, "theta": NaN, "lambda": 0.1}', "--cache-theta is nan: it must be a finite number"),
+        ("[" * 100_000, "does not hold the window"),
+    ],
+)
+def test_a_bad_cache_file_is_refused(text, sentence, tmp_path):
+    path = tmp_path / "cache.json"
+    path.write_text(text)
+    with pytest.raises(Refused, match=sentence):
+        cache_settings(CacheConfig(cache_from=str(path)))
+
+
 def test_no_flags_no_cache():
     assert cache_settings(CacheConfig()) is None
 

@@ -174,8 +174,11 @@ def test_a_grid_of_dynamic_evaluation_on_top_of_a_cache(checkpoints, data_bin):
         ((*CACHE, "--cache-window", "0", "--eval-streams", "2"), "give --cache-window a number above 0"),
         (("--eval-streams", "2", "--batch-size", "2"), "both set the number of streams"),
         (("--eval-streams", "50"), "lower --eval-streams"),
-        (("--eval-streams", "0"), "--eval-streams must be at least 1"),
-        (("--dynamic-evaluation", "rms", "--dynamic-batches", "0"), "--dynamic-batches must be at least 1"),
+        (("--eval-streams", "0"), "--eval-streams is 0: it must be at least 1"),
+        (
+            ("--dynamic-evaluation", "rms", "--dynamic-batches", "0"),
+            "--dynamic-batches is 0: it must be at least 1",
+        ),
     ],
 )
 def test_flags_that_do_not_fit_are_refused(flags, sentence, checkpoints, data_bin):

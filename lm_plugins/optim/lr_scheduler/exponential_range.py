@@ -9,17 +9,20 @@ from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
 from omegaconf import II
 
 from lm_plugins.errors import Refused
+from lm_plugins.ranges import above, at_least
 
 
 @dataclass
 class ExponentialRangeConfig(FairseqDataclass):
     lr_max: float = field(
-        default=100.0, metadata={"help": "learning rate of update number --range-updates, above --lr"}
+        default=100.0,
+        metadata={"range": above(0), "help": "learning rate of update number --range-updates, above --lr"},
     )
     range_updates: int = field(
         default=200,
         metadata={
-            "help": "number of updates over which the learning rate rises from --lr to --lr-max, at least 2"
+            "range": at_least(2),
+            "help": "number of updates over which the learning rate rises from --lr to --lr-max, at least 2",
         },
     )
     lr: List[float] = II("optimization.lr")

@@ -9,16 +9,20 @@ from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
 from omegaconf import II
 
 from lm_plugins.errors import Refused
+from lm_plugins.ranges import at_least
 
 
 @dataclass
 class LinearDecayConfig(FairseqDataclass):
-    lr_end: float = field(default=0.001, metadata={"help": "final learning rate (Torch: minlr, 0.001)"})
+    lr_end: float = field(
+        default=0.001, metadata={"range": at_least(0), "help": "final learning rate (Torch: minlr, 0.001)"}
+    )
     saturate_epochs: int = field(
         default=300,
         metadata={
+            "range": at_least(1),
             "help": "number of epochs over which the learning rate decays linearly to --lr-end, at least 1 "
-            "(Torch: saturate, 300)"
+            "(Torch: saturate, 300)",
         },
     )
     lr: List[float] = II("optimization.lr")

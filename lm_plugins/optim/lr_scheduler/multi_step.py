@@ -9,6 +9,7 @@ from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
 from omegaconf import II
 
 from lm_plugins.errors import Refused
+from lm_plugins.ranges import above, at_least
 
 
 @dataclass
@@ -16,13 +17,17 @@ class MultiStepConfig(FairseqDataclass):
     milestones: Optional[List[int]] = field(
         default=None,
         metadata={
+            "range": at_least(1),
             "help": "epochs after which the learning rate is multiplied by --lr-gamma, such as 25,35 "
-            "(awd-lstm-lm: when)"
+            "(awd-lstm-lm: when)",
         },
     )
     lr_gamma: float = field(
         default=0.1,
-        metadata={"help": "factor applied to the learning rate after each milestone (awd-lstm-lm: 0.1)"},
+        metadata={
+            "range": above(0),
+            "help": "factor applied to the learning rate after each milestone (awd-lstm-lm: 0.1)",
+        },
     )
     lr: List[float] = II("optimization.lr")
 

@@ -10,6 +10,7 @@ from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
 from omegaconf import II
 
 from lm_plugins.optim.validation import on_validation
+from lm_plugins.ranges import SHRINKING, at_least
 
 logger = logging.getLogger(__name__)
 
@@ -19,12 +20,17 @@ class PlateauConfig(FairseqDataclass):
     lr_patience: int = field(
         default=1,
         metadata={
+            "range": at_least(1),
             "help": "reduce the learning rate after this many consecutive validations without a new best "
-            "loss (gluon-nlp: 30)"
+            "loss (gluon-nlp: 30)",
         },
     )
     lr_shrink: float = field(
-        default=0.1, metadata={"help": "factor by which the learning rate is multiplied (gluon-nlp: 0.1)"}
+        default=0.1,
+        metadata={
+            "range": SHRINKING,
+            "help": "factor by which the learning rate is multiplied (gluon-nlp: 0.1)",
+        },
     )
     lr: List[float] = II("optimization.lr")
 

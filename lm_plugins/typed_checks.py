@@ -1,0 +1,104 @@
+"""Refuse typed flags that have no effect, or that fairseq would notice only after it has trained."""
+
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+
+from fairseq.criterions import CRITERION_REGISTRY
+from fairseq.dataclass.configs import FairseqConfig
+from fairseq.models import ARCH_MODEL_NAME_REGISTRY, MODEL_DATACLASS_REGISTRY
+from fairseq.registry import REGISTRIES
+from fairseq.tasks import TASK_DATACLASS_REGISTRY
+
+from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy
+from lm_plugins.errors import Refused
+from lm_plugins.ranges import check_typed
+
+Flags = Mapping[str, str | None]
+METRICS = ("loss", "nll_loss", "ppl")  # what LMCrossEntropy logs in validation
+OF_FAIRSEQ = [group.type for group in FairseqConfig.__dataclass_fields__.values() if is_dataclass(group.type)]
+
+
+def check_numbers(flags: Flags) -> None:
+    """Refuse numbers outside of the ranges that the options declare.
+
+    Raises:
+        Refused: see :func:`lm_plugins.ranges.check`
+    """
+    chosen = [
+        MODEL_DATACLASS_REGISTRY.get(ARCH_MODEL_NAME_REGISTRY.get(flags.get("--arch"))),
+        TASK_DATACLASS_REGISTRY.get(flags.get("--task")),
+    ]
+    for kind in ("criterion", "optimizer", "lr_scheduler"):
+        name = flags.get("--" + kind.replace("_", "-"))
+        chosen.append(REGISTRIES[kind]["dataclass_registry"].get(name))
+    check_typed(flags, [*OF_FAIRSEQ, *filter(is_dataclass, chosen)])
+
+
+def check_training(flags: Flags) -> None:
+    """Refuse flags of fairseq-train that have no effect, or with which it would keep the wrong checkpoint.
+
+    Raises:
+        Refused: see above
+    """
+    _refuse_max_tokens(flags)
+    metric = flags.get("--best-checkpoint-metric", METRICS[0])
+    criterion = CRITERION_REGISTRY.get(flags.get("--criterion"))
+    if getattr(criterion, "reduce_metrics", None) is LMCrossEntropy.reduce_metrics:
+        if metric not in METRICS:
+            raise Refused(
+                f"--best-checkpoint-metric is {metric}, which validation does not log: choose from "
+                f"{', '.join(METRICS)}"
+            )
+        if "--maximize-best-checkpoint-metric" in flags:
+            raise Refused(
+                f"--maximize-best-checkpoint-metric would keep the checkpoint with the highest {metric}, the "
+                "worst one: leave it out"
+            )
+    if "--stop-min-lr" in flags and "," not in (rate := flags.get("--lr") or ""):
+        try:
+            stops = float(flags["--stop-min-lr"] or "nan") >= float(rate)
+        except ValueError:
+            return  # the parser names it
+        if stops:
+            raise Refused(
+                f"--stop-min-lr {flags['--stop-min-lr']} is not below --lr {rate}: training would end at "
+                "once; lower it"
+            )
+
+
+def check_evaluation(program: str, flags: Flags) -> None:
+    """Refuse flags of an evaluation that have no effect.
+
+    Raises:
+        Refused: see above
+    """
+    if program in ("eval-lm", "validate"):
+        _refuse_max_tokens(flags)
+    if program != "eval-lm":
+        return
+    kind = flags.get("--dynamic-evaluation") or "none"
+    for flag, kinds in {
+        "--dynamic-lr": ("sgd", "rms"),
+        "--dynamic-decay": ("sgd", "rms"),
+        "--dynamic-epsilon": ("rms",),
+        "--dynamic-batches": ("rms",),
+    }.items():
+        if flag in flags and kind not in kinds:
+            raise Refused(
+                f"{flag} has no effect without --dynamic-evaluation {' or '.join(kinds)}: give it, or leave "
+                f"out {flag}"
+            )
+    if "--eval-warmup" in flags and (flags.get("--eval-streams") or "1") == "1":
+        raise Refused("--eval-warmup has no effect on a single stream: give --eval-streams, or leave it out")
+    for flag in ("--cache-tune", "--cache-from"):
+        if flag in flags and not flags[flag]:
+            raise Refused(f"{flag} is empty: give the path of a file, or leave it out")
+
+
+def _refuse_max_tokens(flags: Flags) -> None:
+    for flag in ("--max-tokens", "--max-tokens-valid"):
+        if flag in flags:
+            raise Refused(
+                f"{flag} has no effect: a batch is a window of --tokens-per-sample tokens of --batch-size "
+                "streams; leave it out"
+            )
