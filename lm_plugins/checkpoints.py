@@ -21,6 +21,7 @@ from omegaconf import DictConfig, ListConfig
 from omegaconf.base import ContainerMetadata, Metadata
 from omegaconf.nodes import AnyNode
 
+from lm_plugins.damage import damage
 from lm_plugins.errors import Refused
 
 FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"  # torch.load reads this environment variable at each call
@@ -46,23 +47,27 @@ UNREADABLE = (
     AttributeError,
     EOFError,
     LookupError,
+    MemoryError,
     OSError,
     RuntimeError,
     TypeError,
     ValueError,
 )
-OTHER_OBJECTS = re.compile("global", re.IGNORECASE)  # in torch's message on an object that is not allowed
+# In torch's message on an object that is not allowed.
+OTHER_OBJECTS = re.compile("unsupported (global|class)|unrecognized function", re.IGNORECASE)
 
 
 def read_checkpoint(path: str) -> dict:
     """Return the checkpoint in the file `path`, on the CPU; tensors are read when they are used.
 
     Raises:
-        Refused: there is no such file, or it is not a checkpoint that can be loaded safely.
+        Refused: there is no such file, it is damaged, or it is not a checkpoint that can be loaded safely.
     """
     if not os.path.exists(path):
         raise Refused(f"there is no checkpoint {path}: give the path of one that exists")
     try:
+        if damage(path):
+            raise TypeError("the file is not whole")
         with safe_loading():
             checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         if not isinstance(checkpoint, dict) or "model" not in checkpoint:
@@ -72,27 +77,29 @@ def read_checkpoint(path: str) -> dict:
         raise Refused(why_unreadable(path, error)) from error
 
 
-def task_of_checkpoint(path: str) -> str | None:
-    """Return the name of the task that wrote the checkpoint `path`; None if it does not say."""
-    try:
-        return read_checkpoint(path)["cfg"]["task"]["_name"]
-    except (LookupError, TypeError):  # another program's file, or a configuration of an old fairseq
-        return None
-
-
 def why_unreadable(path: str, error: Exception) -> str:
     """Return a sentence for the `error` of reading the checkpoint `path`, one of UNREADABLE."""
     if os.path.isdir(path):
         return f"{path} is a folder: give the path of a checkpoint in it, such as {path}/checkpoint_best.pt"
+    try:
+        wrong = damage(path)
+    except OSError as unreadable:
+        wrong = f"cannot be read ({unreadable.strerror})"
+    if wrong:
+        return (
+            f"checkpoint {path} {wrong}; use another one of its folder (checkpoint_best.pt, "
+            "checkpoint_last.pt, checkpointN.pt)"
+        )
+    if isinstance(error, OSError):
+        return f"checkpoint {path} cannot be read ({error.strerror}): mend that, the file itself is whole"
+    if isinstance(error, MemoryError) or "allocate memory" in str(error):
+        return f"checkpoint {path} does not fit in memory: free some, or use a larger machine"
     if isinstance(error, pickle.UnpicklingError) and OTHER_OBJECTS.search(str(error)):
         return (
             f"checkpoint {path} holds Python objects other than tensors and plain values, which "
             "could run code when loaded; it was not loaded: use a checkpoint written by lm_plugins"
         )
-    return (
-        f"checkpoint {path} cannot be read: it is cut short, or was not written by fairseq; "
-        "use another one of its folder (checkpoint_best.pt, checkpoint_last.pt, checkpointN.pt)"
-    )
+    return f"{path} is no checkpoint: it was not written by fairseq; use a checkpoint written by lm_plugins"
 
 
 @contextmanager

@@ -10,12 +10,13 @@ import os
 import shlex
 from collections.abc import Mapping
 
+from fairseq.checkpoint_utils import get_maybe_sharded_checkpoint_filename
 from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.tasks import TASK_REGISTRY
 from fairseq.utils import split_paths
 
 from lm_plugins.architectures.shared import COMMON
-from lm_plugins.checkpoints import task_of_checkpoint
+from lm_plugins.checkpoint_contents import read_own_checkpoint
 from lm_plugins.command_line import missing_arguments, program_name, typed_flags, with_added_options
 from lm_plugins.errors import Refused
 from lm_plugins.process_flags import process_count, process_flags, streams_per_process
@@ -92,13 +93,27 @@ def flags_of_training(typed: Flags, arguments: list[str], environ: Mapping[str, 
 
 
 def flags_of_evaluation(program: str, typed: Flags) -> Flags:
-    """Return the task of the typed checkpoint, if it is a recurrent one, and what `program` needs for it."""
+    """Return the task of the typed checkpoints and what else `program` needs for it.
+
+    Raises:
+        Refused: no checkpoint was typed, or no model may be built from one of them.
+    """
     if not typed.get("--path"):
         raise Refused(f"fairseq-{program} needs a checkpoint: give its path with --path")
-    path = split_paths(typed["--path"])[0]
-    task = typed.get("--task") or (task_of_checkpoint(path) if os.path.exists(path) else COMMON["--task"])
-    if not is_recurrent_task(task):
-        return {}
-    check_numbers({**typed, "--task": task})
     check_evaluation(program, typed)
+    tasks = [read_own_checkpoint(path)["cfg"]["task"]["_name"] for path in checkpoint_files(typed)]
+    task = typed.get("--task") or (tasks or [COMMON["--task"]])[0]
+    check_numbers({**typed, "--task": task})
     return {"--task": task} | ({"--batch-size": "1"} if program == "validate" else {})
+
+
+def checkpoint_files(typed: Flags) -> list[str]:
+    """Return the files that fairseq reads models from, if they exist; it reports those that do not."""
+    suffix, shards = typed.get("--checkpoint-suffix") or "", int(typed.get("--checkpoint-shard-count") or 1)
+    paths = [path for flag in ("--path", "--lm-path") if typed.get(flag) for path in split_paths(typed[flag])]
+    files = [
+        get_maybe_sharded_checkpoint_filename(path, suffix, shard, shards)
+        for path in paths
+        for shard in range(shards)
+    ]
+    return [file for file in files if os.path.exists(file)]

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 import lm_plugins  # noqa: F401  registers the models
-from lm_plugins.checkpoints import read_checkpoint
+from lm_plugins.checkpoint_contents import read_own_checkpoint
 from lm_plugins.data.text_codec import text_codec
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.scorers import ModelScorer, Scorer
@@ -25,7 +25,6 @@ from lm_plugins.evaluation.tally import Tally
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 from lm_plugins.ranges import Range, at_least, check
 from lm_plugins.sampling import draw
-from lm_plugins.tasks.recurrent_language_modeling import RecurrentLanguageModelingTask
 
 BEST = "checkpoint_best.pt"  # what a folder of checkpoints stands for
 
@@ -62,15 +61,11 @@ def load(
     """
     path = os.path.join(path, BEST) if os.path.isdir(path) else os.fspath(path)
     check_device(device)
-    checkpoint = read_checkpoint(path)
-    if not isinstance(checkpoint.get("cfg"), dict):
-        raise Refused(f"{path} has no configuration: use a checkpoint written by lm_plugins")
+    checkpoint = read_own_checkpoint(path)
     cfg = OmegaConf.create(checkpoint["cfg"], flags={"allow_objects": True})
     if data is not None:
         cfg.task.data = os.fspath(data)
     task = tasks.setup_task(cfg.task, from_checkpoint=True)
-    if not isinstance(task, RecurrentLanguageModelingTask):
-        raise Refused(f"{path} holds no recurrent language model, but one of the task {cfg.task._name}")
     model = task.build_model(cfg.model, from_checkpoint=True)
     model.load_state_dict(checkpoint["model"], strict=True, model_cfg=cfg.model)
     return LanguageModel(model.decoder.eval().to(device), task.dictionary, task.folders[0])

@@ -1,23 +1,20 @@
 """Checkpoints are read without running code, and a file that is not one is named in one sentence."""
 
 import argparse
+import errno
 import os
 import pathlib
 
 import pytest
 import torch
 
-from lm_plugins.checkpoints import FORCE, read_checkpoint, task_of_checkpoint
+from lm_plugins.checkpoints import FORCE, read_checkpoint, why_unreadable
 from lm_plugins.errors import Refused
 
 
-def test_it_is_read_and_names_its_task(tmp_path):
-    path = tmp_path / "a.pt"
-    torch.save({"cfg": {"task": {"_name": "translation"}}, "model": {"w": torch.arange(3)}}, path)
-    assert torch.equal(read_checkpoint(path)["model"]["w"], torch.arange(3))
-    assert task_of_checkpoint(path) == "translation"
-    torch.save({"cfg": None, "model": {}}, path)
-    assert task_of_checkpoint(path) is None
+def test_it_is_read(tmp_path):
+    torch.save({"model": {"w": torch.arange(3)}}, tmp_path / "a.pt")
+    assert torch.equal(read_checkpoint(tmp_path / "a.pt")["model"]["w"], torch.arange(3))
 
 
 @pytest.mark.parametrize(
@@ -25,7 +22,9 @@ def test_it_is_read_and_names_its_task(tmp_path):
     [
         (lambda path: torch.save({"model": pathlib.PurePosixPath("x")}, path), "could run code when loaded"),
         (lambda path: path.write_bytes(b"PK\3\4"), "cut short"),
-        (lambda path: path.write_bytes(b""), "cut short"),
+        (lambda path: path.write_bytes(b""), "is empty"),
+        (lambda path: path.write_bytes(b"\x80"), "not written by fairseq"),
+        (lambda path: os.mkfifo(path), "not a regular file"),
         (lambda path: path.write_text("no checkpoint"), "not written by fairseq"),
         (lambda path: torch.save(torch.zeros(2), path), "not written by fairseq"),
         (lambda path: torch.save({"weights": torch.zeros(2)}, path), "not written by fairseq"),
@@ -49,3 +48,31 @@ def test_the_process_may_still_load_what_it_could_load_before(tmp_path, monkeypa
         read_checkpoint(tmp_path / "a.pt")
         assert (dict(os.environ), set(torch.serialization.get_safe_globals())) == before
     assert torch.load(tmp_path / "other.pt", weights_only=False) == pathlib.PurePosixPath("x")
+
+
+def test_each_flipped_bit_is_noticed_or_changes_nothing(tmp_path):
+    torch.manual_seed(1)
+    saved = {"model": {"w": torch.randn(40, 40)}, "updates": 12345}
+    torch.save(saved, tmp_path / "a.pt")
+    whole = (tmp_path / "a.pt").read_bytes()
+    noticed = 0
+    for position in torch.randint(8 * len(whole), (300,)).tolist():
+        flipped = bytearray(whole)
+        flipped[position // 8] ^= 1 << position % 8
+        (tmp_path / "b.pt").write_bytes(flipped)
+        try:
+            loaded = read_checkpoint(tmp_path / "b.pt")
+        except Refused:
+            noticed += 1
+        else:
+            assert torch.equal(loaded["model"]["w"], saved["model"]["w"]) and loaded["updates"] == 12345
+    assert noticed > 200
+
+
+def test_a_file_that_may_not_be_read_is_not_called_cut_short(tmp_path):
+    torch.save({"model": {}}, tmp_path / "a.pt")
+    error = PermissionError(errno.EACCES, "Permission denied")
+    assert "(Permission denied)" in why_unreadable(str(tmp_path / "a.pt"), error)
+    assert "memory" in why_unreadable(
+        str(tmp_path / "a.pt"), RuntimeError("DefaultCPUAllocator: can't allocate memory")
+    )

@@ -88,6 +88,12 @@ def load_token_stream(
             break
         texts.append(_flat(dataset, path))
         sizes.append(np.array(dataset.sizes))  # a copy: the dataset's memory map is closed with it
+        total = int(sizes[-1].sum(dtype=np.int64))
+        if total != len(texts[-1]):
+            raise Refused(
+                f"{path}.bin has {len(texts[-1]):,} tokens, but {path}.idx counts {total:,}: the two files "
+                "do not belong together or one is cut short, run fairseq-preprocess again"
+            )
         _check(texts[-1], sizes[-1], path, dictionary)
     if not texts:
         raise Refused(

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 from fairseq import utils
-from fairseq.criterions import FairseqCriterion
+from fairseq.criterions import CRITERION_REGISTRY, FairseqCriterion
 from fairseq.data import Dictionary
-from fairseq.models import BaseFairseqModel
+from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY, BaseFairseqModel
 from fairseq.tasks import FairseqTask, register_task
 from torch import Tensor
 
@@ -17,8 +17,7 @@ from lm_plugins.data.token_stream import TokenStream, load_token_stream
 from lm_plugins.errors import Refused
 from lm_plugins.matmul_precision import set_matmul_precision
 from lm_plugins.models.heads import check_criterion
-from lm_plugins.models.recurrent_decoder import RecurrentDecoder
-from lm_plugins.models.recurrent_language_model import upgrade_config
+from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel, upgrade_config
 from lm_plugins.ranges import check_config
 from lm_plugins.tasks import large_tables
 from lm_plugins.tasks.checkpointing import CheckpointingMixin
@@ -115,13 +114,17 @@ class RecurrentLanguageModelingTask(
             large_tables.check_options(cfg, self.cfg)
         else:
             upgrade_config(cfg)
-        model = super().build_model(cfg, from_checkpoint)
-        self.decoder = getattr(model, "decoder", None)
-        if not isinstance(self.decoder, RecurrentDecoder):
+        # By type, before anything is built: models of fairseq evaluate strings of a checkpoint as code.
+        name = getattr(cfg, "_name", None) or getattr(cfg, "arch", None)
+        kind = ARCH_MODEL_REGISTRY.get(name) or MODEL_REGISTRY.get(name)
+        if kind is None or not issubclass(kind, RecurrentLanguageModel):
             raise Refused(
-                f"the model {type(model).__name__} carries no recurrent state: use an architecture of "
-                "lm_plugins, such as --arch awd_lstm_ptb, or --task language_modeling for other models"
+                f"the model {name if kind is None else kind.__name__} carries no recurrent state: use an "
+                "architecture of lm_plugins, such as --arch awd_lstm_ptb, or --task language_modeling for "
+                "other models"
             )
+        model = super().build_model(cfg, from_checkpoint)
+        self.decoder = model.decoder
         large_tables.exclude_shards_from_ddp(model)
         self.decoder.autocast = {"none": None, "bf16": torch.bfloat16}[str(self.cfg.autocast)]
         return model
@@ -133,12 +136,13 @@ class RecurrentLanguageModelingTask(
             Refused: it does not fit the model.
         """
         self.generates = False
-        criterion = super().build_criterion(cfg, from_checkpoint)
-        if not isinstance(criterion, LMCrossEntropy):
+        kind = CRITERION_REGISTRY.get(cfg._name)
+        if kind is None or not issubclass(kind, LMCrossEntropy):
             raise Refused(
-                f"the criterion {type(criterion).__name__} does not support the output layers of "
-                "lm_plugins: use --criterion lm_cross_entropy, or derive one from LMCrossEntropy"
+                f"the criterion {cfg._name if kind is None else kind.__name__} does not support the output "
+                "layers of lm_plugins: use --criterion lm_cross_entropy, or derive one from LMCrossEntropy"
             )
+        criterion = super().build_criterion(cfg, from_checkpoint)
         head = self.decoder.output_head
         check_criterion(cfg._name, head)
         if getattr(head, "normaliser", "fixed") != "fixed" and not criterion.takes_normaliser:

@@ -81,3 +81,14 @@ def test_literal_special_symbols_are_refused(tmp_path, symbol):
     with pytest.raises(Refused, match=f"literal symbol {symbol}"):
         load_token_stream(str(folder), "valid", dictionary)
     assert len(load_token_stream(str(folder), "train", dictionary)) > 40
+
+
+def test_tokens_that_no_line_counts_are_refused(tmp_path):
+    list(write_corpus(tmp_path, lines=(40, 5, 5)))
+    folder = binarize(tmp_path)
+    dictionary = Dictionary.load(str(folder / "dict.txt"))
+    with (folder / "valid.bin").open("ab") as file:
+        file.write(np.full(5, dictionary.index("w1"), np.uint16).tobytes())
+    with pytest.raises(Refused, match="do not belong together"):
+        load_token_stream(str(folder), "valid", dictionary)
+    assert len(load_token_stream(str(folder), "train", dictionary)) > 40

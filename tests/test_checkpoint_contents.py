@@ -1,0 +1,78 @@
+"""No code runs from the plain values of a checkpoint, and no model is larger than its weights."""
+
+import argparse
+
+import pytest
+import torch
+
+from lm_plugins.errors import Refused
+from lm_plugins.hub import load
+from tests.helpers.refusals import refused
+from tests.runner import PLUGIN, evaluate, run_fairseq, train
+
+
+@pytest.fixture(scope="module")
+def checkpoint(data_bin, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoints")
+    train(data_bin, folder, "--max-update", "2")
+    return torch.load(folder / "checkpoint_last.pt", weights_only=False)
+
+
+def altered(checkpoint, trace, kind):
+    """Return a checkpoint of plain values that creates the file `trace` when fairseq builds from it."""
+    code = f"[(8, 3, 2)] + [open('{trace}', 'w') or (8, 3, 2)]"
+    state = {**checkpoint, "cfg": {**checkpoint["cfg"]}}
+    if kind == "model":
+        state["cfg"]["model"] = {"_name": "wav2vec2", "conv_feature_layers": code}
+    elif kind == "model and task":
+        state["cfg"]["model"] = {"_name": "wav2vec2", "conv_feature_layers": code}
+        state["cfg"]["task"] = {"_name": "language_modeling", "data": checkpoint["cfg"]["task"]["data"]}
+    elif kind == "name of the task":
+        state["cfg"]["task"] = {**checkpoint["cfg"]["task"], "task": "language_modeling"}
+    elif kind == "criterion":
+        state["cfg"]["criterion"] = {"_name": "cross_entropy"}
+    elif kind == "args":
+        state["args"] = argparse.Namespace(arch="fconv_self_att_wp", decoder_layers=code)
+    elif kind == "layers":
+        state["cfg"]["model"] = {**checkpoint["cfg"]["model"], "decoder_layers": 3_000_000}
+    elif kind == "sizes":
+        state["cfg"]["model"] = {**checkpoint["cfg"]["model"], "decoder_embed_dim": 10**12}
+    return state
+
+
+KINDS = ["model", "model and task", "name of the task", "criterion", "args", "layers", "sizes"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hub(checkpoint, data_bin, tmp_path, kind):
+    trace, path = tmp_path / "trace", tmp_path / "a.pt"
+    torch.save(altered(checkpoint, trace, kind), path)
+    with pytest.raises(Refused, match=str(path)):
+        load(path, data_bin)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("program", ["eval-lm", "generate", "interactive", "validate"])
+@pytest.mark.parametrize("kind", ["model", "model and task", "args"])
+def test_programs(checkpoint, data_bin, tmp_path, program, kind):
+    trace, path = tmp_path / "trace", tmp_path / "a.pt"
+    torch.save(altered(checkpoint, trace, kind), path)
+    refused(run_fairseq(program, data_bin, "--user-dir", PLUGIN, "--path", path, succeeds=False), str(path))
+    assert not trace.exists()
+
+
+def test_every_file_of_an_ensemble_is_checked(checkpoint, data_bin, tmp_path):
+    trace, good, bad = (tmp_path / name for name in ("trace", "good.pt", "bad.pt"))
+    torch.save(checkpoint, good)
+    torch.save(altered(checkpoint, trace, "model"), bad)
+    refused(evaluate(data_bin, f"{good}:{bad}", succeeds=False), str(bad))
+    bad.rename(tmp_path / "good-shard0.pt")  # fairseq reads this file in place of good.pt
+    refused(evaluate(data_bin, good, succeeds=False), "good-shard0.pt")
+    assert not trace.exists()
+
+
+def test_a_typed_task_of_ours_does_not_open_the_way(checkpoint, data_bin, tmp_path):
+    trace, path = tmp_path / "trace", tmp_path / "a.pt"
+    torch.save(altered(checkpoint, trace, "model and task"), path)
+    refused(evaluate(data_bin, path, "--task", "recurrent_language_modeling", succeeds=False), str(path))
+    assert not trace.exists()
