@@ -8,7 +8,7 @@ import torch
 from lm_plugins.errors import Refused
 from lm_plugins.hub import load
 from tests.helpers.refusals import refused
-from tests.runner import PLUGIN, evaluate, run_fairseq, train
+from tests.helpers.runner import PLUGIN, evaluate, run_fairseq, train
 
 
 @pytest.fixture(scope="module")

@@ -72,7 +72,7 @@ def test_the_exact_criterion_takes_any_output_layer(data_bin, tmp_path):
             ("--criterion", "adaptive_softmax", "--adaptive-softmax-cutoff", "9,70"),
             "must be strictly increasing",
         ),
-        (("--criterion", "mos", "--n-experts", "0"), "at least 1 expert"),
+        (("--criterion", "mos", "--n-experts", "0"), "--n-experts is 0: it must be at least 1"),
         (("--output-rank", "3"), "must not be tied"),
         (("--output-layer", "nosuch"), "no --output-layer nosuch: choose from softmax,"),
         (("--decoder-last-size", "9"), "cannot share a weight"),

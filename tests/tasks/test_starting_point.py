@@ -7,7 +7,7 @@ import pytest
 from lm_plugins.errors import Refused
 from lm_plugins.tasks.starting_point import LAST, RESETS, check_starting_point
 from tests.helpers.refusals import files, refused
-from tests.runner import train
+from tests.helpers.runner import train
 
 
 def options(**typed):
