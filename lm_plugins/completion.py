@@ -100,10 +100,10 @@ def flags_of_evaluation(program: str, typed: Flags) -> Flags:
     """
     if not typed.get("--path"):
         raise Refused(f"fairseq-{program} needs a checkpoint: give its path with --path")
-    check_evaluation(program, typed)
     tasks = [read_own_checkpoint(path)["cfg"]["task"]["_name"] for path in checkpoint_files(typed)]
     task = typed.get("--task") or (tasks or [COMMON["--task"]])[0]
     check_numbers({**typed, "--task": task})
+    check_evaluation(program, typed)
     return {"--task": task} | ({"--batch-size": "1"} if program == "validate" else {})
 
 

@@ -157,10 +157,14 @@ def test_its_other_models_are_left_to_fairseq(data_bin, stranger, tmp_path):
         "--cpu", "--optimizer", "adam", "--lr", "0.1", "--save-dir", tmp_path, "--no-progress-bar",
     )  # fmt: skip
     assert "completed" not in finished.output
-    evaluated = run_fairseq(
+    evaluation = (
         "eval-lm", data_bin, "--user-dir", stranger, "--path", tmp_path / "checkpoint_last.pt",
         "--tokens-per-sample", 20,
     )  # fmt: skip
+    # A file alone does not decide that another model is built: the user has to name its task.
+    refused = run_fairseq(*evaluation, succeeds=False)
+    assert "names the task 'language_modeling'" in refused.output
+    evaluated = run_fairseq(*evaluation, "--task", "language_modeling")
     assert "completed" not in evaluated.output and "Perplexity" in evaluated.output
 
 
