@@ -1,9 +1,12 @@
-"""Choose the faster of two ways to multiply float32 matrices on a CPU, where it is equally exact.
+"""Choose how float32 matrices are multiplied: the faster of two ways on a CPU, one precision on a GPU.
 
 PyTorch multiplies with MKL by default, and with oneDNN where a lower precision is allowed
 (``torch.set_float32_matmul_precision("medium")``). On processors without bfloat16 matrix units, oneDNN still
 computes in float32, on some of them twice as fast as MKL. On the others it rounds to bfloat16. A test product
 shows what a processor does.
+
+On a GPU the LSTMs of cuDNN have a setting of their own, which is TF32 by default, whereas matrix products are
+exact by default. Here they follow the matrix products, so that LSTMs and QRNNs have the same precision.
 """
 
 import functools
@@ -22,13 +25,17 @@ def set_matmul_precision(choice: str, on_cpu: bool) -> None:
 
     Args:
         choice: one of CHOICES. "auto" is "medium" on a CPU where oneDNN is then as exact as float32;
-            otherwise, and always on a GPU, it leaves PyTorch's setting as it is.
+            otherwise, and always on a GPU, it leaves PyTorch's setting of matrix products as it is, which is
+            "highest" by default. On a GPU "high" and "medium" compute in TF32.
         on_cpu: whether the model computes on the CPU
     """
     if choice != "auto":
         torch.set_float32_matmul_precision(choice)
     elif on_cpu and medium_is_exact():
         torch.set_float32_matmul_precision("medium")
+    if not on_cpu:
+        exact = torch.get_float32_matmul_precision() == "highest"
+        torch.backends.cudnn.rnn.fp32_precision = "ieee" if exact else "tf32"
 
 
 @functools.cache

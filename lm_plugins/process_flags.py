@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 
 import torch
+from fairseq.dataclass.configs import DistributedTrainingConfig
 
 from lm_plugins.errors import Refused
 
@@ -42,6 +43,8 @@ def process_flags(typed: dict[str, str | None], environ: Mapping[str, str]) -> d
     if int(environ.get("WORLD_SIZE", 1)) > 1:
         return {**_torchrun_flags(environ, on_cpu), **flags}
     world = typed.get("--distributed-world-size")
+    if "--cpu" in typed and world is None and DistributedTrainingConfig().distributed_world_size > 1:
+        flags["--distributed-world-size"] = "1"  # fairseq's default: the number of GPUs, hidden ones included
     if world not in (None, "1") and not torch.cuda.is_available() and "--distributed-no-spawn" not in typed:
         raise Refused(
             f"--distributed-world-size {world} starts no processes where there is no GPU: use "

@@ -4,6 +4,7 @@ fairseq imports a --user-dir before it reads the command line, and again in each
 import is the only call that a program makes to us in time.
 """
 
+import os
 import sys
 from typing import SupportsIndex
 
@@ -18,7 +19,7 @@ from lm_plugins.quiet import filter_configuration, filter_warnings
 def prepare() -> None:
     """Complete the command line, load checkpoints safely, and filter messages, in fairseq's programs.
 
-    Elsewhere, as in a notebook, this function does nothing.
+    With ``--cpu`` the GPUs are hidden. Elsewhere, as in a notebook, this function does nothing.
     """
     if program_name(sys.argv[0]) is None:
         return
@@ -26,6 +27,8 @@ def prepare() -> None:
     filter_warnings()
     filter_configuration()
     force_safe_loading()
+    if "--cpu" in sys.argv:  # fairseq moves the norms of CPU gradients to a GPU wherever there is one
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
     sys.argv = UnreadCommandLine(sys.argv)
 
 

@@ -12,11 +12,12 @@ from lm_plugins.matmul_precision import medium_is_exact, relative_error, set_mat
 @pytest.fixture(autouse=True)
 def fresh():
     """Start without a measurement, and restore PyTorch's setting."""
-    before = torch.get_float32_matmul_precision()
+    before, rnn = torch.get_float32_matmul_precision(), torch.backends.cudnn.rnn.fp32_precision
     medium_is_exact.cache_clear()
     yield
     medium_is_exact.cache_clear()
     torch.set_float32_matmul_precision(before)
+    torch.backends.cudnn.rnn.fp32_precision = rnn
 
 
 @pytest.mark.parametrize("error, chosen", [(1e-7, "medium"), (2e-3, "high")])
@@ -40,6 +41,13 @@ def test_auto_leaves_the_precision_of_a_gpu_to_the_user():
 def test_another_choice_is_set(on_cpu):
     set_matmul_precision("high", on_cpu)
     assert torch.get_float32_matmul_precision() == "high"
+
+
+@pytest.mark.parametrize("choice, lstm", [("auto", "ieee"), ("highest", "ieee"), ("high", "tf32")])
+def test_lstms_on_a_gpu_have_the_precision_of_matrix_products(choice, lstm):
+    torch.backends.cudnn.rnn.fp32_precision = "tf32"  # cuDNN's default
+    set_matmul_precision(choice, on_cpu=False)
+    assert torch.backends.cudnn.rnn.fp32_precision == lstm
 
 
 def test_here_too_the_error_is_that_of_float32():

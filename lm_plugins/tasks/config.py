@@ -80,9 +80,9 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     float32_matmul: ChoiceEnum(list(CHOICES)) = field(
         default="auto",
         metadata={
-            "help": "precision of float32 matrix products (torch.set_float32_matmul_precision); auto: "
-            "medium on a CPU, if a test at startup shows that oneDNN is then as accurate as float32, else "
-            "highest"
+            "help": "precision of float32 matrix products (torch.set_float32_matmul_precision) and of "
+            "cuDNN's LSTMs; high and medium are TF32 on a GPU; auto: medium on a CPU, if a test at startup "
+            "shows that oneDNN is then as accurate as float32, else highest"
         },
     )
     cuda_graphs: bool = field(
