@@ -27,6 +27,7 @@ demo: setup
 	@$(VENV)/bin/python -m recipes.demo
 
 test: setup
+	@$(VENV)/bin/python tools/install_triton.py
 	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 lint: setup
