@@ -70,7 +70,7 @@ def test_missing_and_empty_data(tmp_path, program, checkpoints):
     (tmp_path / "empty").mkdir()
     (tmp_path / "hollow").mkdir()
     (tmp_path / "hollow/dict.txt").touch()
-    for name, part in (("none", "no dict.txt"), ("empty", "no dict.txt"), ("hollow", "is empty")):
+    for name, part in (("none", "does not exist"), ("empty", "no dict.txt"), ("hollow", "is empty")):
         if program == "train":
             finished = train(tmp_path / name, tmp_path / "new", succeeds=False)
         else:
