@@ -186,7 +186,7 @@ def test_a_loss_that_is_no_number(data_bin, tmp_path):
         (("--context-window", "5"), "--context-window"),
         (("--num-shards", "2"), "--num-shards"),
         (("--post-process", "subword_nmt"), "--post-process"),
-        (("--task", "language_modeling"), "--task recurrent_language_modeling"),
+        (("--task", "language_modeling", "--num-workers", "0"), "--task recurrent_language_modeling"),
         (("--gen-subset", "nowhere"), "no data for the subset 'nowhere'"),
     ],
 )
