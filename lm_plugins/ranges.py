@@ -52,11 +52,12 @@ def between(low: float, high: float) -> Range:
 
 
 FINITE = Range()
-PROBABILITY = Range(0, 1, below=True)  # of a dropout: 1 would drop everything
+PROBABILITY = Range(0, 1, below=True)  # of a dropout, or a decay rate: 1 would leave nothing
 SHRINKING = Range(0, 1, above=True, below=True)  # factors
 
 # fairseq's options that training and evaluation rely on. -1 is fairseq's way to write "all" or "never".
 OF_FAIRSEQ = {
+    "adam_betas": PROBABILITY,
     "adam_eps": above(0),
     "batch_size": at_least(1),
     "batch_size_valid": at_least(1),
@@ -153,7 +154,7 @@ def read(flag: str, text: str | None, field: Field) -> Any:
         return []
     kind = str(field.type)
     try:
-        if "List" not in kind:
+        if "List" not in kind and "Any" not in kind:  # Any: a pair of numbers, as fairseq declares it
             return (int if "int" in kind else float)(text)
         value = ast.literal_eval(text) if text else ()
     except (SyntaxError, ValueError):

@@ -2,7 +2,9 @@
 
 The inputs of a folder are a flat dictionary: the corpus, the options that change its content, and the
 SHA-256 of the content of each source text, wherever that text is stored. They are in ``.inputs`` while the
-folder is being made, and in ``.complete``, the last file to be written, once it is complete.
+folder is being made, and in ``.complete``, the last file to be written, once it is complete. ``.complete``
+also has the SHA-256 of each file that was made. lm_plugins compares that of dict.txt whenever it opens the
+folder.
 """
 
 import json
@@ -12,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Iterator
 
-from preprocess.files import atomically
+from preprocess.files import atomically, sha256
 from preprocess.lock import LOCK, locked
 
 COMPLETE, INPUTS = ".complete", ".inputs"
@@ -22,6 +24,7 @@ MADE = re.compile(  # what is removed when a folder is made anew; never a downlo
     r"text|\.binarizing|\d\d|dict\.txt.*|preprocess\.log|(train|valid|test)\.(bin|idx|rewritten.*)|"
     r"text\.json.*|sentencepiece\.model.*"
 )
+DATA = re.compile(r"dict\.txt|.*\.(bin|idx)|text\.json|sentencepiece\.model")  # what models are trained on
 BY_HAND = re.compile(
     rf"{re.escape(LOCK)}|download(/.*)?|text|text/[^/]*\.plain(\.part)?"
 )  # before the first run
@@ -31,11 +34,11 @@ BY_HAND = re.compile(
 def making(dest: Path, inputs: dict[str, Any]) -> Iterator[bool]:
     """Hold the lock of `dest`, and yield whether it is still to be made from `inputs`.
 
-    A complete folder is compared with what `inputs` names. An unfinished one that was begun from other inputs
-    is made anew.
+    A complete folder is compared with what `inputs` names, and its files with their recorded SHA-256. An
+    unfinished folder that was begun from other inputs is made anew.
 
     Raises:
-        SystemExit: `dest` was made from something else, or holds other files.
+        SystemExit: `dest` was made from something else, has changed since, or holds other files.
     """
     if not is_complete(dest):
         check_foreign(dest)
@@ -45,6 +48,7 @@ def making(dest: Path, inputs: dict[str, Any]) -> Iterator[bool]:
                 yield True
                 return
     check_same(dest, inputs)
+    check_unchanged(dest)
     print(f"{dest} is complete: nothing to do", flush=True)
     yield False
 
@@ -56,8 +60,18 @@ def is_complete(folder: Path) -> bool:
 
 def complete(folder: Path, inputs: dict[str, Any], facts: dict[str, Any]) -> None:
     """Mark `folder` as complete, made from `inputs`; the mark also keeps `facts`."""
-    write_json(Path(folder) / COMPLETE, {"inputs": inputs, **facts})
+    write_json(Path(folder) / COMPLETE, {"inputs": inputs, **facts, "files": data_files(folder)})
     (Path(folder) / INPUTS).unlink(missing_ok=True)
+
+
+def data_files(folder: Path) -> dict[str, str]:
+    """Return {name: SHA-256} of the files in `folder`, and in those of its shards, of the data."""
+    paths = sorted([*Path(folder).glob("*"), *Path(folder).glob("[0-9][0-9]/*")])
+    return {
+        path.relative_to(folder).as_posix(): sha256(path)
+        for path in paths
+        if DATA.fullmatch(path.name) and path.is_file()
+    }
 
 
 def begin(dest: Path, inputs: dict[str, Any]) -> None:
@@ -114,6 +128,15 @@ def check_same(dest: Path, inputs: dict[str, Any]) -> None:
         )
 
 
+def check_unchanged(dest: Path) -> None:
+    """Refuse a complete folder whose files are missing or have changed since it was made."""
+    recorded, present = read_json(dest / COMPLETE).get("files", {}), data_files(dest)
+    for name, digest in recorded.items():
+        if present.get(name) != digest:
+            what = "has changed since it was made" if name in present else "is missing"
+            raise SystemExit(f"error: {dest / name} {what}: remove {dest} to have it made anew")
+
+
 def with_present_name(inputs: dict[str, Any]) -> dict[str, Any]:
     """Return `inputs` with the corpus under its present name."""
     corpus = inputs.get("corpus")
@@ -124,8 +147,10 @@ def describe(name: str, made: Any, asked: Any) -> str:
     """Say how two values of one input differ."""
     if is_digest(made) and is_digest(asked):
         return f"from another {name} text (SHA-256 {made[:12]}..., now {asked[:12]}...)"
-    if is_digest(made) or is_digest(asked):
-        return f"{'with' if made else 'without'} --{name}"
+    if made is None:
+        return f"without --{name}"
+    if asked is None:
+        return f"with --{name}" + ("" if is_digest(made) else f" {made}")
     return f"with --{name} {made}, not {asked}"
 
 

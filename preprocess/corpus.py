@@ -8,13 +8,13 @@ resumed.
 """
 
 import argparse
-import logging
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from preprocess.binarize import binarize, drop_ends, tokens_of, write_symbols
+from preprocess.command_line import nonempty_path, run
 from preprocess.completion import complete, making
 from preprocess.counts import Counts, check
 from preprocess.download import download
@@ -154,10 +154,10 @@ def ends_in_line_break(path: Path) -> bool:
 def obtain(corpus: Corpus, name: str, split: Split, dest: Path, source: Path | None) -> Path:
     """Return the plain file of a split, in `dest`/text."""
     plain = dest / "text" / f"{name}.plain"
-    if plain.exists():
-        pass
-    elif source is not None:
+    if source is not None:
         extract(source, split.names, plain)
+    elif plain.exists():  # saved by hand, or by a run that was interrupted
+        pass
     elif split.addresses:
         download(split.addresses, plain, split.sha256)
     else:
@@ -178,9 +178,10 @@ def obtain(corpus: Corpus, name: str, split: Split, dest: Path, source: Path | N
 
 def main(corpus: Corpus) -> None:
     """Run the command line of the module of `corpus`."""
-    logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     parser = argparse.ArgumentParser(prog=f"python -m preprocess.{corpus.name}")
-    parser.add_argument("dest", metavar="DEST", type=Path, help="data-bin folder to make")
-    parser.add_argument("--source", type=Path, help="local file, archive or folder; nothing is downloaded")
+    parser.add_argument("dest", metavar="DEST", type=nonempty_path, help="data-bin folder to make")
+    parser.add_argument(
+        "--source", type=nonempty_path, help="local file, archive or folder; nothing is downloaded"
+    )
     options = parser.parse_args()
-    prepare(corpus, options.dest, options.source)
+    run(lambda: prepare(corpus, options.dest, options.source))

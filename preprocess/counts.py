@@ -20,17 +20,32 @@ class Counts:
 
 
 def count(path: Path) -> Counts:
-    """Return the counts of the text file `path`."""
+    """Return the counts of the text file `path`.
+
+    Raises:
+        SystemExit: a line is not UTF-8.
+    """
     lines = tokens = unknown = 0
     types = set()
     with open(path, "rb") as file:
         for line in file:
             words = line.split()
             lines += 1
+            if not is_utf8(line):
+                raise SystemExit(f"error: line {lines:,} of {path} is not UTF-8: get the text again")
             tokens += len(words) + 1
             unknown += words.count(UNKNOWN)
             types.update(words)
     return Counts(lines, tokens, unknown, len(types) + 1)
+
+
+def is_utf8(line: bytes) -> bool:
+    """Return whether `line` is text in UTF-8."""
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def check(path: Path, expected: Counts) -> Counts:

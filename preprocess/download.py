@@ -15,7 +15,7 @@ TIMEOUT = 30  # seconds
 
 
 def download(addresses: Sequence[str], path: Path, digest: str | None = None) -> Path:
-    """Write the file at the first of `addresses` that has it to `path`, unless it is there.
+    """Write the file at the first of `addresses` that has it to `path`, unless it is there already.
 
     After an interruption, what was read stays in ``<path>.part`` and is resumed from there.
 
@@ -26,10 +26,16 @@ def download(addresses: Sequence[str], path: Path, digest: str | None = None) ->
         `path`
 
     Raises:
-        SystemExit: no address has the file, or all have another one; the message says what to do by hand.
+        SystemExit: no address has the file, or all have another one, or `path` is another one; the message
+            says what to do by hand.
     """
     path = Path(path)
     if path.exists():
+        if digest is not None and sha256(path) != digest:
+            raise SystemExit(
+                f"error: {path} is not the official file: its SHA-256 is another; remove it and run the same "
+                "line again"
+            )
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     part, failures = Path(f"{path}.part"), []

@@ -1,4 +1,7 @@
-"""Write files whole or not at all, and tell them apart by their content."""
+"""Write files whole or not at all, and tell them apart by their content.
+
+lm_plugins/files.py is not imported, since that would import fairseq, which takes seconds (docs/design.md).
+"""
 
 import hashlib
 from collections.abc import Iterator

@@ -9,7 +9,6 @@ three marks <S>, </S> and <UNK>.
 """
 
 import argparse
-import logging
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -22,11 +21,13 @@ from typing import Any, BinaryIO
 from tqdm import tqdm
 
 from preprocess.binarize import binarize
+from preprocess.command_line import nonempty_path, positive_int, run
 from preprocess.completion import complete, is_complete, making
 from preprocess.counts import Counts, check
 from preprocess.download import download
 from preprocess.files import atomically, sha256, sha256_of
-from preprocess.sources import DAMAGED, members
+from preprocess.lock import end_with_parent
+from preprocess.sources import DAMAGED, members, reason
 
 ARCHIVES = (
     "http://www.statmt.org/lm-benchmark/1-billion-word-language-modeling-benchmark-r13output.tar.gz",
@@ -80,7 +81,7 @@ def read_archive(archive: Path) -> Iterator[tuple[str, BinaryIO]]:
             if wanted(Path(path).name):
                 yield Path(path).name, stream
     except DAMAGED as error:
-        raise SystemExit(f"error: {archive} cannot be read ({error}): get it again") from error
+        raise SystemExit(f"error: {archive} cannot be read ({reason(error)}): get it again") from error
 
 
 def check_names(names: Iterable[str], source: Path, shards: int = SHARDS) -> None:
@@ -102,6 +103,8 @@ def digests(source: Path, shards: int = SHARDS) -> dict[str, str]:
         raise SystemExit(
             f"error: {source} does not exist: give the archive, or the folder it was extracted to"
         )
+    if not source.is_dir() and not source.is_file():
+        raise SystemExit(f"error: {source} is a device or a pipe, which cannot be read twice: give a file")
     if source.is_file():
         hashes = {name: sha256_of(stream) for name, stream in read_archive(source)}
     else:
@@ -176,7 +179,7 @@ def make(
     for number, path in enumerate(train, 1):
         splits = {"train": path, **(held_out if number == 1 else {})}
         tasks[dest / f"{number:02d}"] = splits, dictionary, {"corpus": "gbw", path.name: hashes[path.name]}
-    with ProcessPoolExecutor(workers, get_context("fork")) as pool:
+    with ProcessPoolExecutor(workers, get_context("fork"), initializer=end_with_parent) as pool:
         made = pool.map(make_shard, tasks, *zip(*tasks.values(), strict=True))
         list(tqdm(made, desc="binarize", total=len(train), unit=" shards"))
     complete(dest, {"corpus": "gbw", **hashes}, {"shards": len(train), "test": asdict(counts)})
@@ -192,15 +195,20 @@ def make_shard(folder: Path, splits: dict[str, Path], dictionary: Path, inputs: 
 
 def main() -> None:
     """Run the command line."""
-    logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     parser = argparse.ArgumentParser(prog="python -m preprocess.gbw")
-    parser.add_argument("dest", metavar="DEST", type=Path, help="folder that gets a data-bin for each shard")
     parser.add_argument(
-        "--source", type=Path, help="the archive, or the folder it was extracted to: nothing is downloaded"
+        "dest", metavar="DEST", type=nonempty_path, help="folder that gets a data-bin for each shard"
     )
-    parser.add_argument("--workers", type=int, default=2, help="number of shards made at the same time")
+    parser.add_argument(
+        "--source",
+        type=nonempty_path,
+        help="the archive, or the folder it was extracted to: nothing is downloaded",
+    )
+    parser.add_argument(
+        "--workers", type=positive_int, default=2, help="number of shards made at the same time"
+    )
     options = parser.parse_args()
-    prepare(options.dest, options.source, options.workers)
+    run(lambda: prepare(options.dest, options.source, options.workers))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,15 @@
 
 import errno
 import fcntl
+import multiprocessing.connection
 import os
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
 LOCK = ".lock"
+held: set[int] = set()  # descriptors of the locks that this process holds
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -15,8 +18,8 @@ NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 def locked(folder: Path) -> Iterator[None]:
     """Make `folder` and hold its lock; wait while another process holds it.
 
-    Processes that are forked inside the block share the lock: if this process alone is killed, the
-    next writer waits for them.
+    The system releases the lock when this process ends, however it ends. Processes that are forked inside the
+    block do not hold it; those that write must end with this one (:func:`end_with_parent`).
 
     Raises:
         SystemExit: the folder cannot be written.
@@ -28,6 +31,7 @@ def locked(folder: Path) -> Iterator[None]:
         raise SystemExit(
             f"error: {folder} cannot be written ({error.strerror}): give another folder"
         ) from error
+    held.add(descriptor)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -40,4 +44,25 @@ def locked(folder: Path) -> Iterator[None]:
             print(f"warning: the file system of {folder} has no locks: let one process write it", flush=True)
         yield
     finally:
+        held.discard(descriptor)
         os.close(descriptor)
+
+
+def _release_in_child() -> None:
+    """Close the inherited descriptors, of which the last one would otherwise keep the lock."""
+    while held:
+        os.close(held.pop())
+
+
+os.register_at_fork(after_in_child=_release_in_child)
+
+
+def end_with_parent() -> None:
+    """End this process, which multiprocessing started, as soon as its parent has ended, however it ended."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

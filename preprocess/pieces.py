@@ -21,6 +21,12 @@ def train_pieces(lines: list[str], folder: Path, size: int | None, kind: str) ->
     """
     import sentencepiece
 
+    characters = sum(len(line) + 1 for line in lines)
+    if size is not None and size > characters:  # SentencePiece would reserve memory for all of them
+        raise SystemExit(
+            f"error: SentencePiece cannot make {size:,} pieces of {characters:,} characters: give a smaller "
+            "--vocab-size, or leave it out"
+        )
     lines = [line.translate(ESCAPES) for line in lines]
     wish = max(WISH, 2 * len(set().union(*lines)))
     with atomically(folder / MODEL) as part, open(part, "wb") as file:
@@ -52,6 +58,8 @@ def explain(message: str) -> str:
     """Return what to do about an error of SentencePiece."""
     if most := re.search(r"value <= (\d+)", message):
         return f"this text makes {most[1]} at most; give a smaller --vocab-size, or leave it out"
+    if "insert_id" in message:  # of its special symbols
+        return "that is too few for its special symbols; give a larger --vocab-size, or leave it out"
     if least := re.search(r"required_chars\. \d+ vs (\d+)", message):
         return f"this text has characters for {least[1]}; give a larger --vocab-size, or leave it out"
     return message

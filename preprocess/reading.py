@@ -3,7 +3,7 @@
 import codecs
 from pathlib import Path
 
-from preprocess.sources import DAMAGED, texts
+from preprocess.sources import DAMAGED, reason, texts
 
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -17,11 +17,13 @@ def read(source: str | Path) -> list[str]:
     source, lines = Path(source), []
     if not source.exists():
         raise SystemExit(f"error: {source} does not exist: give a text file, or a folder or archive of *.txt")
+    if source.is_char_device() or source.is_block_device():
+        raise SystemExit(f"error: {source} is a device: give a text file, or a folder or archive of *.txt")
     try:
         for path, content in texts(source):
             lines += lines_of(decode(content, path))
     except DAMAGED as error:
-        raise SystemExit(f"error: {source} cannot be read ({error})") from error
+        raise SystemExit(f"error: {source} cannot be read ({reason(error)})") from error
     if not any(line.strip() for line in lines):
         what = "no text" if source.is_file() else "no text in files called *.txt (also .xz, .gz, .bz2)"
         raise SystemExit(f"error: {source} holds {what}")

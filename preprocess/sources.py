@@ -18,13 +18,20 @@ ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz")
 DAMAGED = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
 
 
+def reason(error: Exception) -> str:
+    """Return the first line of what `error` says; tarfile adds one for each kind of compression."""
+    return str(error).split("\n")[0].rstrip(":")
+
+
 @contextmanager
 def opened(source: Path, names: tuple[str, ...]) -> Iterator[BinaryIO | None]:
     """Yield the first of `names` in `source`, a file, an archive or a folder, as a binary file; or None."""
     source = Path(source)
     if not source.exists():
         raise SystemExit(f"error: {source} does not exist: give the folder or archive that holds {names[0]}")
-    files = sorted(source.rglob("*")) if source.is_dir() else [source]
+    if not source.is_dir() and not source.is_file():
+        raise SystemExit(f"error: {source} is a device or a pipe, which cannot be read twice: give a file")
+    files = sorted(filter(Path.is_file, source.rglob("*"))) if source.is_dir() else [source]
     for name in names:
         for suffix, opener in OPENERS.items():
             for file in files:
@@ -92,7 +99,7 @@ def digest(source: Path, names: tuple[str, ...]) -> str | None:
         with opened(source, names) as stream:
             return None if stream is None else sha256_of(stream)
     except DAMAGED as error:
-        raise SystemExit(f"error: {source} cannot be read ({error}): get {names[0]} again") from error
+        raise SystemExit(f"error: {source} cannot be read ({reason(error)}): get {names[0]} again") from error
 
 
 def extract(source: Path, names: tuple[str, ...], path: Path) -> bool:
@@ -108,5 +115,5 @@ def extract(source: Path, names: tuple[str, ...], path: Path) -> bool:
             with atomically(path) as part, open(part, "wb") as file:
                 shutil.copyfileobj(stream, file, 1 << 20)
     except DAMAGED as error:
-        raise SystemExit(f"error: {source} cannot be read ({error}): get {names[0]} again") from error
+        raise SystemExit(f"error: {source} cannot be read ({reason(error)}): get {names[0]} again") from error
     return True

@@ -11,11 +11,11 @@ the end of each line counts as one.
 
 import argparse
 import io
-import logging
 from pathlib import Path
 from typing import Any
 
 from preprocess.binarize import binarize, tokens_of, write_symbols
+from preprocess.command_line import nonempty_path, positive_int, run
 from preprocess.completion import complete, making
 from preprocess.files import sha256_of
 from preprocess.reading import read
@@ -158,33 +158,31 @@ def warn_of_unknown(sizes: dict[str, dict[str, int]], level: str) -> None:
         )
 
 
-def positive(text: str) -> int:
-    """Return a positive whole number: the type of options."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
-    return int(text)
-
-
 def main() -> None:
     """Run the command line."""
-    logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
     parser = argparse.ArgumentParser(prog="python -m preprocess.text", description=__doc__.splitlines()[0])
-    parser.add_argument("dest", metavar="DEST", help="data-bin folder to make")
-    parser.add_argument("--source", required=True, help="text in UTF-8: file, folder or archive of *.txt")
-    parser.add_argument("--valid", help="validation text")
-    parser.add_argument("--test", help="test text")
+    parser.add_argument("dest", metavar="DEST", type=nonempty_path, help="data-bin folder to make")
+    parser.add_argument(
+        "--source", type=nonempty_path, help="text in UTF-8: file, folder or archive of *.txt"
+    )
+    parser.add_argument("--valid", type=nonempty_path, help="validation text")
+    parser.add_argument("--test", type=nonempty_path, help="test text")
     parser.add_argument("--level", choices=list(OPTIONS), default="word", help="what a token is (word)")
     parser.add_argument(
-        "--vocab-size", type=positive, help="pieces of SentencePiece (8000, or what the text makes)"
+        "--vocab-size", type=positive_int, help="pieces of SentencePiece (8000, or what the text makes)"
     )
     parser.add_argument("--model-type", choices=("unigram", "bpe"), help="of SentencePiece (unigram)")
     parser.add_argument(
-        "--threshold", type=positive, help="words of the training text that are rarer become <unk> (2)"
+        "--threshold", type=positive_int, help="words of the training text that are rarer become <unk> (2)"
     )
     options = parser.parse_args()
-    prepare(
-        options.dest, options.source, options.valid, options.test, options.level, options.vocab_size,
-        options.model_type, options.threshold,
+    if options.source is None:  # said after what argparse says of a mistyped --source
+        parser.error("the following arguments are required: --source")
+    run(
+        lambda: prepare(
+            options.dest, options.source, options.valid, options.test, options.level, options.vocab_size,
+            options.model_type, options.threshold,
+        )
     )  # fmt: skip
 
 

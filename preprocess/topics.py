@@ -8,13 +8,14 @@ the last 10 % for test. A paragraph that several topics share is used once, so t
 seen in training. The text differs slightly between versions of Python.
 """
 
+import argparse
 import re
-import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from pydoc_data.topics import topics
 
+from preprocess.command_line import nonempty_path, run
 from preprocess.files import atomically
 
 SPLITS = ("train", "valid", "test")
@@ -68,11 +69,11 @@ def write(folder: Path) -> dict[str, int]:
 
 def main() -> None:
     """Run the command line."""
-    if len(sys.argv) != 2:
-        raise SystemExit("usage: python -m preprocess.topics FOLDER")
-    for name, tokens in write(sys.argv[1]).items():
+    parser = argparse.ArgumentParser(prog="python -m preprocess.topics", description=__doc__.splitlines()[0])
+    parser.add_argument("folder", metavar="FOLDER", type=nonempty_path, help="folder of the three texts")
+    for name, tokens in write(parser.parse_args().folder).items():
         print(f"{name}.txt: {tokens:,} tokens")
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

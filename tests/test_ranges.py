@@ -3,22 +3,30 @@
 import dataclasses
 import json
 import math
+from argparse import Namespace
 
 import pytest
+import torch
 from fairseq.dataclass.configs import FairseqConfig
 from fairseq.registry import REGISTRIES
 
 from lm_plugins.architectures import ARCHITECTURES
 from lm_plugins.completion import complete
 from lm_plugins.errors import Refused
+from lm_plugins.evaluation.dynamic_options import dynamic_settings
 from lm_plugins.evaluation.options import EvaluationFlags
 from lm_plugins.models.awd_lstm import AWDLSTMConfig
 from lm_plugins.models.qrnn import QRNNConfig
+from lm_plugins.optim.lr_scheduler.exponential_range import ExponentialRange
+from lm_plugins.optim.lr_scheduler.linear_decay import LinearDecay
+from lm_plugins.optim.torch_adam import TorchAdam, TorchAdamConfig
 from lm_plugins.ranges import OF_FAIRSEQ, at_least, check, flag_of, range_of
 from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
 
 QRNN = ["fairseq-train", "data", "--arch", "qrnn_ptb"]
 AWD = ["fairseq-train", "data", "--arch", "awd_lstm_ptb"]
+ADAM = [*QRNN, "--optimizer", "torch_adam", "--lr", "1"]
+WEIGHT = torch.nn.Parameter(torch.zeros(3))
 EVAL = ["fairseq-eval-lm", "data", "--path", "x.pt"]
 
 
@@ -135,6 +143,16 @@ TYPED = [  # command, flags, a part of the sentence; None: it runs
     (QRNN, ("--bptt-variation", "nan"), "--bptt-variation is nan"),
     (QRNN, ("--decoder-layers", "0"), "--decoder-layers is 0"),
     (QRNN, ("--distributed-world-size", "x"), "--distributed-world-size is x"),
+    (
+        ADAM,
+        ("--adam-betas", "(0.9, 1)"),
+        "--adam-betas is 0.9,1: every number must be at least 0 and below 1",
+    ),
+    (ADAM, ("--adam-betas", "(-0.1,0.9)"), "--adam-betas is -0.1,0.9: every number must be at least 0"),
+    (ADAM, ("--adam-betas", "x"), "--adam-betas is x: it must be a finite number"),
+    (ADAM, ("--adam-betas", "(0.9, 0.95)"), None),
+    (ADAM, ("--adam-betas", "0.9,0.95"), None),
+    ([*QRNN, "--optimizer", "adam", "--lr", "1"], ("--adam-betas", "(0.9, 2)"), "--adam-betas is 0.9,2"),
     (QRNN, ("--lr-scheduler", "multi_step", "--milestones", "1.5"), "--milestones is 1.5"),
     (QRNN, ("--lr-scheduler", "multi_step", "--milestones", "25,35"), None),
     (QRNN, ("--best-checkpoint-metric", "foo"), "choose from loss, nll_loss, ppl"),
@@ -166,6 +184,31 @@ TYPED = [  # command, flags, a part of the sentence; None: it runs
 def test_typed_flags(command, flags, part):
     refusal = refusal_of([*command, *flags])
     assert refusal is None if part is None else part in (refusal or "accepted"), json.dumps(refusal)
+
+
+@pytest.mark.parametrize(
+    "build, part",
+    [
+        (
+            lambda: LinearDecay(Namespace(saturate_epochs=-1, lr_end=0, lr=[1]), None),
+            "--saturate-epochs is -1",
+        ),
+        (
+            lambda: ExponentialRange(Namespace(range_updates=1, lr_max=9, lr=[1]), None),
+            "--range-updates is 1: it must be at least 2",
+        ),
+        (lambda: dynamic_settings(EvaluationFlags(dynamic_batches=0)), "--dynamic-batches is 0"),
+        (
+            lambda: TorchAdam(TorchAdamConfig(adam_betas=(0.9, 1.0), lr=[1]), [WEIGHT]),
+            "--adam-betas is 0.9,1.0",
+        ),
+        (lambda: TorchAdam(TorchAdamConfig(adam_betas="(0.9,)", lr=[1]), [WEIGHT]), "give two numbers"),
+    ],
+    ids=["linear_decay", "exponential_range", "dynamic evaluation", "torch_adam", "one beta"],
+)
+def test_a_range_holds_for_what_is_built_in_python_too(build, part):
+    with pytest.raises(Refused, match=part):
+        build()
 
 
 def test_a_list_must_hold_numbers():

@@ -11,6 +11,7 @@ from fairseq import utils
 from fairseq.data import Dictionary
 from torch import Tensor
 
+from lm_plugins.data.dictionary_file import read_dictionary
 from lm_plugins.errors import Refused
 
 
@@ -18,26 +19,41 @@ def load_dictionary(data: Optional[str]) -> Dictionary:
     """Load the dict.txt of the data-bin folder `data`, or of several folders, separated by colons.
 
     Raises:
-        Refused: a folder or its dictionary is missing, or the folders have different dictionaries.
+        Refused: a folder or its dictionary is missing or damaged, or the folders have different
+            dictionaries.
     """
     if not data:
         raise Refused("no data folder was given: give one written by fairseq-preprocess --destdir")
-    paths = [os.path.join(folder, "dict.txt") for folder in utils.split_paths(data)]
-    for path in paths:
-        if not os.path.isfile(path):
+    first, *others = [os.path.join(folder, "dict.txt") for folder in utils.split_paths(data)]
+    for path in (first, *others):
+        if not os.path.exists(path):
+            raise Refused(_no_dictionary(os.path.dirname(path)))
+    dictionary = read_dictionary(first)
+    for path in others:
+        if not filecmp.cmp(first, path, shallow=False):
             raise Refused(
-                f"{os.path.dirname(path)} has no dict.txt: give a folder written by fairseq-preprocess "
-                "--only-source"
-            )
-        if not filecmp.cmp(paths[0], path, shallow=False):
-            raise Refused(
-                f"{path} differs from {paths[0]}: binarize all parts of a corpus with the same dictionary, "
+                f"{path} differs from {first}: binarize all parts of a corpus with the same dictionary, "
                 "using fairseq-preprocess --srcdict"
             )
-    dictionary = Dictionary.load(paths[0])
-    if len(dictionary) == dictionary.nspecial:
-        raise Refused(f"{paths[0]} is empty: run fairseq-preprocess again on a text that is not empty")
     return dictionary
+
+
+def _no_dictionary(folder: str) -> str:
+    """Say that `folder` has no dict.txt, and what it has instead."""
+    if not os.path.exists(folder):
+        return f"{folder} does not exist: give a folder written by fairseq-preprocess --only-source"
+    if not os.path.isdir(folder):
+        return f"{folder} is a file: give the folder that fairseq-preprocess wrote"
+    entries = sorted(os.listdir(folder))
+    texts = [name for name in entries if name.endswith((".txt", ".tokens")) and not name.startswith("dict.")]
+    if texts:
+        return (
+            f"{folder} has no dict.txt, but text that is not binarized ({', '.join(texts[:3])}): run "
+            "preprocess.text --source, or fairseq-preprocess --only-source, and give its folder"
+        )
+    languages = [name for name in entries if name.startswith("dict.")]
+    hint = f", without --source-lang, since {languages[0]} is that of a language" if languages else ""
+    return f"{folder} has no dict.txt: give a folder written by fairseq-preprocess --only-source{hint}"
 
 
 def digest(dictionary: Dictionary) -> Tensor:

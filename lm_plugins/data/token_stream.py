@@ -1,19 +1,22 @@
 """A subset of a corpus, as fairseq-preprocess wrote it, viewed as one flat array of token ids."""
 
-import mmap
+import logging
 import os
-from collections.abc import Iterator
 from typing import Any, Optional
 
 import numpy as np
 import torch
 from fairseq.data import Dictionary, FairseqDataset, data_utils
-from fairseq.data.indexed_dataset import MMapIndexedDataset, data_file_path
 from torch import Tensor
 
+from lm_plugins.data.blocks import blocks, release
+from lm_plugins.data.indexed_files import read_subset
+from lm_plugins.data.token_checks import check_tokens
 from lm_plugins.errors import Refused
 
-BLOCK = 1 << 20  # tokens or lines that are read at a time
+logger = logging.getLogger(__name__)
+
+OF_FAIRSEQ = ("raw", "fasta", "huffman")  # formats that only fairseq's classes read, line by line
 
 
 class TokenStream(FairseqDataset):
@@ -49,19 +52,6 @@ class TokenStream(FairseqDataset):
         return total
 
 
-def blocks(array: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield `array` in blocks, and release each one, so that the whole is never in memory."""
-    for start in range(0, len(array), BLOCK):
-        yield array[start : start + BLOCK]
-        release(array)
-
-
-def release(array: np.ndarray) -> None:
-    """Release the resident pages of `array` if it is a memory map."""
-    if isinstance(array.base, mmap.mmap):
-        array.base.madvise(mmap.MADV_DONTNEED)
-
-
 def load_token_stream(
     folder: str,
     split: str,
@@ -69,73 +59,70 @@ def load_token_stream(
     dataset_impl: Optional[str] = None,
     combine: bool = False,
 ) -> TokenStream:
-    """Read the subset `split` of the data-bin `folder`.
+    """Read the subset `split` of the data-bin `folder`, and check all of it.
 
     Args:
         combine: append the subsets split1, split2, ... to it
 
     Raises:
-        Refused: the subset is missing or empty, was made with another dictionary, or contains a literal
-            special symbol, which would end a line or not be scored.
+        Refused: the subset is missing, empty or damaged, was made with another dictionary, or contains a
+            literal special symbol, which would end a line or not be scored.
     """
     texts, sizes = [], []
     while combine or not texts:
         path = os.path.join(folder, split + (str(len(texts)) if texts else ""))
-        if os.path.exists(data_file_path(path)) and os.path.getsize(data_file_path(path)) == 0:
-            raise Refused(f"{path} is empty: run fairseq-preprocess again on a text that is not empty")
-        dataset = data_utils.load_indexed_dataset(path, dictionary, dataset_impl)
-        if dataset is None:
+        subset = _read(path, dictionary, dataset_impl)
+        if subset is None:
             break
-        texts.append(_flat(dataset, path))
-        sizes.append(np.array(dataset.sizes))  # a copy: the dataset's memory map is closed with it
-        total = int(sizes[-1].sum(dtype=np.int64))
-        if total != len(texts[-1]):
-            raise Refused(
-                f"{path}.bin has {len(texts[-1]):,} tokens, but {path}.idx counts {total:,}: the two files "
-                "do not belong together or one is cut short, run fairseq-preprocess again"
-            )
-        _check(texts[-1], sizes[-1], path, dictionary)
+        text, lines = subset
+        check_tokens(text, lines, path, dictionary)
+        logger.info(f"loaded {len(lines):,} lines of {len(text):,} tokens from: {path}")
+        texts.append(text)
+        sizes.append(lines)
     if not texts:
-        raise Refused(
-            f"no data for the subset '{split}' in {folder}: give a folder written by "
-            "fairseq-preprocess --destdir that contains this subset"
-        )
+        raise Refused(_no_subset(folder, split))
     return TokenStream(split, _joined(texts), _joined(sizes), folder)
+
+
+def _read(
+    path: str, dictionary: Dictionary, dataset_impl: Optional[str]
+) -> Optional[tuple[np.ndarray, np.ndarray]]:
+    """Return the tokens of the subset `path` and the sizes of its lines, or None if it is missing."""
+    indexed = os.path.exists(f"{path}.bin") or os.path.exists(f"{path}.idx")
+    if indexed and dataset_impl not in OF_FAIRSEQ:
+        return read_subset(path, dataset_impl)
+    if not indexed and dataset_impl is None and os.path.isfile(path):
+        dataset_impl = "raw"
+    if dataset_impl not in OF_FAIRSEQ:
+        return None
+    try:
+        lines = data_utils.load_indexed_dataset(path, dictionary, dataset_impl)
+        arrays = None if lines is None else [np.asarray(line) for line in lines]
+    except Exception as error:  # its readers raise whatever a damaged file leads to
+        raise Refused(f"{path} cannot be read with --dataset-impl {dataset_impl} ({error})") from error
+    if arrays is None:
+        if indexed:
+            raise Refused(f"{path}.idx is not in the format {dataset_impl}: leave out --dataset-impl")
+        return None
+    if not arrays:
+        raise Refused(f"{path} is empty: give a text that is not empty")
+    return np.concatenate(arrays), np.array([len(line) for line in arrays])
+
+
+def _no_subset(folder: str, split: str) -> str:
+    """Say that `split` is missing, and what `folder` has instead."""
+    entries = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    subsets = [name.removesuffix(".idx") for name in entries if name.endswith(".idx")]
+    below = [name for name in entries if os.path.exists(os.path.join(folder, name, f"{split}.idx"))]
+    if below:
+        shown = ":".join(os.path.join(folder, name) for name in below[:2]) + (":..." if below[2:] else "")
+        return f"no data for the subset '{split}' in {folder}, but in folders within it: give {shown}"
+    has = f"which has {', '.join(subsets)}" if subsets else "which has no binarized text"
+    return (
+        f"no data for the subset '{split}' in {folder}, {has}: give a folder written by fairseq-preprocess "
+        "--destdir that contains this subset"
+    )
 
 
 def _joined(arrays: list[np.ndarray]) -> np.ndarray:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-
-
-def _flat(dataset: Any, path: str) -> np.ndarray:
-    if isinstance(dataset, MMapIndexedDataset):  # its .bin file is the flat array: no copy
-        return np.memmap(data_file_path(path), mode="r", dtype=dataset._index.dtype)
-    return np.concatenate([np.asarray(line) for line in dataset])
-
-
-def _check(tokens: np.ndarray, line_sizes: np.ndarray, path: str, dictionary: Dictionary) -> None:
-    unexpected = end = 0  # </s> within lines
-    for sizes in blocks(line_sizes):
-        ends = end + np.cumsum(sizes, dtype=np.int64)
-        unexpected -= int(np.count_nonzero(tokens[ends - 1] == dictionary.eos()))
-        end = ends[-1]
-        release(tokens)
-    for block in blocks(tokens):
-        if int(block.max()) >= len(dictionary):
-            raise Refused(
-                f"{path} has token ids beyond the {len(dictionary)} symbols of its dict.txt: "
-                "dictionary and data are from different corpora, run fairseq-preprocess again"
-            )
-        unexpected += int(np.count_nonzero(block == dictionary.eos()))
-        for symbol in (dictionary.bos_index, dictionary.pad_index):
-            if (block == symbol).any():
-                raise _literal(dictionary[symbol], path)
-    if unexpected:
-        raise _literal(dictionary[dictionary.eos()], path)
-
-
-def _literal(symbol: str, path: str) -> Refused:
-    return Refused(
-        f"{path} contains the literal symbol {symbol} in its text, which fairseq reserves for itself and "
-        "would score wrongly: replace it in the text and run fairseq-preprocess again"
-    )

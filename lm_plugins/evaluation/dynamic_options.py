@@ -7,7 +7,7 @@ from typing import NamedTuple
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 
 from lm_plugins.errors import Refused
-from lm_plugins.ranges import above, at_least
+from lm_plugins.ranges import above, at_least, check_config
 
 
 @dataclass
@@ -73,8 +73,7 @@ def dynamic_settings(cfg: DynamicEvaluationConfig) -> DynamicSettings | None:
     """
     lrs = numbers(cfg.dynamic_lr, "--dynamic-lr")
     decays = numbers(cfg.dynamic_decay, "--dynamic-decay")
-    if cfg.dynamic_batches < 1 or cfg.dynamic_epsilon <= 0:
-        raise Refused("--dynamic-batches must be at least 1 and --dynamic-epsilon above 0")
+    check_config(cfg, DynamicEvaluationConfig)
     kind = str(cfg.dynamic_evaluation)
     if kind == "none":
         return None

@@ -9,7 +9,7 @@ from omegaconf import II
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.cache_options import CacheConfig, CacheSettings
 from lm_plugins.evaluation.dynamic_options import DynamicEvaluationConfig, DynamicSettings
-from lm_plugins.ranges import at_least
+from lm_plugins.ranges import at_least, check_config
 
 WARM_UP = 1000  # tokens; a recurrent state has forgotten its start long before
 
@@ -74,8 +74,7 @@ def check_options(
             "--post-process joins pieces into words only within a window, so that the perplexity would "
             "depend on --tokens-per-sample: leave it out"
         )
-    if cfg.eval_streams < 1 or cfg.eval_warmup < 0:
-        raise Refused("--eval-streams must be at least 1 and --eval-warmup at least 0")
+    check_config(cfg, EvaluationFlags)
     if cfg.eval_streams > 1 and dynamic is not None:
         raise Refused("dynamic evaluation must read the text in order: leave out --eval-streams")
     if cfg.eval_streams > 1 and cache is not None and None in cache.windows:

@@ -11,13 +11,14 @@ from omegaconf import II
 from torch import nn
 
 from lm_plugins.errors import Refused
-from lm_plugins.ranges import above, at_least
+from lm_plugins.ranges import PROBABILITY, above, at_least, check
 
 
 @dataclass
 class TorchAdamConfig(FairseqDataclass):
     adam_betas: Any = field(
-        default=(0.9, 0.999), metadata={"help": "decay rates of both moments, each in [0, 1)"}
+        default=(0.9, 0.999),
+        metadata={"range": PROBABILITY, "help": "decay rates of both moments, each in [0, 1)"},
     )
     adam_eps: float = field(
         default=1e-8, metadata={"range": above(0), "help": "added to the denominator, above 0"}
@@ -59,6 +60,7 @@ class TorchAdam(FairseqOptimizer):
             )
         except (TypeError, ValueError):
             raise Refused(f"--adam-betas is {betas}: give two numbers, such as (0.9, 0.999)") from None
+        check("--adam-betas", (b1, b2), PROBABILITY)
         return {
             "lr": self.cfg.lr[0],
             "betas": (b1, b2),

@@ -96,5 +96,5 @@ def test_the_settings_are_those_of_the_options():
     settings = dynamic_settings(DynamicEvaluationConfig(dynamic_evaluation="rms", dynamic_lr="1,2e-1"))
     assert settings.rms and settings.is_grid and settings.lrs == [1, 0.2] and settings.decays == [2e-3]
     assert not dynamic_settings(DynamicEvaluationConfig(dynamic_evaluation="sgd")).is_grid
-    with pytest.raises(Refused, match="--dynamic-epsilon above 0"):
+    with pytest.raises(Refused, match="--dynamic-epsilon is 0: it must be above 0"):
         dynamic_settings(DynamicEvaluationConfig(dynamic_epsilon=0))

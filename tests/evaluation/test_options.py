@@ -29,8 +29,8 @@ def test_every_flag_is_refused_by_other_programs():
     "flags, batch_size, sentence",
     [
         ({"post_process": "sentencepiece"}, None, "--post-process joins pieces"),
-        ({"eval_streams": 0}, None, "--eval-streams must be at least 1"),
-        ({"eval_warmup": -1}, None, "--eval-warmup at least 0"),
+        ({"eval_streams": 0}, None, "--eval-streams is 0: it must be at least 1"),
+        ({"eval_warmup": -1}, None, "--eval-warmup is -1: it must be at least 0"),
         ({"eval_streams": 2, "dynamic_evaluation": "sgd"}, None, "leave out --eval-streams"),
         ({"eval_streams": 2, "cache_tune": "x", "cache_window": 0}, None, "give --cache-window a number"),
         ({"eval_streams": 2}, 2, "both set the number of streams"),

@@ -21,7 +21,7 @@ def test_the_same_inputs_are_made_once(tmp_path, capsys):
     assert made(tmp_path / "new") and not made(tmp_path / "new")
     assert "new is complete: nothing to do" in capsys.readouterr().out
     mark = json.loads((tmp_path / "new/.complete").read_text())
-    assert mark == {"inputs": INPUTS, "fact": 1} and not (tmp_path / "new/.inputs").exists()
+    assert mark == {"inputs": INPUTS, "fact": 1, "files": {}} and not (tmp_path / "new/.inputs").exists()
 
 
 @pytest.mark.parametrize(
@@ -120,3 +120,40 @@ def test_a_second_process_waits_and_finds_the_work_done(tmp_path, capsys):
         thread.join(10)
     assert sorted(needs) == [False, True]
     assert "nothing to do" in capsys.readouterr().out
+
+
+def with_data(dest, inputs=INPUTS):
+    """Make a folder of a dictionary and a shard."""
+    with making(dest, inputs) as needed:
+        assert needed
+        (dest / "01").mkdir()
+        for name in ("dict.txt", "01/train.bin", "01/train.idx", "notes.md"):
+            (dest / name).write_text(name)
+        complete(dest, inputs, {})
+    return dest
+
+
+def test_a_complete_folder_is_compared_with_what_was_made(tmp_path):
+    dest = with_data(tmp_path / "bin")
+    assert sorted(json.loads((dest / ".complete").read_text())["files"]) == [
+        "01/train.bin",
+        "01/train.idx",
+        "dict.txt",
+    ]
+    (dest / "notes.md").write_text("mine")
+    assert not made(dest)
+    (dest / "01/train.bin").write_text("01/train.xxx")
+    with pytest.raises(SystemExit, match="01/train.bin has changed since it was made: remove .*bin to have"):
+        made(dest)
+    (dest / "01/train.bin").unlink()
+    with pytest.raises(SystemExit, match="01/train.bin is missing: remove"):
+        made(dest)
+
+
+def test_an_option_that_was_left_out_is_named(tmp_path):
+    made(tmp_path, {"corpus": "text", "vocab-size": None})
+    with pytest.raises(SystemExit, match="was made without --vocab-size: give another folder"):
+        made(tmp_path, {"corpus": "text", "vocab-size": 500})
+    made(tmp_path / "other", {"corpus": "text", "vocab-size": 500})
+    with pytest.raises(SystemExit, match="was made with --vocab-size 500: give another folder"):
+        made(tmp_path / "other", {"corpus": "text", "vocab-size": None})

@@ -259,6 +259,26 @@ def test_the_billion_words_have_one_dictionary_and_a_folder_for_each_shard(tmp_p
         gbw.prepare(tmp_path / "bin", source, **options)
 
 
+def test_a_file_that_was_saved_by_hand_is_verified(tmp_path):
+    digests = {name: hashlib.sha256(lines.encode()).hexdigest() for name, lines in LINES.items()}
+    (tmp_path / "file").write_text("wrong")
+    with pytest.raises(SystemExit, match="file is not the official file: .* remove it"):
+        download(["http://127.0.0.1:9/never"], tmp_path / "file", digests["train"])
+    dest = tmp_path / "bin"
+    (dest / "text").mkdir(parents=True)
+    (dest / "text/valid.plain").write_text("the dog\n")  # of the same counts
+    corpus.prepare(small(), dest, write(tmp_path / "here"))
+    assert (dest / "text/valid.txt").read_text() == LINES["valid"], "--source is what was asked for"
+
+
+def test_a_text_that_is_not_utf8_is_refused(tmp_path):
+    source = write(tmp_path / "here")
+    (source / "train.txt").write_bytes(LINES["train"].encode().replace(b"dog", b"d\xe9g"))
+    with pytest.raises(SystemExit, match="line 2 of .*train.txt is not UTF-8: get the text again"):
+        corpus.prepare(small(), tmp_path / "bin", source)
+    corpus.prepare(small(), tmp_path / "bin", write(tmp_path / "right"))
+
+
 def test_counting(tmp_path):
     (tmp_path / "x").write_text(LINES["train"])
     assert count(tmp_path / "x") == Counts(4, 12, 1, 7)

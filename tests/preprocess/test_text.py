@@ -63,6 +63,11 @@ def test_rare_words_teach_what_to_expect_of_unknown_ones(tmp_path, capsys):
         text.prepare(tmp_path / "none", tmp_path / "mine.txt", level="character", threshold=1)
     with pytest.raises(SystemExit, match="two was made with --threshold 2, not 3"):
         text.prepare(tmp_path / "two", tmp_path / "mine.txt", threshold=3)
+    with pytest.raises(SystemExit, match="two was made with --level word, not character"):
+        text.prepare(tmp_path / "two", tmp_path / "mine.txt", level="character")
+    (tmp_path / "two/dict.txt").write_text("another 9\n")
+    with pytest.raises(SystemExit, match="two/dict.txt has changed since it was made"):
+        text.prepare(tmp_path / "two", tmp_path / "mine.txt")
 
 
 def test_pieces_fit_the_text_and_learn_from_long_lines(tmp_path, capsys):
@@ -75,6 +80,8 @@ def test_pieces_fit_the_text_and_learn_from_long_lines(tmp_path, capsys):
     for size, part in (
         (5000, r"5,000 pieces: this text makes \d+ at most"),
         (3, "this text has characters for"),
+        (1, "too few for its special symbols; give a larger --vocab-size"),
+        (10**8, r"100,000,000 pieces of [\d,]+ characters: give a smaller --vocab-size"),
     ):
         with pytest.raises(SystemExit, match=part):
             text.prepare(tmp_path / f"{size}", tmp_path / "mine.txt", level="sentencepiece", size=size)

@@ -70,7 +70,7 @@ def test_missing_and_empty_data(tmp_path, program, checkpoints):
     (tmp_path / "empty").mkdir()
     (tmp_path / "hollow").mkdir()
     (tmp_path / "hollow/dict.txt").touch()
-    for name, part in (("none", "no dict.txt"), ("empty", "no dict.txt"), ("hollow", "is empty")):
+    for name, part in (("none", "does not exist"), ("empty", "no dict.txt"), ("hollow", "is empty")):
         if program == "train":
             finished = train(tmp_path / name, tmp_path / "new", succeeds=False)
         else:
@@ -186,7 +186,7 @@ def test_a_loss_that_is_no_number(data_bin, tmp_path):
         (("--context-window", "5"), "--context-window"),
         (("--num-shards", "2"), "--num-shards"),
         (("--post-process", "subword_nmt"), "--post-process"),
-        (("--task", "language_modeling"), "--task recurrent_language_modeling"),
+        (("--task", "language_modeling", "--num-workers", "0"), "--task recurrent_language_modeling"),
         (("--gen-subset", "nowhere"), "no data for the subset 'nowhere'"),
     ],
 )

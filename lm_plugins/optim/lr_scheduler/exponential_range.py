@@ -9,7 +9,7 @@ from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
 from omegaconf import II
 
 from lm_plugins.errors import Refused
-from lm_plugins.ranges import above, at_least
+from lm_plugins.ranges import above, at_least, check_config
 
 
 @dataclass
@@ -36,17 +36,16 @@ class ExponentialRange(FairseqLRScheduler):
     rise of fastai's; N is `range_updates`.
 
     Raises:
-        Refused: the range is empty
+        Refused: a number is out of range, or --lr-max is not above --lr
     """
 
     def __init__(self, cfg: ExponentialRangeConfig, optimizer: FairseqOptimizer) -> None:
         super().__init__(cfg, optimizer)
+        check_config(cfg, ExponentialRangeConfig)
         if not 0 < cfg.lr[0] < cfg.lr_max:
             raise Refused(
                 f"--lr-max is {cfg.lr_max:g}: it must be above --lr ({cfg.lr[0]:g}), a positive number"
             )
-        if cfg.range_updates < 2:
-            raise Refused(f"--range-updates is {cfg.range_updates}: it must be at least 2")
 
     def step(self, epoch: int, val_loss: Optional[float] = None) -> float:
         return self.optimizer.get_lr()

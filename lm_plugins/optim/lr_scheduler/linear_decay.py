@@ -8,8 +8,7 @@ from fairseq.optim import FairseqOptimizer
 from fairseq.optim.lr_scheduler import FairseqLRScheduler, register_lr_scheduler
 from omegaconf import II
 
-from lm_plugins.errors import Refused
-from lm_plugins.ranges import at_least
+from lm_plugins.ranges import at_least, check_config
 
 
 @dataclass
@@ -33,12 +32,14 @@ class LinearDecay(FairseqLRScheduler):
     """lr_e = lr + (end - lr) min(1, (e - 1) / N) in epoch e = 1, 2, ...
 
     N is `saturate_epochs`. Source: noise-contrastive-estimate.lua of Torch's rnn library (`saturate`).
+
+    Raises:
+        Refused: a number is out of range
     """
 
     def __init__(self, cfg: LinearDecayConfig, optimizer: FairseqOptimizer) -> None:
         super().__init__(cfg, optimizer)
-        if cfg.saturate_epochs < 1:
-            raise Refused(f"--saturate-epochs is {cfg.saturate_epochs}: it must be at least 1")
+        check_config(cfg, LinearDecayConfig)
 
     def step_begin_epoch(self, epoch: int) -> None:
         start, progress = self.cfg.lr[0], min(1.0, (epoch - 1) / self.cfg.saturate_epochs)
