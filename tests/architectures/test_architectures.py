@@ -89,6 +89,27 @@ def test_dropouts_of_openseq2seq_act_in_training_alone(option):
     assert not torch.equal(dropped, plain)
 
 
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (("--memory-cells", "8"), "layer 1: an LSTM with a projection needs more memory cells than outputs"),
+        (("--lstm-rank", "10"), "layer 1: the LSTM's matrices cannot be factorised with rank 10"),
+        (("--lstm-rank", "2", "--layer-norm"), "--layer-norm supports neither --memory-cells nor"),
+        (("--memory-cells", "9", "--layer-norm"), "--layer-norm supports neither --memory-cells nor"),
+    ],
+)
+def test_options_of_an_lstm_that_do_not_fit_are_refused(flags, message):
+    with pytest.raises(Refused, match=message):
+        models.build("lstm_small", 11, *models.TINY, *flags)
+
+
+def test_a_projected_lstm_is_as_wide_as_its_units():
+    """LSTM-2048-512 has 2048 cells and 512 units; a tied last layer is as wide as the embedding."""
+    model = build("awd_lstm_ptb", 50, "--memory-cells", "2048", "--decoder-hidden-size", "512")
+    sizes = [tuple(layer.weight_hr_l0.shape) for layer in model.decoder.layers]
+    assert sizes == [(512, 2048), (512, 2048), (400, 2048)]
+
+
 @pytest.fixture
 def restored():
     """Remove what a test declares."""
