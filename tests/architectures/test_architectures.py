@@ -34,6 +34,7 @@ def build(arch, size, *flags):
         ("qrnn_wt2", 33_278, 33.4),
         ("qrnn_wt103", 267_735, 153.9),
         ("qrnn_ptb_char", 50, 13.8),
+        ("qrnn_enwik8", 205, 26.0),
         ("lstm_small", 10_000, 4.7),
         ("lstm_medium", 10_000, 19.8),
         ("lstm_large", 10_000, 66.0),
@@ -41,6 +42,8 @@ def build(arch, size, *flags):
         ("lstm_gbw_4x2048", 793_471, 3385.1),
         ("lstm_mos_bm", 10_000, 41.5),
         ("lstm_mos_bmlg", 10_000, 41.5),
+        ("lstm_mos_bmlg_pytorch", 10_000, 41.5),
+        ("lstm_mos_bmlg_tuned", 10_000, 41.5),
         ("lstm_wt103", 267_735, 123.9),
     ],
 )
@@ -49,6 +52,42 @@ def test_parameter_counts_of_the_papers(arch, vocabulary, millions):
     assert round(count / 1e6, 1) == millions
     number, unit = ARCHITECTURES[arch].parameters.split()
     assert float(number) * {"M": 1, "G": 1000}[unit] == pytest.approx(millions, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "arch, count",
+    [
+        ("lstm_small", 4.652),  # table 5.1
+        ("lstm_medium", 19.775),
+        ("lstm_large", 66.022),
+        ("lstm_small_mos", 5.258),  # table 6.1
+        ("lstm_medium_mos", 26.132),
+        ("lstm_large_mos", 99.817),
+        ("lstm_mos_search", 48.826),  # table 6.2
+        ("lstm_mos_bm", 41.520),  # table 6.3
+        ("lstm_medium_mos_tied", 17.503),  # table 7.2
+        ("lstm_medium_mos_factorised", 20.240),
+    ],
+)
+def test_parameter_counts_of_the_thesis(arch, count):
+    """Zhang (2018), in millions, for 10,000 words.
+
+    TensorFlow's LSTM has one bias where torch's has two, and the thesis's tied model none for the output.
+    """
+    model = build(arch, 10_000)
+    ours = sum(parameter.numel() for parameter in model.parameters())
+    ours -= sum(layer.bias_hh_l0.numel() for layer in model.decoder.layers)
+    if config(arch).share_decoder_input_output_embed:
+        ours -= model.decoder.output_head.vocabulary.bias.numel()
+    assert f"{ours / 1e6:.3f}" == f"{count:.3f}"
+    number, unit = ARCHITECTURES[arch].parameters.split()
+    assert unit == "M" and float(number) == round(count, len(number.split(".")[1]))
+
+
+def test_the_published_151_million_of_the_qrnn_are_those_of_width_1():
+    """awd-lstm-lm's own code has a first layer of width 2, and 153.9 M parameters as ours."""
+    narrow = build("qrnn_wt103", 267_735, "--qrnn-window", "1")
+    assert round(sum(parameter.numel() for parameter in narrow.parameters()) / 1e6) == 151
 
 
 def test_what_the_user_gives_wins_also_where_it_is_the_familys_default():
