@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from lm_plugins.architectures import ARCHITECTURES, Architecture
 from lm_plugins.completion import complete
 from lm_plugins.errors import Refused
+from lm_plugins.models.awd_lstm import AWDLSTM
 from lm_plugins.models.qrnn import QRNN
 from lm_plugins.models.recurrent_language_model import upgrade_config
 from tests.helpers import models
@@ -102,6 +103,16 @@ def test_tying_can_be_switched_both_ways():
         assert config(arch).share_decoder_input_output_embed is tied
         assert config(arch, f"--{flag}").share_decoder_input_output_embed is True
         assert config(arch, f"--no-{flag}").share_decoder_input_output_embed is False
+
+
+def test_every_boolean_option_can_be_switched_both_ways(restored):
+    Architecture("lstm_normalised", AWDLSTM, options={"layer_norm": True}, training={})
+    for arch, default in (("lstm_normalised", True), ("lstm_small", False)):
+        assert config(arch).layer_norm is default
+        assert config(arch, "--layer-norm").layer_norm is True
+        assert config(arch, "--no-layer-norm").layer_norm is False
+    assert config("lstm_small").split_vocabulary is False
+    assert config("lstm_small", "--split-vocabulary").split_vocabulary is True
 
 
 def test_the_last_layer_has_embedding_size_if_tied():
