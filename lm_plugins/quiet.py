@@ -11,6 +11,7 @@ UNACTIONABLE = [  # fairseq calls torch and hydra in ways that they have depreca
     r"'pin_memory' argument is set as true but no accelerator",
     r"RNN module weights are not part of single contiguous chunk",  # unavoidable with weight dropout
     r"Sparse invariant checks are implicitly disabled",  # torch's Adagrad
+    r"LSTM with projections is not supported with oneDNN",  # ATen computes it instead
     r"hydra\.experimental\.\w+\(\) is no longer experimental",
     r"The version_base parameter is not specified",
     r"See https://hydra\.cc/docs/",

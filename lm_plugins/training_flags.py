@@ -79,6 +79,9 @@ def training_flags(typed: Flags, arguments: list[str], world: int) -> Flags:
         flags.pop("--rotate-streams", None)
     if KEEPS_EPOCHS & typed.keys():
         flags.pop("--no-epoch-checkpoints")
+    for flag in typed:
+        if flag.startswith("--no-"):  # switches a boolean option of the architecture off
+            flags.pop("--" + flag.removeprefix("--no-"), None)
     if "--batch-size" not in {*flags, *typed}:
         raise Refused(
             f"--arch {typed['--arch']} has no training flags: give --batch-size, the number of parallel "

@@ -202,6 +202,11 @@ def test_large_tables_are_left_out_where_they_do_not_fit(typed):
     assert not LARGE & set(completed(*TRAIN, "--arch", "lstm_gbw_2x250", *typed))
 
 
+def test_a_boolean_option_of_an_architecture_can_be_switched_off():
+    flags = completed(*TRAIN, "--arch", "lstm_gbw_2x250", "--no-split-vocabulary")
+    assert "--split-vocabulary" not in flags and "--sparse-embedding-grad" in flags
+
+
 def test_fine_tuning_is_one_flag():
     flags = completed(*TRAIN, "--arch", "qrnn_ptb", "--finetune-from-model", "x.pt")
     assert (flags["--averaging"], flags["--seed"], flags["--max-epoch"]) == ("always", "404", "300")

@@ -12,6 +12,7 @@ from lm_plugins.architectures import (  # noqa: F401
     torch_gbw,
     zaremba,
     zhang,
+    zhang_baselines,
 )
 from lm_plugins.architectures.architecture import (
     ARCHITECTURES,

@@ -1,6 +1,7 @@
 """What all recurrent language models share."""
 
 from argparse import ArgumentParser, BooleanOptionalAction
+from dataclasses import fields
 from itertools import pairwise
 
 from fairseq.dataclass import FairseqDataclass
@@ -27,13 +28,15 @@ class RecurrentLanguageModel(FairseqLanguageModel):
 
     @classmethod
     def add_args(cls, parser: ArgumentParser) -> None:
-        """Add the model's options to `parser`."""
+        """Add the model's options to `parser`.
+
+        ``--option`` switches a boolean option on, and ``--no-option`` off.
+        """
         # For an option that is on by default, fairseq makes a flag of the same name that switches it off.
-        parser.add_argument(
-            "--share-decoder-input-output-embed",
-            action=BooleanOptionalAction,
-            help="share one matrix between the input embedding and the output layer (awd-lstm-lm: tied)",
-        )
+        for option in fields(cls.config) if cls.config else ():
+            if option.type is bool:
+                flag = "--" + option.name.replace("_", "-")
+                parser.add_argument(flag, action=BooleanOptionalAction, help=option.metadata["help"])
         super().add_args(parser)
 
     @classmethod

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from lm_plugins.architectures import ARCHITECTURES, Architecture
 from lm_plugins.completion import complete
 from lm_plugins.errors import Refused
+from lm_plugins.models.awd_lstm import AWDLSTM
 from lm_plugins.models.qrnn import QRNN
 from lm_plugins.models.recurrent_language_model import upgrade_config
 from tests.helpers import models
@@ -34,6 +35,7 @@ def build(arch, size, *flags):
         ("qrnn_wt2", 33_278, 33.4),
         ("qrnn_wt103", 267_735, 153.9),
         ("qrnn_ptb_char", 50, 13.8),
+        ("qrnn_enwik8", 205, 26.0),
         ("lstm_small", 10_000, 4.7),
         ("lstm_medium", 10_000, 19.8),
         ("lstm_large", 10_000, 66.0),
@@ -41,6 +43,8 @@ def build(arch, size, *flags):
         ("lstm_gbw_4x2048", 793_471, 3385.1),
         ("lstm_mos_bm", 10_000, 41.5),
         ("lstm_mos_bmlg", 10_000, 41.5),
+        ("lstm_mos_bmlg_pytorch", 10_000, 41.5),
+        ("lstm_mos_bmlg_tuned", 10_000, 41.5),
         ("lstm_wt103", 267_735, 123.9),
     ],
 )
@@ -49,6 +53,42 @@ def test_parameter_counts_of_the_papers(arch, vocabulary, millions):
     assert round(count / 1e6, 1) == millions
     number, unit = ARCHITECTURES[arch].parameters.split()
     assert float(number) * {"M": 1, "G": 1000}[unit] == pytest.approx(millions, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "arch, count",
+    [
+        ("lstm_small", 4.652),  # table 5.1
+        ("lstm_medium", 19.775),
+        ("lstm_large", 66.022),
+        ("lstm_small_mos", 5.258),  # table 6.1
+        ("lstm_medium_mos", 26.132),
+        ("lstm_large_mos", 99.817),
+        ("lstm_mos_search", 48.826),  # table 6.2
+        ("lstm_mos_bm", 41.520),  # table 6.3
+        ("lstm_medium_mos_tied", 17.503),  # table 7.2
+        ("lstm_medium_mos_factorised", 20.240),
+    ],
+)
+def test_parameter_counts_of_the_thesis(arch, count):
+    """Zhang (2018), in millions, for 10,000 words.
+
+    TensorFlow's LSTM has one bias where torch's has two, and the thesis's tied model none for the output.
+    """
+    model = build(arch, 10_000)
+    ours = sum(parameter.numel() for parameter in model.parameters())
+    ours -= sum(layer.bias_hh_l0.numel() for layer in model.decoder.layers)
+    if config(arch).share_decoder_input_output_embed:
+        ours -= model.decoder.output_head.vocabulary.bias.numel()
+    assert f"{ours / 1e6:.3f}" == f"{count:.3f}"
+    number, unit = ARCHITECTURES[arch].parameters.split()
+    assert unit == "M" and float(number) == round(count, len(number.split(".")[1]))
+
+
+def test_the_published_151_million_of_the_qrnn_are_those_of_width_1():
+    """awd-lstm-lm's own code has a first layer of width 2, and 153.9 M parameters as ours."""
+    narrow = build("qrnn_wt103", 267_735, "--qrnn-window", "1")
+    assert round(sum(parameter.numel() for parameter in narrow.parameters()) / 1e6) == 151
 
 
 def test_what_the_user_gives_wins_also_where_it_is_the_familys_default():
@@ -63,6 +103,16 @@ def test_tying_can_be_switched_both_ways():
         assert config(arch).share_decoder_input_output_embed is tied
         assert config(arch, f"--{flag}").share_decoder_input_output_embed is True
         assert config(arch, f"--no-{flag}").share_decoder_input_output_embed is False
+
+
+def test_every_boolean_option_can_be_switched_both_ways(restored):
+    Architecture("lstm_normalised", AWDLSTM, options={"layer_norm": True}, training={})
+    for arch, default in (("lstm_normalised", True), ("lstm_small", False)):
+        assert config(arch).layer_norm is default
+        assert config(arch, "--layer-norm").layer_norm is True
+        assert config(arch, "--no-layer-norm").layer_norm is False
+    assert config("lstm_small").split_vocabulary is False
+    assert config("lstm_small", "--split-vocabulary").split_vocabulary is True
 
 
 def test_the_last_layer_has_embedding_size_if_tied():
@@ -87,6 +137,27 @@ def test_dropouts_of_openseq2seq_act_in_training_alone(option):
     assert torch.equal(model.decoder.extract_features(words)[0], plain)
     dropped, _, _ = model.train().decoder.extract_features(words)
     assert not torch.equal(dropped, plain)
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        (("--memory-cells", "8"), "layer 1: an LSTM with a projection needs more memory cells than outputs"),
+        (("--lstm-rank", "10"), "layer 1: the LSTM's matrices cannot be factorised with rank 10"),
+        (("--lstm-rank", "2", "--layer-norm"), "--layer-norm supports neither --memory-cells nor"),
+        (("--memory-cells", "9", "--layer-norm"), "--layer-norm supports neither --memory-cells nor"),
+    ],
+)
+def test_options_of_an_lstm_that_do_not_fit_are_refused(flags, message):
+    with pytest.raises(Refused, match=message):
+        models.build("lstm_small", 11, *models.TINY, *flags)
+
+
+def test_a_projected_lstm_is_as_wide_as_its_units():
+    """LSTM-2048-512 has 2048 cells and 512 units; a tied last layer is as wide as the embedding."""
+    model = build("awd_lstm_ptb", 50, "--memory-cells", "2048", "--decoder-hidden-size", "512")
+    sizes = [tuple(layer.weight_hr_l0.shape) for layer in model.decoder.layers]
+    assert sizes == [(512, 2048), (512, 2048), (400, 2048)]
 
 
 @pytest.fixture

@@ -150,6 +150,12 @@ SCHEDULES = [  # units, layers, streams, window, learning rate, norm, epochs at 
     ("lstm_small", (200, 2, 20, 20, 1.0, 5, 4, 0.5, 13)),
     ("lstm_medium", (650, 2, 20, 35, 1.0, 5, 6, 0.8, 39)),
     ("lstm_large", (1500, 2, 20, 35, 1.0, 10, 14, 1 / 1.15, 55)),
+    ("lstm_small_mos", (200, 2, 20, 20, 1.0, 5, 4, 0.5, 13)),
+    ("lstm_medium_mos", (650, 2, 20, 35, 1.0, 5, 6, 0.8, 39)),
+    ("lstm_medium_mos_tied", (650, 2, 20, 35, 1.0, 5, 6, 0.8, 39)),
+    ("lstm_medium_mos_factorised", (650, 2, 20, 35, 1.0, 5, 6, 0.8, 39)),
+    ("lstm_large_mos", (1500, 2, 20, 35, 1.0, 10, 14, 1 / 1.15, 55)),
+    ("lstm_mos_search", (900, 3, 28, 40, 1.0, 7.2919, 51, 0.8, 100)),
     ("lstm_mos_bm", (900, 3, 28, 40, 1.0, 7.2919, 51, 0.8, 100)),
     ("lstm_mos_bmlg", (900, 3, 28, 40, 20.0, 0.3, 34, 0.8, 60)),
 ]
@@ -164,3 +170,45 @@ def test_learning_rate_and_norm_are_converted_by_the_window(arch, configuration)
     assert ours.lr == [lr * window] and ours.clip_norm == pytest.approx(norm / window, rel=1e-5)
     assert (ours.force_anneal, ours.lr_shrink) == (constant + 1, pytest.approx(decay, rel=1e-5))
     assert ours.optimizer == "sgd" and ours.dropout_mask == "step" and ours.weight_dropout == 0
+
+
+@pytest.mark.parametrize(
+    "arch, norm, epochs", [("lstm_mos_bmlg_pytorch", 0.3, 60), ("lstm_mos_bmlg_tuned", 0.25, 45)]
+)
+def test_the_numbers_of_pytorch_are_not_converted(arch, norm, epochs):
+    """Its loss is averaged over all tokens, as fairseq's is."""
+    ours, theirs = completed(arch), completed("lstm_mos_bmlg")
+    assert (ours.lr, ours.clip_norm, ours.max_epoch) == ([20.0], norm, epochs)
+    same = ("batch_size", "tokens_per_sample", "force_anneal", "lr_shrink", "n_experts", "criterion")
+    assert all(getattr(ours, name) == getattr(theirs, name) for name in same)
+
+
+@pytest.mark.parametrize(
+    "arch, experts, rank",
+    [
+        *((f"lstm_{size}_mos", 15, None) for size in ("small", "medium", "large")),
+        ("lstm_medium_mos_tied", 10, None),
+        ("lstm_medium_mos_factorised", 10, 256),
+        ("lstm_mos_search", 14, None),
+        ("lstm_mos_bm", 5, None),
+    ],
+)
+def test_the_mixtures_of_the_thesis(arch, experts, rank):
+    ours = completed(arch)
+    assert (ours.criterion, ours.output_layer, ours.n_experts, ours.output_rank) == (
+        "mos",
+        "mos",
+        experts,
+        rank,
+    )
+    assert ours.share_decoder_input_output_embed is arch.endswith("tied")
+
+
+def test_the_qrnn_on_bytes_is_trained_as_the_lstm():
+    ours, theirs = completed("qrnn_enwik8"), completed("awd_lstm_enwik8")
+    different = {
+        "arch", "_name", "decoder_layers", "decoder_hidden_size", "qrnn_window", "zoneout",
+        "input_weight_dropout", "candidate_dropout", "forget_bias", "layer_norm", "memory_cells", "lstm_rank",
+    }  # fmt: skip
+    names = (vars(ours).keys() | vars(theirs).keys()) - different
+    assert {name: getattr(ours, name) for name in names} == {name: getattr(theirs, name) for name in names}

@@ -9,7 +9,18 @@ from lm_plugins.errors import Refused
 from lm_plugins.ops.resets import Resets
 from tests.helpers.models import SIZE, tiny, windows
 
-ARCHS = ("awd_lstm_ptb", "qrnn_ptb", "lstm_small", "lstm_wt103")
+ARCHS = {  # {name: architecture and flags}
+    "awd_lstm": ("awd_lstm_ptb",),
+    "qrnn": ("qrnn_ptb",),
+    "lstm_small": ("lstm_small",),
+    "lstm_wt103": ("lstm_wt103",),
+    "layer_norm_lstm": ("lstm_wt103", "--layer-norm"),
+    "lstmp": ("awd_lstm_ptb", "--memory-cells", "9"),
+    "factorised_lstm": ("awd_lstm", "--lstm-rank", "2"),
+    "awd_gru": ("awd_gru", "--share-decoder-input-output-embed"),
+    "simple_rnn": ("simple_rnn",),
+    "tanh_rnn": ("simple_rnn", "--nonlinearity", "tanh"),
+}
 
 
 @pytest.fixture
@@ -19,14 +30,14 @@ def text():
 
 @pytest.mark.parametrize("arch", ARCHS)
 def test_windows_give_what_the_whole_text_gives(arch, text):
-    model = tiny(arch).eval()
+    model = tiny(*ARCHS[arch]).eval()
     whole = windows(model, text, [17])
     torch.testing.assert_close(windows(model, text, [1, 5, 2, 9]), whole, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("arch", ARCHS)
 def test_the_targets_are_read_from_the_full_distribution(arch, text):
-    model = tiny(arch).eval()
+    model = tiny(*ARCHS[arch]).eval()
     features, extra = model(text[:, :-1], stream="valid", step=0)
     full = model.get_normalized_probs((features, extra), log_probs=True)
     assert full.shape == (3, 17, SIZE)
@@ -38,7 +49,7 @@ def test_the_targets_are_read_from_the_full_distribution(arch, text):
 @pytest.mark.parametrize("arch", ARCHS)
 def test_validation_between_two_training_windows_changes_nothing(arch, text):
     def trained(validate):
-        model = tiny(arch).train()
+        model = tiny(*ARCHS[arch]).train()
         torch.manual_seed(5)
         first = windows(model, text[:, :9], [8], stream="train")
         if validate:
@@ -93,3 +104,29 @@ def test_a_target_without_a_probability_is_refused(text, bad):
     output[0, 3] = bad
     with pytest.raises(Refused, match="probability of zero or NaN"):
         model.get_normalized_probs((output, extra), log_probs=True)
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+def test_step_by_step_generation_is_the_whole_window(arch, text):
+    """Each row of a beam keeps its own state, which fairseq reorders."""
+    model = tiny(*ARCHS[arch]).eval()
+    features, extra = model(text[:, :-1], stream="valid", step=0)
+    whole = model.get_normalized_probs((features, extra), log_probs=True)
+    order, states, found = torch.tensor([2, 0, 1]), {}, []
+    for t in range(8):
+        out, _ = model.decoder(text[:, : t + 1], incremental_state=states)
+        found.append(out[:, 0])
+    torch.testing.assert_close(torch.stack(found, 1), whole[:, :8], rtol=0, atol=1e-12)
+    model.decoder.reorder_incremental_state(states, order)
+    for t in range(8, 17):
+        out, _ = model.decoder(text[order, : t + 1], incremental_state=states)
+        torch.testing.assert_close(out[:, 0], whole[order, t], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+def test_sentences_are_scored_as_if_alone(arch, text):
+    model = tiny(*ARCHS[arch], "--sample-break-mode", "eos").eval()
+    text[:, 0] = text[1, 6] = text[2, 9] = model.decoder.dictionary.eos()
+    for begin, end in ((0, 6), (6, 17)):
+        alone = windows(model, text[1:2, begin : end + 1], [end - begin], stream=f"from {begin}")
+        torch.testing.assert_close(windows(model, text, [4, 13])[1:2, begin:end], alone, rtol=0, atol=1e-12)

@@ -3,7 +3,11 @@
 import pytest
 import torch
 
+from lm_plugins.modules.factorised_lstm import FactorisedLSTM
+from lm_plugins.modules.layer_norm_lstm import LayerNormLSTM
 from lm_plugins.modules.qrnn import QRNNLayer
+from lm_plugins.modules.simple_rnn import SimpleRNN
+from lm_plugins.modules.weight_drop_gru import WeightDropGRU
 from lm_plugins.modules.weight_drop_lstm import WeightDropLSTM
 from lm_plugins.ops.resets import Resets
 
@@ -13,6 +17,13 @@ LAYERS = {
     "qrnn_of_width_2": lambda: QRNNLayer(D, H, window=2),
     "lstm": lambda: WeightDropLSTM(D, H, weight_dropout=0.3),
     "masked_lstm": lambda: WeightDropLSTM(D, H, candidate_dropout=0.3),
+    "lstmp": lambda: WeightDropLSTM(D, H, memory_cells=7, weight_dropout=0.3),
+    "masked_lstmp": lambda: WeightDropLSTM(D, H, memory_cells=7, candidate_dropout=0.3),
+    "factorised_lstm": lambda: FactorisedLSTM(D, H, rank=2, weight_dropout=0.3),
+    "layer_norm_lstm": lambda: LayerNormLSTM(D, H, weight_dropout=0.3, candidate_dropout=0.3),
+    "gru": lambda: WeightDropGRU(D, H, weight_dropout=0.3),
+    "simple_rnn": lambda: SimpleRNN(D, H, weight_dropout=0.3),
+    "tanh_rnn": lambda: SimpleRNN(D, H, weight_dropout=0.3, nonlinearity="tanh"),
 }
 
 
@@ -54,6 +65,16 @@ def test_the_state_has_the_dtype_of_the_weights_under_autocast(layer, x):
         _, state = layer(x.bfloat16(), layer.initial_state(3))
     assert {part.dtype for part in state} == {torch.float32}
     assert [part.shape for part in state] == [part.shape for part in layer.initial_state(3)]
+
+
+def test_dropout_acts_in_training_alone(layer, x):
+    """Train, eval and train again: each training pass has new masks."""
+    plain = layer.eval()(x)[0]
+    for _ in range(2):
+        drops = any(getattr(layer, p, 0) for p in ("weight_dropout", "candidate_dropout", "zoneout"))
+        first, second = layer.train()(x)[0], layer(x)[0]
+        assert torch.equal(first, second) is not drops
+        assert torch.equal(layer.eval()(x)[0], plain)
 
 
 def test_the_old_state_and_the_input_are_not_changed(layer, x):

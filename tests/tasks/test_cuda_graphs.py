@@ -75,9 +75,22 @@ def trained(model, criterion, steps):
     return results, replayed
 
 
-@pytest.mark.parametrize("arch", ["awd_lstm_ptb", "qrnn_ptb", "lstm_small", "awd_lstm_mos_ptb"])
-def test_recorded_steps_train_the_same_model(arch):
-    model, criterion = build(arch)
+@pytest.mark.parametrize(
+    "arch, flags",
+    [
+        ("awd_lstm_ptb", ()),
+        ("awd_lstm", ("--memory-cells", "9", "--candidate-dropout", "0.2")),
+        ("awd_lstm", ("--lstm-rank", "2")),
+        ("lstm_wt103", ("--layer-norm",)),
+        ("awd_gru", ()),
+        ("simple_rnn", ()),
+        ("qrnn_ptb", ()),
+        ("lstm_small", ()),
+        ("awd_lstm_mos_ptb", ()),
+    ],
+)
+def test_recorded_steps_train_the_same_model(arch, flags):
+    model, criterion = build(arch, *flags)
     other = copy.deepcopy(model)
     expected, _ = trained(model, criterion, None)
     results, replayed = trained(other, criterion, GraphedSteps(rerun))

@@ -47,14 +47,26 @@ REGIME = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("arch", ["awd_lstm_ptb", "qrnn_ptb"])
-def test_a_killed_run_resumes_bitwise(data_bin, tmp_path, arch):
-    train(data_bin, tmp_path / "whole", *REGIME, arch=arch)
+@pytest.mark.parametrize(
+    "arch, flags",
+    [
+        ("awd_lstm_ptb", ()),
+        ("awd_lstm_ptb", ("--memory-cells", "20")),
+        ("awd_lstm_ptb", ("--layer-norm", "--candidate-dropout", "0.2")),
+        ("awd_lstm_ptb", ("--lstm-rank", "3")),
+        ("awd_gru", ()),
+        ("simple_rnn", ()),
+        ("qrnn_ptb", ()),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "".join(value[:1]),
+)
+def test_a_killed_run_resumes_bitwise(data_bin, tmp_path, arch, flags):
+    train(data_bin, tmp_path / "whole", *REGIME, *flags, arch=arch)
     killed = tmp_path / "killed"
-    run = Run("train", data_bin, "--arch", arch, *TINY, "--save-dir", killed, *REGIME)
+    run = Run("train", data_bin, "--arch", arch, *TINY, "--save-dir", killed, *REGIME, *flags)
     kill_after([run], killed / "checkpoint_1_27.pt")
     assert run.process.exitcode == -signal.SIGKILL
-    resumed = train(data_bin, killed, *REGIME, arch=arch)
+    resumed = train(data_bin, killed, *REGIME, *flags, arch=arch)
     assert "Loaded checkpoint" in resumed.output
     assert same_weights(tmp_path / "whole/checkpoint_last.pt", killed / "checkpoint_last.pt")
 

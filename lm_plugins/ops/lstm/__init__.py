@@ -1,19 +1,20 @@
 """lstm: one LSTM layer over a window (Hochreiter and Schmidhuber 1997), with its weights as arguments.
 
     i, f, o = sigmoid(W x_t + U h_{t-1} + b)        g = tanh(W x_t + U h_{t-1} + b)
-    c_t = f * c_{t-1} + i * m_t * g                 h_t = o * tanh(c_t)
+    c_t = f * c_{t-1} + i * m_t * g                 h_t = o * tanh(c_t), or P (o * tanh(c_t))
 
 m_t is the candidate mask, if there is one: recurrent dropout without memory loss (Semeniuta et al. 2016,
-arXiv:1603.05118). h_{t-1} and c_{t-1} are replaced by zero where the state is reset.
+arXiv:1603.05118). P is the projection of an LSTMP (Sak et al. 2014, arXiv:1402.1128), if there is one.
+h_{t-1} and c_{t-1} are replaced by zero where the state is reset.
 """
 
+import torch
 from torch import Tensor
 
 from lm_plugins.ops.dispatch import choose
+from lm_plugins.ops.fused_rnn import fused_rnn
 from lm_plugins.ops.lstm.masked import lstm as masked
 from lm_plugins.ops.lstm.naive import lstm as naive
-from lm_plugins.ops.lstm.packed import lstm as packed
-from lm_plugins.ops.lstm.torch import lstm as in_torch
 from lm_plugins.ops.resets import Resets
 
 NO_MASK = "torch's LSTM does not support a candidate mask: use impl='masked'"
@@ -21,9 +22,9 @@ NO_MASK = "torch's LSTM does not support a candidate mask: use impl='masked'"
 
 def lstm(
     x: Tensor,  # [T, B, D]
-    state: tuple[Tensor, Tensor],  # [B, H] each
-    weights: tuple[Tensor, Tensor, Tensor, Tensor],  # [4H, D], [4H, H], [4H], [4H]
-    candidate_mask: Tensor | None = None,  # [T, B, H]
+    state: tuple[Tensor, Tensor],  # [B, H], [B, N]
+    weights: tuple[Tensor, ...],  # [4N, D], [4N, H], [4N], [4N] and perhaps [H, N]
+    candidate_mask: Tensor | None = None,  # [T, B, N]
     reset: Resets | None = None,
     *,
     impl: str | None = None,
@@ -32,8 +33,8 @@ def lstm(
 
     Args:
         x: inputs
-        state: (h, c) before the first step
-        weights: (W, U, b_ih, b_hh), with the gates in torch's order i, f, g, o
+        state: (h, c) before the first step; N cells, and H = N without a projection
+        weights: (W, U, b_ih, b_hh), with the gates in torch's order i, f, g, o, or (W, U, b_ih, b_hh, P)
         candidate_mask: m; None: ones
         reset: the steps before which the state is reset; None: nowhere
         impl: "torch": torch.lstm, over packed sequences if there are resets; "masked": an autograd node with
@@ -49,6 +50,6 @@ def lstm(
     checks = {"torch": lambda: None if candidate_mask is None else NO_MASK, "masked": None, "naive": None}
     impl = choose("lstm", impl, checks)
     if impl == "torch":
-        return in_torch(x, state, weights) if reset is None else packed(x, state, weights, reset.layout)
+        return fused_rnn(torch.lstm, x, state, weights, reset)
     mask = None if reset is None else reset.mask
     return (naive if impl == "naive" else masked)(x, state, weights, candidate_mask, mask)

@@ -14,15 +14,16 @@ class MaskedLSTM(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx,
-        projected: Tensor,  # W x + b, [T, B, 4H]
+        projected: Tensor,  # W x + b, [T, B, 4N]
         h0: Tensor,  # [B, H]
-        c0: Tensor,  # [B, H]
-        u: Tensor,  # [4H, H]
-        mask: Tensor,  # [T, B, H]
+        c0: Tensor,  # [B, N]
+        u: Tensor,  # [4N, H]
+        mask: Tensor,  # [T, B, N]
         keep: Tensor | None,  # [T, B, 1], 0 where the state is reset
-    ) -> tuple[Tensor, Tensor]:  # [T, B, H], [B, H]
+        p: Tensor | None,  # [H, N]
+    ) -> tuple[Tensor, Tensor]:  # [T, B, H], [B, N]
         gates = projected.clone()  # becomes i, f, g, o after their non-linearities
-        h, c = projected.new_empty(2, len(gates) + 1, *h0.shape)
+        h, c = (projected.new_empty(len(gates) + 1, *start.shape) for start in (h0, c0))
         h[0], c[0] = h0, c0
         for t, step in enumerate(gates):
             step.addmm_(h[t] if keep is None else h[t] * keep[t], u.T)
@@ -30,21 +31,28 @@ class MaskedLSTM(torch.autograd.Function):
             i.sigmoid_(), f.sigmoid_(), g.tanh_(), o.sigmoid_()
             torch.mul(f, c[t] if keep is None else c[t] * keep[t], out=c[t + 1])
             c[t + 1].addcmul_(i, g * mask[t])
-            torch.mul(o, torch.tanh(c[t + 1]), out=h[t + 1])
-        ctx.save_for_backward(gates, h, c, u, mask, keep)
+            if p is None:
+                torch.mul(o, torch.tanh(c[t + 1]), out=h[t + 1])
+            else:
+                torch.mm(o * torch.tanh(c[t + 1]), p.T, out=h[t + 1])
+        ctx.save_for_backward(gates, h, c, u, mask, keep, p)
         return h[1:], c[-1].clone()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad_h: Tensor, grad_c: Tensor) -> tuple[Tensor | None, ...]:
-        gates, h, c, u, mask, keep = ctx.saved_tensors
+        gates, h, c, u, mask, keep, p = ctx.saved_tensors
         h_in, c_in = (h[:-1], c[:-1]) if keep is None else (h[:-1] * keep, c[:-1] * keep)
         grad_gates = torch.empty_like(gates)
+        grad_output = None if p is None else torch.empty_like(h_in)  # of h_t, all paths included
         dh, dc = torch.zeros_like(h[0]), grad_c.clone()
         for t in range(len(gates) - 1, -1, -1):
             i, f, g, o = gates[t].chunk(4, dim=1)
             di, df, dg, do = grad_gates[t].chunk(4, dim=1)
             dh = dh + grad_h[t]
+            if p is not None:
+                grad_output[t] = dh
+                dh = dh @ p
             tanh_c = torch.tanh(c[t + 1])
             dc = dc + dh * o * (1 - tanh_c * tanh_c)
             di.copy_(dc * g * mask[t] * i * (1 - i))
@@ -56,20 +64,25 @@ class MaskedLSTM(torch.autograd.Function):
             if keep is not None:
                 dh, dc = dh * keep[t], dc * keep[t]
         du = grad_gates.flatten(0, 1).T @ h_in.flatten(0, 1)
-        return grad_gates, dh, dc, du, None, None
+        dp = None
+        if p is not None:
+            cells = gates.chunk(4, dim=2)[3] * torch.tanh(c[1:])
+            dp = grad_output.flatten(0, 1).T @ cells.flatten(0, 1)
+        return grad_gates, dh, dc, du, None, None, dp
 
 
 def lstm(
     x: Tensor,  # [T, B, D]
-    state: tuple[Tensor, Tensor],  # [B, H] each
-    weights: tuple[Tensor, Tensor, Tensor, Tensor],  # [4H, D], [4H, H], [4H], [4H]
-    candidate_mask: Tensor | None = None,  # [T, B, H]
+    state: tuple[Tensor, Tensor],  # [B, H], [B, N]
+    weights: tuple[Tensor, ...],  # [4N, D], [4N, H], [4N], [4N] and perhaps [H, N]
+    candidate_mask: Tensor | None = None,  # [T, B, N]
     reset: Tensor | None = None,  # [T, B]
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # [T, B, H], [B, H] each
-    (h, c), (w, u, b_ih, b_hh) = state, weights
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # [T, B, H], ([B, H], [B, N])
+    (h, c), (w, u, b_ih, b_hh, *projection) = state, weights
     projected = F.linear(x, w, b_ih + b_hh).to(h.dtype)  # the recurrence is not autocast
     if candidate_mask is None:
-        candidate_mask = projected.new_ones(()).expand(*x.shape[:2], h.size(1))
+        candidate_mask = projected.new_ones(()).expand(*x.shape[:2], c.size(1))
     keep = None if reset is None else reset.logical_not().unsqueeze(-1).to(projected.dtype)
-    y, c = MaskedLSTM.apply(projected, h, c, u, candidate_mask, keep)
+    p = projection[0] if projection else None
+    y, c = MaskedLSTM.apply(projected, h, c, u, candidate_mask, keep, p)
     return y, (y[-1].clone(), c)

@@ -6,12 +6,12 @@ from torch import Tensor
 
 def lstm(
     x: Tensor,  # [T, B, D]
-    state: tuple[Tensor, Tensor],  # [B, H] each
-    weights: tuple[Tensor, Tensor, Tensor, Tensor],  # [4H, D], [4H, H], [4H], [4H]
-    candidate_mask: Tensor | None = None,  # [T, B, H]
+    state: tuple[Tensor, Tensor],  # [B, H], [B, N]
+    weights: tuple[Tensor, ...],  # [4N, D], [4N, H], [4N], [4N] and perhaps [H, N]
+    candidate_mask: Tensor | None = None,  # [T, B, N]
     reset: Tensor | None = None,  # [T, B]
-) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # [T, B, H], [B, H] each
-    (h, c), (w, u, b_ih, b_hh) = state, weights
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # [T, B, H], ([B, H], [B, N])
+    (h, c), (w, u, b_ih, b_hh, *projection) = state, weights
     outputs = []
     for t, x_t in enumerate(x):
         if reset is not None:
@@ -20,5 +20,7 @@ def lstm(
         g = torch.tanh(g) if candidate_mask is None else candidate_mask[t] * torch.tanh(g)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * g
         h = torch.sigmoid(o) * torch.tanh(c)
+        for p in projection:  # one at most
+            h = (p @ h.T).T
         outputs.append(h)
     return torch.stack(outputs), (h, c)

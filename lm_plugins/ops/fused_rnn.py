@@ -1,0 +1,88 @@
+"""Run torch's recurrences, such as torch.lstm and torch.gru: cuDNN on a GPU; on a CPU oneDNN or ATen.
+
+With resets, each stretch of a stream between two resets is a sequence. The sequences of all streams are
+sorted by length and packed, as in torch.nn.utils.rnn. No step is computed twice or for padding, and cuDNN
+supports it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lm_plugins.ops.resets import Layout, Resets
+
+
+def fused_rnn(
+    function: Callable[..., tuple[Tensor, ...]],
+    x: Tensor,  # [T, B, D]
+    state: tuple[Tensor, ...],  # [B, ...] each
+    weights: tuple[Tensor, ...],
+    reset: Resets | None = None,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Run one layer outside autocast: oneDNN's bfloat16 LSTM rounds the cell, and learns worse.
+
+    Args:
+        function: torch.lstm, torch.gru, torch.rnn_tanh or torch.rnn_relu
+        x: inputs
+        state: (h, c) for torch.lstm, otherwise (h,)
+        weights: W, U, b_ih and b_hh in the layout of `function`; for an LSTM with a projection also P
+        reset: the steps before which the state is reset; None: nowhere
+
+    Returns:
+        (h [T, B, H], state after the last step)
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        x = x.to(state[0].dtype)
+        if reset is None:
+            return whole(function, x, state, weights)
+        return packed(function, x, state, weights, reset.layout)
+
+
+def whole(
+    function: Callable[..., tuple[Tensor, ...]],
+    x: Tensor,  # [T, B, D]
+    state: tuple[Tensor, ...],  # [B, ...] each
+    weights: tuple[Tensor, ...],
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    y, *last = function(
+        x,
+        hidden(state),
+        [weight.contiguous() for weight in weights],
+        has_biases=True,
+        num_layers=1,
+        dropout=0.0,
+        train=torch.is_grad_enabled(),  # else cuDNN does not save what its backward pass needs
+        bidirectional=False,
+        batch_first=False,
+    )
+    return y, tuple(tensor.squeeze(0) for tensor in last)
+
+
+def packed(
+    function: Callable[..., tuple[Tensor, ...]],
+    x: Tensor,  # [T, B, D]
+    state: tuple[Tensor, ...],  # [B, ...] each
+    weights: tuple[Tensor, ...],
+    layout: Layout,
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    y, *last = function(
+        x.flatten(0, 1).index_select(0, layout.order),  # its backward is faster than [order]'s
+        layout.batch_sizes,
+        hidden(tuple(tensor[layout.stream] * layout.continues.unsqueeze(1) for tensor in state)),
+        [weight.contiguous() for weight in weights],
+        True,  # biases
+        1,  # layer
+        0.0,  # dropout
+        torch.is_grad_enabled(),
+        False,  # bidirectional
+    )
+    y = y.index_select(0, layout.place).unflatten(0, x.shape[:2])
+    return y, tuple(tensor[0][layout.last] for tensor in last)
+
+
+def hidden(state: tuple[Tensor, ...]) -> Any:
+    """Return `state` as torch's functions expect it: a tuple of [1, B, ...] for an LSTM, else one tensor."""
+    tensors = tuple(tensor.unsqueeze(0).contiguous() for tensor in state)
+    return tensors if len(tensors) > 1 else tensors[0]

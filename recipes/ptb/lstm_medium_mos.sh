@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# medium LSTM with a mixture of 15 softmaxes on Penn Treebank
+# source: Zhang 2018, MSc thesis, Edinburgh
+# published perplexity, valid / test:
+#   trained  84.047 / 80.441
+# note: 81.932 / 77.264 after 78 epochs with a schedule of its own, whose first stage is not published
+arch=lstm_medium_mos finetune=no cache=yes
+dynamic=""
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# lstm_mos_bmlg_pytorch with a tuned clipping norm, in 45 epochs
+# source: Zhang 2018, MSc thesis, Edinburgh
+# published perplexity, valid / test:
+#   trained  78.535 / -
+# note: the thesis's PyTorch code; it prints the norm as 2.5, which is read as 0.25
+arch=lstm_mos_bmlg_tuned finetune=no cache=yes
+dynamic=""
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

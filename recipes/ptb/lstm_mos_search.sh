@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# 3 x 900 LSTM with a mixture of 14 softmaxes on Penn Treebank, from a random search
+# source: Zhang 2018, MSc thesis, Edinburgh
+# published perplexity, valid / test:
+#   trained  78.618 / 73.565
+arch=lstm_mos_search finetune=no cache=yes
+dynamic=""
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"

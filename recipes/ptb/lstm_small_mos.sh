@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# small LSTM with a mixture of 15 softmaxes on Penn Treebank
+# source: Zhang 2018, MSc thesis, Edinburgh
+# published perplexity, valid / test:
+#   trained  127.718 / 121.748
+arch=lstm_small_mos finetune=no cache=yes
+dynamic=""
+source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"
