@@ -23,12 +23,25 @@ KINDS = {
     "estimated": ("--nce-z", "estimated", "--nce-noise-power", "0.75"),
     "sampled softmax": ("--nce-loss", "sampled_softmax"),
     "log-uniform": ("--nce-loss", "sampled_softmax", "--nce-noise", "log_uniform"),
+    "TensorFlow's sampled softmax": (
+        "--nce-loss", "tf_sampled_softmax", "--nce-noise", "log_uniform", "--nce-distinct-noise",
+        "--nce-shared-noise",
+    ),
+    "distinct noise per step": ("--nce-distinct-noise",),
+    "distinct row noise": ("--nce-loss", "tf_sampled_softmax", "--nce-distinct-noise", "--nce-row-noise"),
     "sparse": SPARSE,
     "sparse adagrad": ("--sparse-embedding-grad", "--optimizer", "sparse_adagrad", "--lr", "0.3"),
-}
+}  # fmt: skip
 
 
-STATEFUL = ("nce", "learned", "estimated", "sparse", "sparse adagrad")  # each in its own way
+STATEFUL = (
+    "nce",
+    "TensorFlow's sampled softmax",
+    "learned",
+    "estimated",
+    "sparse",
+    "sparse adagrad",
+)  # each in its own way
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -80,6 +93,7 @@ def test_each_rank_draws_noise_of_its_own(data_bin, tmp_path):
         (("--nce-k", "0"), "--nce-k is 0"),
         (("--nce-k", "65"), "--nce-k is 65: it must be from 1 to 64"),
         (("--nce-row-noise", "--nce-shared-noise"), "give only one of them"),
+        (("--nce-distinct-noise", "--nce-k", "33"), "give --nce-k at most 32"),
         (("--nce-loss", "sampled_softmax", "--nce-z", "learned"), "--nce-z learned applies only to"),
         (("--output-layer", "mos"), "--criterion nce needs a model whose output layer is Softmax"),
         (("--optimizer", "adam", "--sparse-embedding-grad"), "--optimizer nt_asgd"),
