@@ -90,7 +90,7 @@ class NCE(LMCrossEntropy):
     """
 
     def __init__(self, cfg: NCEConfig, task: FairseqTask):
-        super().__init__(task, cfg.ar_alpha, cfg.tar_beta, cfg.sentence_avg)
+        super().__init__(task, cfg.ar_alpha, cfg.tar_beta, cfg.sentence_avg, cfg.output_l2)
         words = len(task.target_dictionary)
         if not 0 < cfg.nce_k <= words:
             raise Refused(f"--nce-k is {cfg.nce_k}: it must be from 1 to {words}, the size of the dictionary")
