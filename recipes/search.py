@@ -11,6 +11,7 @@ table and the best trial's command, and draws two pictures.
 """
 
 import argparse
+import logging
 import os
 import resource
 import shlex
@@ -223,6 +224,7 @@ def main() -> None:
     parser.add_argument("--search-seed", type=int, help="seed of the sampler")
     options, flags = parser.parse_known_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # fairseq lets every logger say everything
     try:
         draw = of_file(options.space) if options.space else of_arch(options.arch, typed_flags(flags))
     except Refused as refusal:
