@@ -68,10 +68,11 @@ def tf_sampled_softmax(
         d(w) = s_w - ln(K q_w)        loss = -ln [ exp d(target) / (exp d(target) + sum_i exp d(i)) ]
 
     over the noise words i other than the target. This is ``tf.nn.sampled_softmax_loss``. It corrects the
-    score of the target too, so exp(-loss) is the posterior of the target among the candidates. Its expected
-    gradient vanishes at the true probabilities for every K, but its value is no estimate of -ln p.
-    TensorFlow's sampler draws distinct words. Departure: every noise word that equals the target is removed.
-    TensorFlow removes one of them, which differs only if the words are not distinct.
+    score of the target too. If no noise word equals the target, exp(-loss) is the posterior of the target
+    among the candidates, which has no bias at a small K. Noise words that equal the target are removed, which
+    biases targets that are often among the noise words. The value is no estimate of -ln p. TensorFlow's
+    sampler draws distinct words. Departure: TensorFlow removes only one noise word that equals the target,
+    which differs if the words are not distinct.
 
     Args:
         score, noise_score: s of the targets and of the noise words
