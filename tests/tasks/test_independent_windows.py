@@ -106,3 +106,23 @@ def test_warmed_up_streams_are_refused(data_bin, tmp_path):
     path = ("--user-dir", "lm_plugins", "--path", tmp_path / "checkpoint_last.pt", "--eval-streams", "2")
     run = run_fairseq("eval-lm", data_bin, *path, "--cpu", "--independent-windows", succeeds=False)
     refused(run, "leave out --eval-streams")
+
+
+def test_the_preset_of_openseq2seq_learns_with_its_sampled_softmax(data_bin, tmp_path):
+    regime = (
+        "--optimizer",
+        "adam",
+        "--lr",
+        "0.02",
+        "--nce-k",
+        "20",
+        "--update-freq",
+        "2",
+        "--max-epoch",
+        "3",
+    )
+    run = train(data_bin, tmp_path, *regime, "--candidate-dropout", "0", arch="lstm_wt103")
+    ppl = [float(epoch["valid_ppl"]) for epoch in logged(run.output, "valid")]
+    assert ppl[-1] < min(ppl[0], 50), "much better than a uniform distribution over the 60 words"
+    reg = [float(epoch["train_reg"]) for epoch in logged(run.output, "train")]
+    assert all(value > 0 for value in reg), "L2 of the tied matrix"
