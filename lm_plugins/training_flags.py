@@ -64,12 +64,13 @@ def training_flags(typed: Flags, arguments: list[str], world: int) -> Flags:
         Refused: a flag is missing that nothing else supplies, or see :func:`architecture_flags`.
     """
     flags = {**COMMON, **architecture_flags(typed, arguments, world)}
-    if head := needed_head(typed.get("--criterion")):
+    if typed.get("--criterion") != flags["--criterion"] and (head := needed_head(typed.get("--criterion"))):
         flags["--output-layer"] = head
-    if criterion := default_criterion(typed.get("--output-layer")):
-        flags["--criterion"] = criterion
+    criterion = default_criterion(typed.get("--output-layer"))
+    implied = {"--criterion": criterion} if criterion else {}
     for kind in ("optimizer", "lr_scheduler", "criterion"):
-        _leave_out_options(kind, flags, typed)
+        _leave_out_options(kind, flags, {**implied, **typed})
+    flags |= implied
     chosen = {**flags, **typed}
     takes_large_tables = issubclass(OPTIMIZER_REGISTRY.get(chosen.get("--optimizer"), object), LargeTables)
     if not takes_large_tables or chosen.get("--output-layer") not in (None, "softmax"):

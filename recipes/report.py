@@ -185,7 +185,11 @@ def main(arguments: list[str] | None = None) -> None:
     if options.markdown:
         print(markdown([row(path) for path in experiments]))
     elif len(experiments) > 1:
-        print(overview({read.name_of(path): row(path) for path in experiments}))
+        sections = [
+            overview({read.name_of(path): row(path) for path in experiments}),
+            *map(sample, experiments),
+        ]
+        print("\n\n".join(section for section in sections if section))
     else:
         sections = summary(experiments[0]), sample(experiments[0]), next_commands(experiments[0])
         print("\n" + "\n\n".join(section for section in sections if section))

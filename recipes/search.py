@@ -11,7 +11,9 @@ table and the best trial's command, and draws two pictures.
 """
 
 import argparse
+import logging
 import os
+import resource
 import shlex
 import subprocess
 import sys
@@ -31,10 +33,10 @@ from lm_plugins.command_line import typed_flags
 from lm_plugins.errors import Refused
 from recipes.logs import DIVERGED, logged
 from recipes.plots import DPI
+from recipes.samplers import DEFAULT, GRID, SAMPLERS, pruner, queue_grid, sampler
 from recipes.search_spaces import Draw, of_arch, of_file
 
 PLUGIN = os.path.relpath(Path(__file__).resolve().parent.parent / "lm_plugins")
-SAMPLERS = {"random": optuna.samplers.RandomSampler, "bayesian": optuna.samplers.TPESampler}
 
 
 class Failed(Exception):
@@ -102,6 +104,7 @@ def run(
         trial.report(bits, epoch)
         return trial.should_prune()
 
+    before = processor_seconds()
     try:
         command = command_of(options, flags, draw(trial), save)
         trial.set_user_attr("command", shlex.join(command))
@@ -112,9 +115,15 @@ def run(
     except Failed as failure:
         diverged = DIVERGED.search(str(failure))
         return TrialState.PRUNED if diverged else TrialState.FAIL, None, str(failure)
+    trial.set_user_attr("processor_seconds", round(processor_seconds() - before, 1))
     if best is None:
         return TrialState.PRUNED, None, "above the median of the others"
     return TrialState.COMPLETE, best, ""
+
+
+def processor_seconds() -> float:
+    """Return the processor time of the trainings that have ended, which does not depend on other programs."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
 
 
 def search(
@@ -180,8 +189,8 @@ def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
     study = optuna.create_study(
         study_name=options.arch,
         storage=f"sqlite:///{options.study.resolve()}",
-        sampler=SAMPLERS[options.sampler](seed=options.search_seed),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1),
+        sampler=sampler(options.sampler, options.search_seed),
+        pruner=pruner(options.sampler),
         load_if_exists=True,
     )
     space = options.space.read_text() if options.space else ""
@@ -208,19 +217,23 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20, help="number of trials of this worker")
     parser.add_argument("--space", type=Path, help="JSON file in place of the family's space")
     parser.add_argument(
-        "--sampler", choices=SAMPLERS, default="bayesian",
-        help="random search, or Bayesian optimisation (tree-structured Parzen estimator)",
+        "--sampler", choices=SAMPLERS, default=DEFAULT,
+        help="random: random search; tpe, gp: Bayesian optimisation with a tree-structured Parzen estimator "
+        "or a Gaussian process; grid: every point of --space, without pruning; bayesian: tpe",
     )  # fmt: skip
     parser.add_argument("--search-seed", type=int, help="seed of the sampler")
     options, flags = parser.parse_known_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # fairseq lets every logger say everything
     try:
         draw = of_file(options.space) if options.space else of_arch(options.arch, typed_flags(flags))
     except Refused as refusal:
         sys.exit(f"error: {refusal}")
     study = open_study(options, flags)
-    folder = options.study.with_suffix("")
-    search(study, options.trials, lambda trial: run(trial, options, flags, draw, folder))
+    folder, trials = options.study.with_suffix(""), options.trials
+    if options.sampler == GRID:
+        trials = min(trials, queue_grid(study, options.space))
+    search(study, trials, lambda trial: run(trial, options, flags, draw, folder))
     if not completed(study):
         sys.exit(f"error: no trial was completed: see {folder}/trial*/train.log")
     print(table(study))

@@ -74,9 +74,18 @@ def test_other_programs_tasks_and_architectures_are_left_alone(argv):
 
 
 @pytest.mark.parametrize("environ", [{}, {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}])
-def test_doing_it_twice_changes_nothing(environ):
-    once = complete([*TRAIN, "--arch", "lstm_wt103"], environ)
+@pytest.mark.parametrize("arch", ["lstm_wt103", "lstm_gbw_2x250", "awd_lstm_mos_ptb"])
+def test_doing_it_twice_changes_nothing(arch, environ):
+    once = complete([*TRAIN, "--arch", arch], environ)
     assert complete(once, environ) == once
+
+
+@pytest.mark.parametrize("layer, criterion", [("mos", "mos"), ("softmax", "lm_cross_entropy")])
+def test_options_of_nce_are_left_out_with_another_output_layer(layer, criterion):
+    for arch in ("lstm_wt103", "lstm_gbw_2x250"):
+        flags = completed(*TRAIN, "--arch", arch, "--output-layer", layer)
+        assert flags["--criterion"] == criterion
+        assert not [flag for flag in flags if flag.startswith("--nce-") and flag != "--nce-z"]
 
 
 def test_flags_of_another_choice_are_left_out():

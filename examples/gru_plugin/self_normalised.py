@@ -27,9 +27,10 @@ class SelfNormalised(LMCrossEntropy):
         ar_alpha: float,
         tar_beta: float,
         sentence_avg: bool,
+        output_l2: float,
         self_norm_alpha: float,
     ):
-        super().__init__(task, ar_alpha, tar_beta, sentence_avg)
+        super().__init__(task, ar_alpha, tar_beta, sentence_avg, output_l2)
         self.alpha = self_norm_alpha
 
     def training_loss(self, head: Sigsoftmax, features: Tensor, target: Tensor) -> Tensor:

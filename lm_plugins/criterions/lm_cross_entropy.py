@@ -1,11 +1,12 @@
 """Cross entropy of the next token, with AWD-LSTM's activation regularisation.
 
-    loss = sum of -ln p(target) + B T (alpha * mean (m * h)^2 + beta * mean (h_t+1 - h_t)^2)
+    loss = sum of -ln p(target) + B T (alpha * mean (m * h)^2 + beta * mean (h_t+1 - h_t)^2) + N l / 2 |W|^2
 
 with h the output of the last layer [T, B, C] and m its dropout mask: AR and TAR of Merity, McCann and Socher
 (2017, arXiv:1708.01009), as means over all elements, as in awd-lstm-lm. fairseq divides the loss by the
-number of targets on all processes, which is B T without the pads at the end of the streams. The
-regularisation is logged separately as `reg`: `loss`, `nll_loss` and `ppl` do not contain it.
+number N of targets on all processes, which is B T without the pads at the end of the streams. W is the
+output matrix, and l the weight of its L2 regularisation, as in OpenSeq2Seq. The regularisation is logged
+separately as `reg`: `loss`, `nll_loss` and `ppl` do not contain it.
 """
 
 import math
@@ -42,6 +43,14 @@ class LMCrossEntropyConfig(FairseqDataclass):
             "help": "weight of temporal activation regularisation (TAR; awd-lstm-lm: beta, 1 on words)",
         },
     )
+    output_l2: float = field(
+        default=0.0,
+        metadata={
+            "range": at_least(0),
+            "help": "weight of the L2 regularisation of the output matrix W alone, which adds half of it "
+            "times |W|^2 to the mean loss (OpenSeq2Seq: 2e-6)",
+        },
+    )
     sentence_avg: bool = II("optimization.sentence_avg")
 
 
@@ -58,14 +67,21 @@ class LMCrossEntropy(FairseqCriterion):
     training_loss: Loss | None = None  # in place of -ln p(target)
     takes_normaliser: bool = False  # supports --nce-z
 
-    def __init__(self, task: FairseqTask, ar_alpha: float, tar_beta: float, sentence_avg: bool):
+    def __init__(
+        self,
+        task: FairseqTask,
+        ar_alpha: float,
+        tar_beta: float,
+        sentence_avg: bool,
+        output_l2: float = 0.0,
+    ):
         super().__init__(task)
         if sentence_avg:
             raise Refused(
                 "--sentence-avg would divide the loss by the number of streams instead of tokens: leave it "
                 "out"
             )
-        self.ar_alpha, self.tar_beta = ar_alpha, tar_beta
+        self.ar_alpha, self.tar_beta, self.output_l2 = ar_alpha, tar_beta, output_l2
 
     def forward(self, model: nn.Module, sample: dict[str, Any]) -> tuple[Tensor, int, dict[str, Any]]:
         """Return the sum of the losses in nats, the number of targets, and the values to log."""
@@ -77,6 +93,9 @@ class LMCrossEntropy(FairseqCriterion):
         reg = nll.new_zeros(())
         if model.training:
             reg = self.regularisation(extra) * pad.numel()
+            if self.output_l2:
+                matrix = model.decoder.output_head.vocabulary.weight
+                reg = reg + 0.5 * self.output_l2 * matrix.float().pow(2).sum() * ntokens
         logging_output = {
             "loss": nll.data,
             "reg": reg.data,

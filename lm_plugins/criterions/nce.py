@@ -1,6 +1,7 @@
-"""Noise contrastive estimation and the sampled softmax, whose training costs do not grow with V."""
+"""Noise contrastive estimation and sampled softmaxes, whose training costs do not grow with V."""
 
 import logging
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -14,7 +15,8 @@ from lm_plugins.data.dictionary import sorted_by_count
 from lm_plugins.errors import Refused
 from lm_plugins.modules.noise import FLOOR, LogUniform, Unigram
 from lm_plugins.modules.softmax import Softmax
-from lm_plugins.ops.noise_contrast import noise_contrastive_estimation, sampled_softmax
+from lm_plugins.ops.distinct_words import distinct_words, log_expected_count
+from lm_plugins.ops.noise_contrast import noise_contrastive_estimation, sampled_softmax, tf_sampled_softmax
 from lm_plugins.ranges import at_least
 from lm_plugins.ranks import rank_and_world
 
@@ -31,18 +33,29 @@ class NCEConfig(LMCrossEntropyConfig):
             "Billion Words: 400)",
         },
     )
-    nce_loss: ChoiceEnum(["nce", "sampled_softmax"]) = field(
+    nce_loss: ChoiceEnum(["nce", "sampled_softmax", "tf_sampled_softmax"]) = field(
         default="nce",
         metadata={
             "help": "nce: noise contrastive estimation; sampled_softmax: softmax whose denominator is "
-            "estimated from the noise words"
+            "estimated from the noise words (Blanc and Rendle 2018); tf_sampled_softmax: softmax over the "
+            "target and the noise words, each corrected by its expected count "
+            "(TensorFlow: sampled_softmax_loss)"
         },
     )
     nce_noise: ChoiceEnum(["unigram", "log_uniform"]) = field(
         default="unigram",
         metadata={
             "help": "distribution of the noise words; unigram: counts in the training data; log_uniform: "
-            "TensorFlow's log-uniform sampler, which needs a dictionary sorted by decreasing frequency"
+            "the distribution of TensorFlow's log-uniform sampler, which needs a dictionary sorted by "
+            "decreasing frequency"
+        },
+    )
+    nce_distinct_noise: bool = field(
+        default=False,
+        metadata={
+            "help": "draw noise words until --nce-k of them are distinct, and correct the scores by their "
+            "expected counts (TensorFlow: unique); default: independent words. Slow unless "
+            "--nce-shared-noise is given"
         },
     )
     nce_noise_power: float = field(
@@ -77,10 +90,15 @@ class NCE(LMCrossEntropy):
     """
 
     def __init__(self, cfg: NCEConfig, task: FairseqTask):
-        super().__init__(task, cfg.ar_alpha, cfg.tar_beta, cfg.sentence_avg)
+        super().__init__(task, cfg.ar_alpha, cfg.tar_beta, cfg.sentence_avg, cfg.output_l2)
         words = len(task.target_dictionary)
         if not 0 < cfg.nce_k <= words:
             raise Refused(f"--nce-k is {cfg.nce_k}: it must be from 1 to {words}, the size of the dictionary")
+        if cfg.nce_distinct_noise and cfg.nce_k > words // 2:
+            raise Refused(
+                f"--nce-distinct-noise would have to draw for long until {cfg.nce_k} of {words} words are "
+                f"distinct: give --nce-k at most {words // 2}, or leave it out"
+            )
         if cfg.nce_shared_noise and cfg.nce_row_noise:
             raise Refused(
                 "--nce-shared-noise and --nce-row-noise are mutually exclusive: give only one of them"
@@ -98,21 +116,39 @@ class NCE(LMCrossEntropy):
         return cls(cfg, task)
 
     def training_loss(self, head: Softmax, features: Tensor, target: Tensor) -> Tensor:
-        noise = self.noise_words(*target.shape, target.device)
+        noise, tries = self.noise_words(*target.shape, target.device)
         score = head.scores(features, target.unsqueeze(-1)).squeeze(-1)  # [T, B]
         noise_score = head.scores(features, noise)  # [T, B, K]
-        noise = noise.unsqueeze(1) if noise.dim() == 2 else noise  # broadcasts to [T, B, K]
-        noise_log_q = self.noise.log_prob(noise)
-        if str(self.cfg.nce_loss) == "sampled_softmax":
-            return sampled_softmax(score, noise_score, noise_log_q, hit=noise == target.unsqueeze(-1))
+        if noise.dim() == 2:  # broadcasts to [T, B, K]
+            noise, tries = noise.unsqueeze(1), None if tries is None else tries.unsqueeze(1)
+        noise_log_q = self.log_q(noise, None if tries is None else tries.unsqueeze(-1))
+        loss, hit = str(self.cfg.nce_loss), noise == target.unsqueeze(-1)
+        if loss == "sampled_softmax":
+            return sampled_softmax(score, noise_score, noise_log_q, hit)
+        log_q = self.log_q(target, tries)
+        if loss == "tf_sampled_softmax":
+            return tf_sampled_softmax(score, log_q, noise_score, noise_log_q, hit)
         head.estimate_log_z(noise_score, noise_log_q)
-        log_q = self.noise.log_prob(target)
         return noise_contrastive_estimation(score, log_q, noise_score, noise_log_q, head.log_z)
 
-    def noise_words(self, steps: int, streams: int, device: torch.device) -> Tensor:
+    def log_q(self, words: Tensor, tries: Tensor | None) -> Tensor:
+        """Return ln q of `words`, whose expected number among the K noise words is K q.
+
+        Args:
+            tries: number of draws in which distinct noise words were found; None: they are independent
+        """
+        log_q = self.noise.log_prob(words)
+        if tries is None:
+            return log_q
+        return (log_expected_count(log_q, tries) - math.log(self.cfg.nce_k)).to(log_q.dtype)
+
+    def noise_words(self, steps: int, streams: int, device: torch.device) -> tuple[Tensor, Tensor | None]:
         """Draw the noise words of this process: [K], [T, K] or [T, B, K].
 
         Every process draws the same words for all processes, and takes its own.
+
+        Returns:
+            (words, number of draws of each set of K distinct words, or None for independent words)
         """
         if self.noise is None:
             self.noise = self.noise_distribution().to(device)
@@ -122,7 +158,10 @@ class NCE(LMCrossEntropy):
         if self.cfg.nce_row_noise:
             shape = [steps, streams, self.cfg.nce_k]
         rank, world = rank_and_world()
-        return self.noise.draw((world, *shape))[rank]
+        if not self.cfg.nce_distinct_noise:
+            return self.noise.draw((world, *shape))[rank], None
+        words, tries = distinct_words(self.noise.draw, (world, *shape))
+        return words[rank], tries[rank]
 
     def noise_distribution(self) -> Unigram | LogUniform:
         """Return the distribution that --nce-noise names."""

@@ -28,6 +28,7 @@ class Layout:
     window: int = fact("window", "--tokens-per-sample")
     sentences: Optional[int] = fact("order of sentences", "--seed and --sample-break-mode", default=None)
     rotation: Optional[int] = fact("rotation of streams", "--seed and --rotate-streams", default=None)
+    order: Optional[int] = fact("order of windows", "--seed and --independent-windows", default=None)
     random_start: bool = fact("random start", "--random-start", default=False)
     variation: Optional[list[float]] = fact(
         "window variation", "--bptt-variation and --bptt-max-delta", default=None
@@ -39,7 +40,7 @@ class Layout:
         if self.variation:
             deviation, max_delta = self.variation
             lengths = varied(length, self.window, deviation, max_delta, self.seed, epoch)
-        elif self.random_start:
+        elif self.random_start and self.order is None:  # which moves the windows in the text instead
             lengths = random_start(self.window, self.seed, epoch)
         else:
             lengths = fixed(self.window)

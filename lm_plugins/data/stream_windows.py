@@ -10,6 +10,7 @@ import torch
 from fairseq.data import FairseqDataset
 from torch import Tensor
 
+from lm_plugins.data.independent_windows import IndependentWindows
 from lm_plugins.data.streams import Streams
 from lm_plugins.data.token_stream import TokenStream
 from lm_plugins.data.windows import Window
@@ -36,16 +37,25 @@ class StreamWindows(FairseqDataset):
 
     Args:
         corpus: N tokens
-        streams: function from the epoch to its :class:`~lm_plugins.data.streams.Streams`
+        streams: function from the epoch to its :class:`~lm_plugins.data.streams.Streams`, or to
+            :class:`~lm_plugins.data.independent_windows.IndependentWindows`
         own: range of the streams that this rank reads (B of them)
         pad: id of the padding symbol
         eos: id of ``</s>``
+        independent: every window is the first one of a stream, so that its state starts from zeros
     """
 
     def __init__(
-        self, corpus: TokenStream, streams: Callable[[int], Streams], own: range, pad: int, eos: int
+        self,
+        corpus: TokenStream,
+        streams: Callable[[int], Streams | IndependentWindows],
+        own: range,
+        pad: int,
+        eos: int,
+        independent: bool = False,
     ) -> None:
         self.corpus, self.own, self.pad, self.eos = corpus, own, pad, eos
+        self.independent = independent
         self.streams = functools.lru_cache(maxsize=1)(streams)
 
     def __len__(self) -> int:
@@ -74,7 +84,7 @@ class StreamWindows(FairseqDataset):
                 "src_tokens": source,
                 "target": target,
                 "stream": self.corpus.split,
-                "step": item["window"].step,
+                "step": 0 if self.independent else item["window"].step,
             },
             "target": target,
         }
@@ -96,6 +106,6 @@ class StreamWindows(FairseqDataset):
         return {
             "corpus": zlib.crc32(b"".join(np.asarray(e, dtype=np.int64).tobytes() for e in ends)),
             "tokens": len(self.corpus),
-            "streams": len(self.streams(1).first),
+            "streams": self.streams(1).number,
             "own_streams": len(self.own),
         }

@@ -30,6 +30,11 @@ class Streams(NamedTuple):
         """The length of the longest stream."""
         return int((self.end - self.first).max())
 
+    @property
+    def number(self) -> int:
+        """The number of streams."""
+        return len(self.first)
+
     def select(self, streams: slice) -> "Streams":
         """Return a part of the streams."""
         offset = np.broadcast_to(self.offset, self.first.shape)[streams]

@@ -56,7 +56,8 @@ def build_mixture(
 
 def matrix_options(cfg: HeadConfig) -> dict:
     """Return the options of a :class:`~lm_plugins.modules.vocabulary_matrix.VocabularyMatrix`."""
-    return {"rank": cfg.output_rank, "init_range": cfg.init_range, "sparse": cfg.sparse_embedding_grad}
+    init_range = cfg.output_init_range or cfg.init_range
+    return {"rank": cfg.output_rank, "init_range": init_range, "sparse": cfg.sparse_embedding_grad}
 
 
 def build_adaptive(

@@ -6,7 +6,7 @@ from typing import Optional
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 
 from lm_plugins.modules.softmax import NORMALISERS
-from lm_plugins.ranges import PROBABILITY, at_least
+from lm_plugins.ranges import PROBABILITY, above, at_least
 
 
 @dataclass
@@ -23,6 +23,15 @@ class HeadConfig(FairseqDataclass):
         default=False,
         metadata={
             "help": "share one matrix between the input embedding and the output layer (awd-lstm-lm: tied)"
+        },
+    )
+    output_init_range: Optional[float] = field(
+        default=None,
+        metadata={
+            "range": above(0),
+            "help": "half-width R of the uniform distribution on [-R, R] that initialises the output matrix "
+            "of an untied softmax or mixture of softmaxes; default: --init-range (Torch's NCEModule: "
+            "1 / sqrt(features))",
         },
     )
     output_rank: Optional[int] = field(

@@ -19,6 +19,7 @@ from lm_plugins.modules.embedding_dropout import Embedding
 from lm_plugins.modules.head import Head
 from lm_plugins.modules.mixture_of_softmaxes import MixtureOfSoftmaxes
 from lm_plugins.modules.softmax import Softmax
+from lm_plugins.modules.vocabulary_matrix import VocabularyMatrix
 
 EXACT = "lm_cross_entropy"  # the criterion that supports every head
 
@@ -90,6 +91,12 @@ def check_criterion(criterion: str, head: Head) -> None:
             f"{' or '.join(kind.__name__ for kind in supported)}, but this model has {type(head).__name__}: "
             f"give the matching --output-layer, or use --criterion {EXACT}, which supports all of them"
         )
+
+
+def has_dense_matrix(head: Head) -> bool:
+    """Return whether `head` has one matrix for all words, whole on this process, with dense gradients."""
+    matrix = getattr(head, "vocabulary", None)
+    return isinstance(matrix, VocabularyMatrix) and not matrix.sparse and matrix.split is None
 
 
 def build_head(cfg: HeadConfig, features: int, dictionary: Dictionary, embedding: Embedding) -> Head:

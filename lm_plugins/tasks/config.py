@@ -27,7 +27,7 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
             "range": at_least(1),
             "help": "length of the windows of truncated back-propagation through time, in tokens, at least "
             "1 (awd-lstm-lm: bptt, 70); does not change the perplexity in evaluation, except in dynamic "
-            "evaluation",
+            "evaluation and with --independent-windows",
         },
     )
     random_start: bool = field(
@@ -35,6 +35,14 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
         metadata={
             "help": "draw the length of each epoch's first window uniformly from 1 to --tokens-per-sample, "
             "so that window boundaries differ between epochs (OpenSeq2Seq)"
+        },
+    )
+    independent_windows: bool = field(
+        default=False,
+        metadata={
+            "help": "start the recurrent state of every window from zeros, and shuffle the windows of the "
+            "training text in every epoch (OpenSeq2Seq); validation and fairseq-eval-lm then also score "
+            "each window of --tokens-per-sample tokens from zeros, which raises the perplexity"
         },
     )
     regime: ChoiceEnum(["published", "short"]) = field(

@@ -47,6 +47,11 @@ class EvaluationMixin:
         check_program(num_shards, context_window)
         cache, dynamic = cache_settings(cfg), dynamic_settings(cfg)
         check_options(cfg, cache, dynamic, batch_size)
+        if cfg.independent_windows and cfg.eval_streams > 1:
+            raise Refused(
+                "--independent-windows has no state that the streams of --eval-streams could warm up: leave "
+                "out --eval-streams"
+            )
         if "test" in dataset.split and (cache and cache.grid_file or dynamic and dynamic.is_grid):
             logger.warning(
                 f"WARNING: hyper-parameters tuned on '{dataset.split}' must not be used to report results on "

@@ -8,6 +8,7 @@ from fairseq.data.iterators import EpochBatchIterator
 from fairseq.models import BaseFairseqModel
 from fairseq.optim import FairseqOptimizer
 
+from lm_plugins.data.independent_windows import IndependentWindows, shuffled_windows
 from lm_plugins.data.layout import Layout
 from lm_plugins.data.prompts import Prompts
 from lm_plugins.data.stream_iterator import StreamIterator
@@ -17,6 +18,7 @@ from lm_plugins.data.token_stream import TokenStream
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.options import refuse_flags
 from lm_plugins.ranks import rank_and_world
+from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
 from lm_plugins.tasks.cuda_graphs import GraphedSteps
 
 
@@ -95,6 +97,8 @@ class IterationMixin:
     def random_draws(self) -> dict[str, Any]:
         """Return the facts of a Layout that make the epochs of training differ."""
         cfg, draws = self.cfg, {}
+        if cfg.independent_windows:
+            check_independent_windows(cfg, self.decoder.independent_sentences)
         if self.decoder.independent_sentences:
             draws["sentences"] = cfg.seed
             if cfg.rotate_streams:
@@ -104,23 +108,31 @@ class IterationMixin:
                 )
         if cfg.rotate_streams:
             draws["rotation"] = cfg.seed
+        if cfg.independent_windows:
+            draws["order"] = cfg.seed
         if cfg.bptt_variation:
             draws |= {"variation": [cfg.bptt_variation, cfg.bptt_max_delta], "seed": cfg.seed}
         elif cfg.random_start:
             draws |= {"random_start": True, "seed": cfg.seed}
         return draws
 
-    def streams(self, corpus: TokenStream, count: int, draws: dict[str, Any]) -> Callable[[int], Streams]:
+    def streams(
+        self, corpus: TokenStream, count: int, draws: dict[str, Any]
+    ) -> Callable[[int], Streams | IndependentWindows]:
         if self.decoder.independent_sentences:
             return sentences(corpus, count, draws.get("sentences"))
         if "rotation" in draws:
             return rotated(corpus, count, draws["rotation"])
+        if "order" in draws:
+            moved = draws.get("random_start", False)
+            return shuffled_windows(corpus, count, self.cfg.tokens_per_sample, draws["order"], moved)
         return contiguous(corpus, count)
 
     def stream_windows(
-        self, corpus: TokenStream, streams: Callable[[int], Streams], own: range
+        self, corpus: TokenStream, streams: Callable[[int], Streams | IndependentWindows], own: range
     ) -> StreamWindows:
-        return StreamWindows(corpus, streams, own, self.dictionary.pad(), self.dictionary.eos())
+        symbols = self.dictionary.pad(), self.dictionary.eos()
+        return StreamWindows(corpus, streams, own, *symbols, independent=self.cfg.independent_windows)
 
     def train_step(
         self,
@@ -153,3 +165,23 @@ class IterationMixin:
         super().optimizer_step(optimizer, model, update_num)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
+
+
+def check_independent_windows(cfg: RecurrentLanguageModelingConfig, sentences: bool) -> None:
+    """Refuse options that need a state which is carried from window to window.
+
+    Args:
+        sentences: the sentences of the text are independent
+
+    Raises:
+        Refused: --independent-windows contradicts another option
+    """
+    reasons = {
+        "--sample-break-mode eos: sentences are independent without it": sentences,
+        "--rotate-streams, which moves continuous streams": cfg.rotate_streams,
+        "--bptt-variation: all windows have the same length": cfg.bptt_variation > 0,
+        "--cuda-graphs, which replay steps with a carried state": cfg.cuda_graphs,
+    }
+    for reason, applies in reasons.items():
+        if applies:
+            raise Refused(f"--independent-windows does not go with {reason}: leave one of them out")

@@ -16,7 +16,7 @@ from lm_plugins.data.dictionary import is_character_level, load_dictionary
 from lm_plugins.data.token_stream import TokenStream, load_token_stream
 from lm_plugins.errors import Refused
 from lm_plugins.matmul_precision import set_matmul_precision
-from lm_plugins.models.heads import check_criterion
+from lm_plugins.models.heads import check_criterion, has_dense_matrix
 from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel, upgrade_config
 from lm_plugins.ranges import check_config
 from lm_plugins.tasks import large_tables
@@ -148,6 +148,12 @@ class RecurrentLanguageModelingTask(
         if getattr(head, "normaliser", "fixed") != "fixed" and not criterion.takes_normaliser:
             raise Refused(
                 f"--nce-z {head.normaliser} applies only to --criterion nce with --nce-loss nce: leave it out"
+            )
+        if criterion.output_l2 and not has_dense_matrix(head):
+            raise Refused(
+                "--output-l2 needs a softmax or a mixture of softmaxes with dense gradients, and its whole "
+                "matrix on each process: leave it out, or leave out --sparse-embedding-grad and "
+                "--split-vocabulary"
             )
         if self.graphs is not None and not from_checkpoint:
             on_cpu = self.cfg.cpu or not torch.cuda.is_available()

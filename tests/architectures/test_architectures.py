@@ -122,6 +122,14 @@ def test_the_last_layer_has_embedding_size_if_tied():
     assert untied.decoder.output_head.vocabulary.weight.shape == (50, 1150)
 
 
+def test_an_untied_output_matrix_may_have_a_start_of_its_own():
+    plain = models.build("lstm_small", 50)
+    small = models.build("lstm_small", 50, "--output-init-range", "0.01")
+    for model, limit in ((plain, 0.1), (small, 0.01)):
+        assert 0.9 * limit < model.decoder.output_head.vocabulary.weight.abs().max() <= limit
+        assert 0.09 < model.decoder.embed_tokens.weight.abs().max() <= 0.1
+
+
 def test_the_first_qrnn_layer_alone_has_the_window():
     assert [layer.window for layer in build("qrnn_ptb", 50).decoder.layers] == [2, 1, 1, 1]
     narrow = build("qrnn_ptb", 50, "--qrnn-window", "1")

@@ -6,7 +6,8 @@ import pytest
 from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from omegaconf import DictConfig
 
-from tests.helpers.recipes import parsed
+from lm_plugins.architectures import ARCHITECTURES
+from tests.helpers.recipes import RECIPES, commands, parsed
 
 # Defaults of awd-lstm-lm's main.py; those of mos differ in the last two.
 DEFAULTS = (
@@ -212,3 +213,140 @@ def test_the_qrnn_on_bytes_is_trained_as_the_lstm():
     }  # fmt: skip
     names = (vars(ours).keys() | vars(theirs).keys()) - different
     assert {name: getattr(ours, name) for name in names} == {name: getattr(theirs, name) for name in names}
+
+
+# Torch's scripts: the command lines of the post, and Z of noise-contrastive-estimate.lua when it was written.
+TORCH = {
+    "lstm_gbw_2x250": "--startlr 1 --saturate 300 --cutoff 10 --progress --uniform 0.1 --seqlen 50 "
+    "--batchsize 128 --trainsize 400000 --validsize 40000 --hiddensize {250,250} --k 400 --minlr 0.001 "
+    "--momentum 0.9 --dropout 0 --Z -1",
+    "lstm_gbw_4x2048": "--startlr 0.7 --saturate 300 --minlr 0.001 --cutoff 10 --progress --uniform 0.1 "
+    "--seqlen 50 --batchsize 128 --trainsize 400000 --validsize 40000 --hiddensize {2048,2048,2048,2048} "
+    "--dropout 0.2 --k 400 --Z 1 --momentum -1",
+}
+TORCH_EPOCH = 128 * 400_000  # words
+TORCH_PATIENCE = 50  # of their epochs, the script's --earlystop
+GBW = 798_949_912  # training words, an epoch of ours
+
+
+def torch_options(command: str) -> argparse.Namespace:
+    """Return the options of a command line of Torch's scripts."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--progress", action="store_true")
+    parser.add_argument("--hiddensize", type=lambda text: [int(size) for size in text.strip("{}").split(",")])
+    for name in ("startlr", "minlr", "cutoff", "uniform", "momentum", "dropout", "Z"):
+        parser.add_argument(f"--{name}", type=float)
+    for name in ("saturate", "seqlen", "batchsize", "trainsize", "validsize", "k"):
+        parser.add_argument(f"--{name}", type=int)
+    return parser.parse_args(command.split())
+
+
+@pytest.mark.parametrize("arch", TORCH)
+def test_torch_s_models_are_trained_as_in_the_post(arch):
+    theirs, ours = torch_options(TORCH[arch]), completed(arch)
+    units = theirs.hiddensize[0]
+    assert [ours.decoder_hidden_size] * ours.decoder_layers == theirs.hiddensize
+    assert ours.decoder_embed_dim == units and not ours.share_decoder_input_output_embed
+    assert (ours.batch_size, ours.tokens_per_sample) == (theirs.batchsize, theirs.seqlen)
+    assert (ours.dropout, ours.hidden_dropout, ours.input_dropout) == (theirs.dropout,) * 3
+    assert ours.dropout_mask == "step" and ours.weight_dropout == ours.embedding_dropout == 0
+    assert (ours.init_range, ours.rnn_init_range) == (theirs.uniform, theirs.uniform)
+    assert ours.output_init_range == pytest.approx(units**-0.5, rel=1e-4)  # NCEModule:reset()
+    assert ours.sample_break_mode == "eos"
+    assert (ours.criterion, ours.nce_loss, ours.nce_noise, ours.nce_k) == ("nce", "nce", "unigram", theirs.k)
+    assert not ours.nce_shared_noise and not ours.nce_row_noise  # batchnoise: for each time step
+    assert ours.nce_z == ("estimated" if theirs.Z < 0 else "fixed")
+    assert ours.clip_norm == pytest.approx(theirs.cutoff / theirs.seqlen)
+    assert ours.lr_end == pytest.approx(theirs.minlr * theirs.seqlen)
+    assert ours.saturate_epochs == int(theirs.saturate * TORCH_EPOCH / GBW)
+    assert ours.patience == int(TORCH_PATIENCE * TORCH_EPOCH / GBW)
+    # Departures that the note in the recipe has.
+    note = ARCHITECTURES[arch].recipes[0].published.note
+    assert ours.lr == [pytest.approx(0.4 * theirs.startlr * theirs.seqlen)]
+    assert f"0.4 of the published {theirs.startlr:g}" in note
+    assert (theirs.momentum > 0) == ("no momentum (published: 0.9)" in note)
+
+
+# OpenSeq2Seq's example_configs/lm/lstm-wkt103-mixed.py, with keep probabilities as they stand there.
+OPENSEQ2SEQ = {
+    "num_gpus": 8,
+    "batch_size_per_gpu": 224,
+    "num_epochs": 1500,
+    "learning_rate": 1e-3,
+    "minval": -0.1,
+    "maxval": 0.1,
+    "num_units": 1024,
+    "forget_bias": 1.0,
+    "encoder_layers": 3,
+    "encoder_dp_output_keep_prob": 0.85,
+    "encoder_last_output_keep_prob": 0.85,
+    "recurrent_keep_prob": 0.7,
+    "encoder_emb_keep_prob": 0.8,
+    "emb_size": 320,
+    "num_sampled": 8192,
+    "scale": 2e-6,
+    "bptt": 96,
+}
+DOCUMENTED_EMBEDDING = 400  # in its documentation, which has the 123.7 M parameters
+
+
+def test_openseq2seq_s_model_is_trained_by_its_configuration():
+    ours, theirs = completed("lstm_wt103"), argparse.Namespace(**OPENSEQ2SEQ)
+    assert (ours.decoder_layers, ours.decoder_hidden_size) == (theirs.encoder_layers, theirs.num_units)
+    assert ours.decoder_embed_dim == DOCUMENTED_EMBEDDING and ours.share_decoder_input_output_embed
+    windows = ours.batch_size * ours.update_freq[0]
+    assert windows == theirs.num_gpus * theirs.batch_size_per_gpu
+    assert (ours.tokens_per_sample, ours.max_epoch) == (theirs.bptt, theirs.num_epochs)
+    assert (ours.optimizer, ours.lr_scheduler, ours.lr) == ("adam", "fixed", [theirs.learning_rate])
+    assert ours.weight_decay == 0 and ours.output_l2 == theirs.scale
+    assert ours.hidden_dropout == pytest.approx(1 - theirs.encoder_dp_output_keep_prob)
+    assert ours.dropout == pytest.approx(1 - theirs.encoder_last_output_keep_prob)
+    assert ours.candidate_dropout == pytest.approx(1 - theirs.recurrent_keep_prob)
+    assert ours.embedding_dropout == pytest.approx(1 - theirs.encoder_emb_keep_prob)
+    assert ours.input_dropout == ours.weight_dropout == 0 and ours.dropout_mask == "step"
+    assert (ours.init_range, ours.rnn_init_range) == (theirs.maxval, theirs.maxval)
+    assert ours.forget_bias == theirs.forget_bias and ours.clip_norm == 0
+    assert (ours.criterion, ours.nce_loss) == ("nce", "tf_sampled_softmax")
+    assert (ours.nce_k, ours.nce_noise) == (theirs.num_sampled, "log_uniform")
+    assert ours.nce_distinct_noise and ours.nce_shared_noise  # once for each call of TensorFlow's loss
+    assert ours.independent_windows and ours.random_start  # shuffle, rand_start
+    assert ours.patience == 10  # theirs was ended by hand
+    note = ARCHITECTURES["lstm_wt103"].recipes[0].published.note
+    assert "on the validation text" in note and "from a zero state" in note
+
+
+# Where an architecture differs from what was published with it, and why. What is converted is no departure.
+DEPARTURES = {
+    "qrnn_ptb_char": "the paper has layers and parameters; the dropouts are those of its LSTM",
+    "lstm_gbw_2x250": "learning rate: the published one diverges; momentum: would make gradients dense",
+    "lstm_gbw_4x2048": "learning rate: the published one diverges",
+    "lstm_wt103": "embedding of the documentation; dropout of words; a stopping rule",
+    "lstm_medium": "the decay of the TensorFlow tutorial, 0.8; the paper has 1 / 1.2",
+}
+UNPUBLISHED = {"qrnn_small", "awd_lstm_small"}  # for the user's own text
+
+
+def test_every_architecture_is_compared_with_its_command_line():
+    compared = {arch for arch, _ in (*COMMANDS, *SCHEDULES)} | TORCH.keys() | {"lstm_wt103"}
+    assert ARCHITECTURES.keys() - UNPUBLISHED - {"qrnn_ptb_char"} <= compared
+    assert DEPARTURES.keys() <= ARCHITECTURES.keys()
+    assert "divides the learning rate by 1.2" in ARCHITECTURES["lstm_medium"].recipes[0].published.note
+
+
+def test_the_qrnn_for_characters_has_the_regime_of_the_lstm():
+    lstm, qrnn = completed("awd_lstm_ptb_char"), completed("qrnn_ptb_char")
+    assert (qrnn.decoder_layers, qrnn.decoder_hidden_size) == (6, 1000)  # the paper, table of sizes
+    for name in (*OURS.values(), "lr", "milestones", "seed"):
+        if name not in ("decoder_layers", "decoder_hidden_size"):
+            assert getattr(qrnn, name) == getattr(lstm, name), name
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: "/".join(path.parts[-2:]))
+def test_the_dry_run_of_a_recipe_trains_its_architecture_as_published(path):
+    """The recipe adds no training flag of its own."""
+    trainings = [command for command in commands(path) if command[0] == "fairseq-train"]
+    arch = trainings[0][trainings[0].index("--arch") + 1]
+    first, alone = parsed(trainings[0]), parsed(["fairseq-train", "data", "--arch", arch])
+    names = {name for name in vars(alone) if getattr(first, name) != getattr(alone, name)}
+    where = {"data", "user_dir", "save_dir", "tensorboard_logdir"}
+    assert names <= where | {"log_format", "log_interval", "no_progress_bar"}

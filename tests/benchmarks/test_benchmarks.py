@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import peer_code
+from benchmarks import output_memory, peer_code
 from benchmarks.__main__ import all_groups, main
 from benchmarks.awd_lstm_lm import PeerModel
 from benchmarks.output_layers import adaptive, adaptive_of_torch, peer_mixture
@@ -53,6 +53,13 @@ def test_the_hand_written_models_have_the_size_of_ours():
         kind, hidden, layers, *dropouts, _ = PEERS[arch]
         model = PeerModel(kind, 10_000, 400, hidden, layers, *dropouts)
         assert round(sum(p.numel() for p in model.parameters()) / 1e6, 1) == millions
+
+
+def test_the_picture_of_the_output_layer_s_memory(tmp_path):
+    output_memory.main(["--quick", "--picture", str(tmp_path / "memory.png")])
+    assert (tmp_path / "memory.png").stat().st_size > 5000
+    written = json.loads((tmp_path / "memory.json").read_text())
+    assert all(len(peaks) == len(written["vocabulary"]) == 1 for peaks in written["peak_mib"].values())
 
 
 def test_names_are_unique():

@@ -31,9 +31,9 @@ class Model(torch.nn.Module):
         return self.log_prob, {"rnn_output": self.raw, "dropped_rnn_output": self.raw * self.mask}
 
 
-def criterion(alpha=0.0, beta=0.0):
+def criterion(alpha=0.0, beta=0.0, output_l2=0.0):
     task = SimpleNamespace(target_dictionary=SimpleNamespace(pad=lambda: PAD))
-    return LMCrossEntropy(task, alpha, beta, sentence_avg=False)
+    return LMCrossEntropy(task, alpha, beta, sentence_avg=False, output_l2=output_l2)
 
 
 def sample(rows=3, time=5, pads=0):
@@ -65,6 +65,19 @@ def test_the_formula_and_its_gradient(pads):
     torch.testing.assert_close(loss, expected, rtol=0, atol=1e-5)  # the regularisation is in float32
     for ours, theirs in zip(result, [log_prob.grad, raw.grad], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("pads", [0, 2])
+def test_l2_of_the_output_matrix_is_a_term_of_the_mean_loss(pads):
+    """As in OpenSeq2Seq: tf.contrib.layers.l2_regularizer(scale) is scale / 2 times the sum of squares."""
+    model, weight = Model(), torch.nn.Parameter(torch.randn(7, 4))
+    model.decoder = SimpleNamespace(output_head=SimpleNamespace(vocabulary=SimpleNamespace(weight=weight)))
+    loss, size, log = criterion(output_l2=0.3)(model, sample(pads=pads))
+    (loss / size).backward()
+    torch.testing.assert_close(weight.grad, 0.3 * weight.detach())
+    torch.testing.assert_close(float(log["reg"]) / size, 0.15 * weight.detach().pow(2).sum().item())
+    plain, _, _ = criterion()(model, sample(pads=pads))
+    torch.testing.assert_close(loss - plain, log["reg"].double())
 
 
 def test_a_window_of_one_step_has_no_temporal_regularisation():

@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
-from lm_plugins.ops.noise_contrast import noise_contrastive_estimation, sampled_softmax
+from lm_plugins.ops.distinct_words import log_expected_count
+from lm_plugins.ops.noise_contrast import noise_contrastive_estimation, sampled_softmax, tf_sampled_softmax
 
 V, C, N = 9, 4, 3
 
@@ -41,6 +43,77 @@ def test_the_sampled_softmax_is_the_formula():
         own = s[n, target[n]].exp()
         rest = sum(s[n, w].exp() / (5 * q[w]) for w in noise[n] if w != target[n])
         torch.testing.assert_close(result[n], -(own / (own + rest)).log())
+
+
+def sampled_softmax_loss(weights, biases, labels, inputs, sampled, num_tries):
+    """tf.nn.sampled_softmax_loss as TensorFlow documents it, for the log-uniform sampler with unique=True.
+
+    Logits of the true and the sampled classes minus the logarithms of their expected counts; sampled classes
+    that equal the label get the smallest number; then the softmax cross entropy with the true class first.
+    """
+    vocabulary = len(weights)
+    p = (np.log(np.arange(vocabulary) + 2.0) - np.log(np.arange(vocabulary) + 1.0)) / np.log(vocabulary + 1.0)
+    expected = -np.expm1(num_tries * np.log1p(-p))
+    losses = []
+    for x, label in zip(inputs, labels, strict=True):
+        true = weights[label] @ x + biases[label] - np.log(expected[label])
+        logits = weights[sampled] @ x + biases[sampled] - np.log(expected[sampled])
+        logits[sampled == label] += np.finfo(np.float64).min
+        logits = np.concatenate([[true], logits])
+        losses.append(np.log(np.exp(logits - logits.max()).sum()) + logits.max() - true)
+    return np.array(losses)
+
+
+def test_the_sampled_softmax_of_tensorflow_on_fixed_candidates():
+    generator = np.random.default_rng(1)
+    v, c, n, k, tries = 50, 6, 40, 20, 37
+    weights, biases = generator.normal(size=(v, c)), generator.normal(size=v)
+    inputs, sampled = 3 * generator.normal(size=(n, c)), generator.permutation(v)[:k]
+    labels = generator.integers(v, size=n)
+    assert np.isin(labels, sampled).any(), "an accidental hit"
+    expected = sampled_softmax_loss(weights, biases, labels, inputs, sampled, tries)
+    scores = torch.from_numpy(inputs @ weights.T + biases).requires_grad_()
+    words = torch.arange(v).double()
+    log_q = (torch.log1p(1 / (words + 1)) / math.log(v + 1)).log()
+    log_q = log_expected_count(log_q, torch.tensor(tries)) - math.log(k)
+    target, noise = torch.from_numpy(labels), torch.from_numpy(sampled)
+    result = tf_sampled_softmax(
+        scores[range(n), target],
+        log_q[target],
+        scores[:, noise],
+        log_q[noise],
+        hit=noise == target.unsqueeze(1),
+    )
+    torch.testing.assert_close(result.detach(), torch.from_numpy(expected), rtol=1e-12, atol=1e-12)
+    assert (
+        result
+        - sampled_softmax(
+            scores[range(n), target], scores[:, noise], log_q[noise], noise == target.unsqueeze(1)
+        )
+    ).abs().mean() > 0.1, "the other form is another loss"
+    result.sum().backward()
+    h, row = 1e-6, 3
+    for word in (labels[row], sampled[0], sampled[1]):  # central differences of the oracle
+        shifted = []
+        for sign in (1, -1):
+            moved = biases.copy()
+            moved[word] += sign * h
+            shifted.append(sampled_softmax_loss(weights, moved, labels, inputs, sampled, tries).sum())
+        gradient = scores.grad[:, word].sum()
+        assert gradient.item() == pytest.approx((shifted[0] - shifted[1]) / (2 * h), abs=1e-7)
+
+
+def test_few_noise_words_bias_the_form_of_tensorflow_less():
+    """At the true scores the mean gradient is the bias."""
+    s = torch.randn(V).double()
+    p, q, k = torch.softmax(s, 0), torch.softmax(torch.randn(V).double(), 0), 3
+    target = torch.multinomial(p, 500_000, replacement=True)
+    noise = torch.multinomial(q, 500_000 * k, replacement=True).view(-1, k)
+    hit, scores = noise == target.unsqueeze(1), s.clone().requires_grad_()
+    ours = sampled_softmax(scores[target], scores[noise], q[noise].log(), hit)
+    theirs = tf_sampled_softmax(scores[target], q[target].log(), scores[noise], q[noise].log(), hit)
+    of_ours, of_theirs = (torch.autograd.grad(one.mean(), scores)[0].norm() for one in (ours, theirs))
+    assert of_theirs < 0.1 * of_ours
 
 
 @pytest.mark.parametrize("loss", ["nce", "sampled_softmax"])

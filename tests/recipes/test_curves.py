@@ -87,6 +87,7 @@ def test_the_report_names_several_experiments_and_imports_no_torch(experiment):
     )
     other, out = experiment.with_name("other"), experiment.parent / "both.png"
     other.mkdir()
+    (experiment / "sample.txt").write_text("the market is a year\n")
     line = [sys.executable, "-c", script, experiment, other, "--picture", out]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -94,3 +95,4 @@ def test_the_report_names_several_experiments_and_imports_no_torch(experiment):
     assert rows[0] == ["arch", "epochs", "hours"]
     assert rows[1] == ["ptb/tiny", "qrnn_ptb", "4", "0.12"] and rows[2] == ["ptb/other", "-", "-", "-"]
     assert out.stat().st_size > 1000 and not (experiment / "curves.png").exists()
+    assert f"the model writes ({experiment}/sample.txt):\n\n  the market is a year\n" in done.stdout

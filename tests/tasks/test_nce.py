@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from recipes.logs import logged
-from tests.helpers.checkpoints import load, same_weights
+from tests.helpers.checkpoints import largest_difference, load, same_weights
 from tests.helpers.refusals import files, refused
 from tests.helpers.runner import evaluate, perplexity, train, train_ranks
 
@@ -23,12 +23,25 @@ KINDS = {
     "estimated": ("--nce-z", "estimated", "--nce-noise-power", "0.75"),
     "sampled softmax": ("--nce-loss", "sampled_softmax"),
     "log-uniform": ("--nce-loss", "sampled_softmax", "--nce-noise", "log_uniform"),
+    "TensorFlow's sampled softmax": (
+        "--nce-loss", "tf_sampled_softmax", "--nce-noise", "log_uniform", "--nce-distinct-noise",
+        "--nce-shared-noise",
+    ),
+    "distinct noise per step": ("--nce-distinct-noise",),
+    "distinct row noise": ("--nce-loss", "tf_sampled_softmax", "--nce-distinct-noise", "--nce-row-noise"),
     "sparse": SPARSE,
     "sparse adagrad": ("--sparse-embedding-grad", "--optimizer", "sparse_adagrad", "--lr", "0.3"),
-}
+}  # fmt: skip
 
 
-STATEFUL = ("nce", "learned", "estimated", "sparse", "sparse adagrad")  # each in its own way
+STATEFUL = (
+    "nce",
+    "TensorFlow's sampled softmax",
+    "learned",
+    "estimated",
+    "sparse",
+    "sparse adagrad",
+)  # each in its own way
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -80,6 +93,7 @@ def test_each_rank_draws_noise_of_its_own(data_bin, tmp_path):
         (("--nce-k", "0"), "--nce-k is 0"),
         (("--nce-k", "65"), "--nce-k is 65: it must be from 1 to 64"),
         (("--nce-row-noise", "--nce-shared-noise"), "give only one of them"),
+        (("--nce-distinct-noise", "--nce-k", "33"), "give --nce-k at most 32"),
         (("--nce-loss", "sampled_softmax", "--nce-z", "learned"), "--nce-z learned applies only to"),
         (("--output-layer", "mos"), "--criterion nce needs a model whose output layer is Softmax"),
         (("--optimizer", "adam", "--sparse-embedding-grad"), "--optimizer nt_asgd"),
@@ -90,6 +104,25 @@ def test_each_rank_draws_noise_of_its_own(data_bin, tmp_path):
 def test_options_that_do_not_fit_are_refused(data_bin, tmp_path, flags, part):
     refused(train(data_bin, tmp_path / "new", *NCE, *flags, succeeds=False), part)
     assert {path.name for path in files(tmp_path)} <= {"crash.pt"}  # fairseq's, of a first update
+
+
+L2 = ("--output-l2", "0.01")
+
+
+def test_l2_of_the_output_matrix_shrinks_it_alike_on_two_processes(data_bin, tmp_path):
+    flags = ("--max-epoch", "1", "--no-epoch-checkpoints", "--weight-decay", "0")
+    paths = {name: tmp_path / name / "checkpoint_last.pt" for name in ("plain", "one", "two")}
+    train(data_bin, tmp_path / "plain", *flags)
+    train(data_bin, tmp_path / "one", *flags, *L2)
+    train_ranks(2, data_bin, tmp_path / "two", *flags, *L2, "--batch-size", "2")
+    assert largest_difference(paths["one"], paths["two"]) < 1e-5
+    norms = [load(paths[name])["model"]["decoder.embed_tokens.weight"].norm() for name in ("plain", "one")]
+    assert norms[1] < 0.9 * norms[0]
+
+
+@pytest.mark.parametrize("flags", [(*NCE, *SPARSE, *L2), (*L2, "--split-vocabulary", *SPARSE)])
+def test_l2_of_a_sparse_matrix_is_refused(data_bin, tmp_path, flags):
+    refused(train(data_bin, tmp_path, *flags, "--weight-decay", "0", succeeds=False), "--output-l2 needs")
 
 
 def test_sparse_gradients_of_several_processes_are_refused(data_bin, tmp_path):

@@ -1,0 +1,75 @@
+"""How recipes.search chooses the flags of its next trial.
+
+random: independently; tpe: Bayesian optimisation with a tree-structured Parzen estimator (Bergstra et al.
+2011); gp: Bayesian optimisation with a Gaussian process; grid: every point of the space once. The points of a
+grid are queued in the study, so that parallel workers share them and a continued search has the rest.
+Optuna's GridSampler ends a study by a call that works only within its own loop.
+"""
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+from optuna import Study
+from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
+
+GRID = "grid"
+DEFAULT = "tpe"
+SAMPLERS = {
+    "random": optuna.samplers.RandomSampler,
+    "tpe": optuna.samplers.TPESampler,
+    "gp": optuna.samplers.GPSampler,
+    GRID: optuna.samplers.RandomSampler,  # of what the queue leaves open: nothing
+    "bayesian": optuna.samplers.TPESampler,  # the name of tpe in older commands
+}
+
+
+def sampler(name: str, seed: int | None) -> BaseSampler:
+    """Return the sampler that --sampler names."""
+    return SAMPLERS[name](seed=seed)
+
+
+def pruner(name: str) -> optuna.pruners.BasePruner:
+    """Return the pruner that goes with the sampler `name`: every point of a grid is trained to its end."""
+    if name == GRID:
+        return optuna.pruners.NopPruner()
+    return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1)
+
+
+def points(space: dict[str, list | dict]) -> Iterator[dict[str, object]]:
+    """Yield {flag: value} for each point of the grid of a space of choices and whole numbers.
+
+    Raises:
+        SystemExit: a flag of the space has real numbers
+    """
+    values = []
+    for flag, limits in space.items():
+        if isinstance(limits, dict):
+            values.append(limits["choices"])
+        elif all(isinstance(limit, int) for limit in limits):
+            values.append(range(limits[0], limits[1] + 1))
+        else:
+            raise SystemExit(
+                f"error: --sampler grid needs choices or whole numbers, and {flag} has {json.dumps(limits)}: "
+                'give {"choices": [...]}'
+            )
+    return (dict(zip(space, point, strict=True)) for point in itertools.product(*values))
+
+
+def queue_grid(study: Study, path: Path | None) -> int:
+    """Queue the points of the grid in the file `path` that the study does not have yet.
+
+    Returns:
+        number of points that wait for a worker
+
+    Raises:
+        SystemExit: there is no file, or it has real numbers
+    """
+    if path is None:
+        raise SystemExit("error: --sampler grid needs a space of choices or whole numbers: give --space FILE")
+    for point in points(json.loads(path.read_text())):
+        study.enqueue_trial(point, skip_if_exists=True)
+    return len(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))

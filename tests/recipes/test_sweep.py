@@ -1,0 +1,91 @@
+"""A grid is searched to its end, and its picture has every point."""
+
+import json
+import sys
+
+import optuna
+import pytest
+
+from recipes import samplers, search, sweep
+
+SPACE = {"--n-experts": [1, 3], "--output-rank": {"choices": [4, 8]}}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs a search in which a formula takes the place of training; returns the drawn points."""
+
+    def run(*flags, space=SPACE, name="study", trials=20):
+        (tmp_path / "space.json").write_text(json.dumps(space))
+        drawn = []
+
+        def train(command, log, report):
+            flags = dict(zip(command, command[1:], strict=False))
+            k = int(flags.get("--n-experts", 0))
+            drawn.append((k, flags.get("--output-rank")))
+            bits = 7 + 1 / (k + 1)
+            entries = [("train", {"train_train_wall": str(10 + k), "train_num_updates": "7"})]
+            entries.append(("valid", {"valid_loss": str(bits), "valid_ppl": str(2**bits)}))
+            log.write_text("2026-01-01 00:00:00 | INFO | fairseq.trainer | Start iterating over samples\n")
+            with open(log, "a") as file:
+                for tag, values in entries:
+                    file.write(f"2026-01-01 00:00:09 | INFO | {tag} | {json.dumps({'epoch': 1, **values})}\n")
+            pruned = report(1, bits)
+            assert not (pruned and "grid" in sys.argv), "no point of a grid is pruned"
+            return None if pruned else bits
+
+        monkeypatch.setattr(search, "train", train)
+        study = str(tmp_path / f"{name}.db")
+        line = ["search", "data", "--arch", "lstm_small", "--study", study, "--trials", str(trials), *flags]
+        monkeypatch.setattr(sys, "argv", [*line, "--space", str(tmp_path / "space.json")])
+        search.main()
+        return drawn
+
+    return run
+
+
+def test_a_grid_has_every_point_once_also_in_two_goes(run):
+    first = run("--sampler", "grid", trials=4)
+    second = run("--sampler", "grid")
+    assert len(first) == 4 and len(second) == 2
+    assert sorted(first + second) == [(k, rank) for k in (1, 2, 3) for rank in ("4", "8")]
+    assert run("--sampler", "grid") == []
+
+
+def test_the_picture_of_a_swept_flag(run, tmp_path, capsys):
+    run("--sampler", "grid", space={"--n-experts": {"choices": [5, 1, 3]}})
+    run("--sampler", "grid", space={"--seed": [1, 1]}, name="plain")
+    where = ["--arch", "lstm_small", "--picture", str(tmp_path / "k.png")]
+    without = ["--without", str(tmp_path / "plain.db"), "--label", "softmax"]
+    sweep.main([str(tmp_path / "study.db"), "--flag=--n-experts", *where, *without])
+    assert (tmp_path / "k.png").stat().st_size > 5000
+    written = json.loads((tmp_path / "k.json").read_text())
+    assert [point["value"] for point in written["points"]] == [1, 3, 5]
+    assert [point["train_seconds"] for point in written["points"]] == [11, 13, 15]
+    assert written["points"][0]["valid_ppl"] == round(2**7.5, 2) and written["softmax"]["valid_ppl"] == 256
+    assert all(point["processor_seconds"] >= 0 for point in written["points"])
+    assert "--n-experts 5: valid ppl 143.68, 15.0 seconds of training" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="no completed trial of .* has drawn --dropout"):
+        sweep.main([str(tmp_path / "study.db"), "--flag=--dropout", *where])
+    with pytest.raises(SystemExit, match="is no study"):
+        sweep.main([str(tmp_path / "none.db"), "--flag=--n-experts", *where])
+
+
+@pytest.mark.parametrize("name", sorted(samplers.SAMPLERS.keys() - {samplers.GRID}))
+def test_every_other_sampler_draws_from_the_space(run, name):
+    drawn = run("--sampler", name, "--search-seed", "2", trials=12 if name == "gp" else 3)
+    assert len(drawn) == (12 if name == "gp" else 3)  # gp draws its first 10 at random
+    assert {k for k, _ in drawn} <= {1, 2, 3} and {rank for _, rank in drawn} <= {"4", "8"}
+
+
+def test_a_gaussian_process_finds_a_minimum():
+    study = optuna.create_study(sampler=samplers.sampler("gp", 1))
+    study.optimize(lambda trial: (trial.suggest_float("x", -1, 1) - 0.3) ** 2, n_trials=16)
+    assert study.best_value < 1e-3
+
+
+def test_a_grid_of_real_numbers_is_refused(run):
+    with pytest.raises(SystemExit, match=r"--lr has \[0.1, 1.0\]: give"):
+        run("--sampler", "grid", space={"--lr": [0.1, 1.0]})
+    with pytest.raises(SystemExit, match="give --space FILE"):
+        samplers.queue_grid(optuna.create_study(), None)
