@@ -28,6 +28,7 @@ from lm_plugins.tasks.generation import GenerationMixin
 from lm_plugins.tasks.iteration import IterationMixin
 from lm_plugins.tasks.starting_point import check_starting_point
 from lm_plugins.tasks.validation import ValidationMixin
+from lm_plugins.tasks.validation_schedule import check_patience
 
 # fairseq's options that would train or count wrongly here, and why.
 REFUSED = {
@@ -111,6 +112,7 @@ class RecurrentLanguageModelingTask(
                     "carried states: leave it out"
                 )
             check_starting_point(self.cfg)
+            check_patience(self.cfg)
             large_tables.check_options(cfg, self.cfg)
         else:
             upgrade_config(cfg)
