@@ -92,6 +92,13 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
             "text, softmax or mos (measured on an H100: 112 updates/s of qrnn_ptb in bf16 instead of 49)"
         },
     )
+    accept_changes: bool = field(
+        default=False,
+        metadata={
+            "help": "resume a training with other options than those in its checkpoint, such as another "
+            "--lr or --dropout, which is refused otherwise"
+        },
+    )
     cpu: bool = II("common.cpu")
     fp16: bool = II("common.fp16")
     update_freq: List[int] = II("optimization.update_freq")
@@ -109,6 +116,7 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     save_interval_updates: int = II("checkpoint.save_interval_updates")
     patience: int = II("checkpoint.patience")
     no_save_optimizer_state: bool = II("checkpoint.no_save_optimizer_state")
+    save_dir: str = II("checkpoint.save_dir")
     restore_file: str = II("checkpoint.restore_file")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
     continue_once: Optional[str] = II("checkpoint.continue_once")
