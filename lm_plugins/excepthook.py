@@ -9,6 +9,7 @@ from fairseq.checkpoint_utils import load_checkpoint_to_cpu
 
 from lm_plugins.checkpoints import UNREADABLE, why_unreadable
 from lm_plugins.errors import Refused
+from lm_plugins.out_of_memory import is_out_of_memory
 
 
 def excepthook(
@@ -36,6 +37,8 @@ def sentence(error: BaseException) -> str | None:
                 f"training stopped, {cause}: the loss or its gradient is no longer a finite number; "
                 "no checkpoint was replaced, lower --lr or --clip-norm and start again from the last one"
             )
+        if is_out_of_memory(cause):
+            return "memory ran out: lower --batch-size or --tokens-per-sample, or use a smaller model"
         if isinstance(cause, OverflowError) and cause is not error:  # fairseq failed to handle it
             return (
                 "a gradient overflowed float16, from which fairseq recovers only on a GPU: give a lower "

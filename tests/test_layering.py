@@ -27,6 +27,7 @@ BASE = {
     "files",
     "matmul_precision",
     "metrics",
+    "out_of_memory",
     "peak_memory",
     "ranges",
     "ranks",

@@ -73,8 +73,8 @@ class StreamWindows(FairseqDataset):
     def collater(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         """Return fairseq's batch for the one item of `items`."""
         (item,) = items
-        source, target = item["source"], item["target"]
-        begin = self.start_indices(item["window"])
+        window, source, target = item["window"], item["source"], item["target"]
+        begin = self.start_indices(window)
         return {
             **({} if begin is None else {"start_indices": begin}),
             "id": torch.arange(self.own.start, self.own.stop),
@@ -84,9 +84,10 @@ class StreamWindows(FairseqDataset):
                 "src_tokens": source,
                 "target": target,
                 "stream": self.corpus.split,
-                "step": 0 if self.independent else item["window"].step,
+                "step": 0 if self.independent else window.step,
             },
             "target": target,
+            "ends_epoch": window.start + window.length == self.streams(window.epoch).length,
         }
 
     def start_indices(self, window: Window) -> Optional[Tensor]:

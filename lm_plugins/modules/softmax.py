@@ -83,10 +83,13 @@ class Softmax(Head):
         if self.is_estimated:
             return
         log_ratio = scores - log_q
-        z = (torch.logsumexp(log_ratio.flatten(), 0) - math.log(log_ratio.numel())).exp()
+        log_z = torch.logsumexp(log_ratio.flatten(), 0) - math.log(log_ratio.numel())
         world = rank_and_world()[1]
         if world > 1:
-            dist.all_reduce(z)
-        mean = (self.log_z.exp() * count + z / world) / (count + 1)
-        self.log_z.copy_(mean.log())
+            estimates = [torch.empty_like(log_z) for _ in range(world)]
+            dist.all_gather(estimates, log_z)
+            log_z = torch.logsumexp(torch.stack(estimates), 0) - math.log(world)
+        if count:  # averaged in logarithms, because Z overflows a float32 from ln Z = 89 on
+            log_z = torch.logaddexp(self.log_z + math.log(count), log_z) - math.log(count + 1)
+        self.log_z.copy_(log_z)
         self.estimates.add_(1)

@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 
 class CheckpointingMixin:
-    """For a task with a `cfg`, a `decoder` and a `validation_loss` (:class:`ValidationMixin`)."""
+    """For a task with a `cfg`, a `decoder`, and what :class:`ValidationMixin` counts and computes."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -66,7 +66,7 @@ class CheckpointingMixin:
             self.prepare_update(optimizer)
             return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
         except RuntimeError:
-            raise  # fairseq writes no crash.pt, and continues if memory ran out
+            raise  # fairseq writes no crash.pt
         except Exception as error:
             self.failure = error
             raise
@@ -81,7 +81,8 @@ class CheckpointingMixin:
 
     def begin_valid_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
         super().begin_valid_epoch(epoch, model)
-        choose_average(self.optimizer, lambda: self.validation_loss(model))
+        if self.is_counted:
+            choose_average(self.optimizer, lambda: self.validation_loss(model))
         show_average(self.optimizer)
 
     def gather(self) -> None:
@@ -110,15 +111,20 @@ class CheckpointingMixin:
         return self.decoder.carried.state_dict(stream_name(self.cfg.train_subset, True))
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
-        """Return the carried states of all ranks. On a single process, also put the average in."""
+        """Return the carried states of all ranks and the count of a diverging training.
+
+        On a single process, also put the average in.
+        """
         show_average(self.optimizer)
         if rank_and_world()[1] == 1:
             states = [self.carried_state()]
         else:
             states, self.rank_states = self.rank_states, None
-        return {type(self).__name__: {"rank_states": states}} if states else {}
+        saved = {"rank_states": states, "above_uniform": self.above_uniform}
+        return {type(self).__name__: saved} if states else {}
 
     def set_checkpoint_dict(self, saved: dict[str, Any]) -> None:
-        """Restore the carried state of this rank."""
+        """Restore the carried state of this rank, and the count, which older checkpoints do not have."""
+        self.above_uniform = saved.get("above_uniform", 0)
         state = saved["rank_states"][rank_and_world()[0]]
         self.decoder.carried.load_state_dict(stream_name(self.cfg.train_subset, True), state)

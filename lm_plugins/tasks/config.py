@@ -100,6 +100,13 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
             "text, softmax or mos (measured on an H100: 112 updates/s of qrnn_ptb in bf16 instead of 49)"
         },
     )
+    accept_changes: bool = field(
+        default=False,
+        metadata={
+            "help": "resume a training with other options than those in its checkpoint, such as another "
+            "--lr or --dropout, which is refused otherwise"
+        },
+    )
     cpu: bool = II("common.cpu")
     fp16: bool = II("common.fp16")
     update_freq: List[int] = II("optimization.update_freq")
@@ -112,7 +119,12 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     tpu: bool = II("common.tpu")
     use_bmuf: bool = II("optimization.use_bmuf")
     max_valid_steps: Optional[int] = II("dataset.max_valid_steps")
+    validate_interval: int = II("dataset.validate_interval")
+    validate_interval_updates: int = II("dataset.validate_interval_updates")
+    save_interval_updates: int = II("checkpoint.save_interval_updates")
+    patience: int = II("checkpoint.patience")
     no_save_optimizer_state: bool = II("checkpoint.no_save_optimizer_state")
+    save_dir: str = II("checkpoint.save_dir")
     restore_file: str = II("checkpoint.restore_file")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
     continue_once: Optional[str] = II("checkpoint.continue_once")

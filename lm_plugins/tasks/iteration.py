@@ -17,6 +17,7 @@ from lm_plugins.data.streams import Streams, contiguous, rotated, sentences
 from lm_plugins.data.token_stream import TokenStream
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.options import refuse_flags
+from lm_plugins.out_of_memory import naming_window
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
 from lm_plugins.tasks.cuda_graphs import GraphedSteps
@@ -29,6 +30,7 @@ class IterationMixin:
         super().__init__(*args)
         self.graphs = GraphedSteps() if self.cfg.cuda_graphs else None
         self.window_lengths: list[int] = []  # of the windows whose gradients are accumulated
+        self.ends_epoch = False  # the last window was the last one of its epoch
 
     def get_batch_iterator(
         self,
@@ -143,17 +145,19 @@ class IterationMixin:
         update_num: int,
         ignore_grad: bool = False,
     ) -> tuple[Any, Any, Any]:
-        # fairseq starts an update anew without a hook when it runs out of memory or float16 overflows.
+        # fairseq starts an update anew without a hook when float16 overflows.
         # Only the gradients, which it then clears, tell whether windows before this one count.
         if all(p.grad is None for p in model.parameters()):
             self.window_lengths = []
         self.window_lengths.append(sample["target"].size(1))
-        if self.graphs is not None and not ignore_grad:
-            model.set_num_updates(update_num)
-            replayed = self.graphs.step(model, criterion, sample)
-            if replayed is not None:
-                return replayed
-        return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+        self.ends_epoch = sample.get("ends_epoch", False)  # a sample made by hand does not have it
+        with naming_window(sample["target"], "--batch-size, --tokens-per-sample or --bptt-max-delta"):
+            if self.graphs is not None and not ignore_grad:
+                model.set_num_updates(update_num)
+                replayed = self.graphs.step(model, criterion, sample)
+                if replayed is not None:
+                    return replayed
+            return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
 
     def optimizer_step(self, optimizer: FairseqOptimizer, model: BaseFairseqModel, update_num: int) -> None:
         """Make an update. With --bptt-variation its learning rate is lr * mean length / base length."""

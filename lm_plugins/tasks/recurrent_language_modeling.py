@@ -26,8 +26,10 @@ from lm_plugins.tasks.cuda_graphs import check_graphs
 from lm_plugins.tasks.evaluation import EvaluationMixin
 from lm_plugins.tasks.generation import GenerationMixin
 from lm_plugins.tasks.iteration import IterationMixin
+from lm_plugins.tasks.resume import check_resumed_options
 from lm_plugins.tasks.starting_point import check_starting_point
 from lm_plugins.tasks.validation import ValidationMixin
+from lm_plugins.tasks.validation_schedule import check_patience
 
 # fairseq's options that would train or count wrongly here, and why.
 REFUSED = {
@@ -111,6 +113,8 @@ class RecurrentLanguageModelingTask(
                     "carried states: leave it out"
                 )
             check_starting_point(self.cfg)
+            check_patience(self.cfg)
+            check_resumed_options(self.cfg)
             large_tables.check_options(cfg, self.cfg)
         else:
             upgrade_config(cfg)

@@ -1,12 +1,26 @@
 """The checkpoint that training starts from."""
 
 import os
-from typing import Any
+from typing import Any, Optional
 
 from lm_plugins.errors import Refused
 
 LAST = "checkpoint_last.pt"  # fairseq's default of --restore-file, in --save-dir
 RESETS = ("reset_optimizer", "reset_lr_scheduler", "reset_meters", "reset_dataloader")
+
+
+def resumed_checkpoint(cfg: Any) -> Optional[str]:
+    """Return the checkpoint that fairseq resumes, or None if it starts a training.
+
+    Args:
+        cfg: the configuration of the task, which has these options of fairseq's
+    """
+    path = cfg.restore_file
+    if path == LAST:
+        path = os.path.join(cfg.save_dir, LAST)
+        if not os.path.exists(path):
+            path = cfg.continue_once
+    return path if path and os.path.exists(path) else None
 
 
 def check_starting_point(cfg: Any) -> None:

@@ -1,6 +1,5 @@
 """What training does with a validation loss, and what it logs."""
 
-import math
 from typing import Any
 
 from fairseq.criterions import FairseqCriterion
@@ -8,11 +7,13 @@ from fairseq.logging import meters, metrics
 from fairseq.models import BaseFairseqModel
 from fairseq.optim import FairseqOptimizer
 
-from lm_plugins.errors import Refused
 from lm_plugins.optim.averaged_sgd import is_averaging
 from lm_plugins.optim.validation import tell_validation
+from lm_plugins.out_of_memory import naming_window
 from lm_plugins.peak_memory import PeakMemory
+from lm_plugins.tasks.divergence import check_training_loss, check_validation_loss, count_above_uniform
 from lm_plugins.tasks.validation_loss import validation_loss
+from lm_plugins.tasks.validation_schedule import is_scheduled
 
 
 class ValidationMixin:
@@ -22,10 +23,14 @@ class ValidationMixin:
         super().__init__(*args)
         self.peak = PeakMemory()
         self.validated = 0  # number of subsets in the current validation
+        self.is_counted = True  # the current validation is a scheduled one
+        self.updates = 0  # of the training so far
+        self.above_uniform = 0  # epochs in a row with a validation loss above that of guessing
 
     def begin_valid_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
         super().begin_valid_epoch(epoch, model)
         self.validated = 0
+        self.is_counted = is_scheduled(self.cfg, epoch, self.updates, self.ends_epoch)
 
     def validation_loss(self, model: BaseFairseqModel) -> float:
         """Return the loss of the model as it is on the first validation subset, in bits per token."""
@@ -36,28 +41,42 @@ class ValidationMixin:
     def post_validate(self, model: BaseFairseqModel, stats: dict[str, Any], agg: Any) -> None:
         """Pass the unrounded loss of the first subset to the optimizer and the learning-rate schedule.
 
-        fairseq calls this for each subset, before it saves a checkpoint.
+        They see only scheduled validations (:mod:`lm_plugins.tasks.validation_schedule`). fairseq calls this
+        for each subset, before it saves a checkpoint.
 
         Raises:
-            Refused: the loss is not finite.
+            Refused: training has diverged (:mod:`lm_plugins.tasks.divergence`).
         """
         loss = float(agg["loss"].avg)
-        if not math.isfinite(loss):
-            raise Refused(
-                f"the validation loss is {loss}: training has diverged, and no checkpoint was written after "
-                "this validation; lower --lr or --clip-norm"
-            )
-        if self.validated == 0:
+        check_validation_loss(loss)
+        if self.validated == 0 and self.is_counted:
+            if self.ends_epoch:
+                self.above_uniform = count_above_uniform(self.above_uniform, loss, len(self.dictionary))
             tell_validation(self.optimizer, loss)
         self.validated += 1
 
+    def valid_step(
+        self, sample: dict[str, Any], model: BaseFairseqModel, criterion: FairseqCriterion
+    ) -> tuple[Any, Any, Any]:
+        with naming_window(sample["target"], "--batch-size-valid or --tokens-per-sample"):
+            return super().valid_step(sample, model, criterion)
+
     def optimizer_step(self, optimizer: FairseqOptimizer, model: BaseFairseqModel, update_num: int) -> None:
         super().optimizer_step(optimizer, model, update_num)
+        self.updates = update_num + 1
         self.peak.update()  # fairseq resets the statistics of a GPU after this
 
     def reduce_metrics(self, logging_outputs: list[dict[str, Any]], criterion: FairseqCriterion) -> None:
-        """Log peak memory, whether averaging has started, and bits per character where they are defined."""
-        super().reduce_metrics(logging_outputs, criterion)
+        """Log peak memory, whether averaging has started, and bits per character where they are defined.
+
+        Raises:
+            Refused: the training loss is not finite. It is checked here, where fairseq waits for it anyway.
+        """
+        with metrics.aggregate() as logged:
+            super().reduce_metrics(logging_outputs, criterion)
+        if criterion.training:
+            loss = sum(float(logged[name].avg) for name in ("loss", "reg") if name in logged)
+            check_training_loss(loss, self.updates)
         metrics.log_scalar("peak_gib", self.peak.update(), weight=0, round=3)
         averaging = is_averaging(self.optimizer)
         if averaging is not None:

@@ -123,6 +123,14 @@ def test_an_estimated_normaliser_is_the_mean_of_the_first_calls():
     assert torch.equal(again.log_z, head.log_z)
 
 
+def test_an_estimated_normaliser_does_not_overflow():
+    head = Softmax(5, 11, normaliser="estimated")
+    for ln_z in (200.0, 0.0, 210.0):
+        head.estimate_log_z(torch.full((3, 2, 4), ln_z), torch.zeros(3, 1, 4))
+    mean = torch.logsumexp(torch.tensor([200.0, 0.0, 210.0]), 0) - torch.tensor(3.0).log()
+    torch.testing.assert_close(head.log_z, mean)
+
+
 @pytest.mark.parametrize("normaliser", ["fixed", "learned"])
 def test_another_normaliser_is_not_estimated(normaliser):
     head = Softmax(5, 11, normaliser=normaliser)

@@ -11,29 +11,10 @@ import torch
 from lm_plugins.errors import Refused
 from lm_plugins.tasks.cuda_graphs import GraphedSteps, check_graphs
 from tests.helpers.models import Task, config
+from tests.helpers.recording import rerun
 
 SIZE, STREAMS = 13, 3
 FLAGS = ("--decoder-embed-dim", "6", "--decoder-hidden-size", "8", "--decoder-layers", "2")
-
-
-def tensors(nest):
-    if torch.is_tensor(nest):
-        return [nest]
-    parts = nest.values() if isinstance(nest, dict) else nest if isinstance(nest, tuple | list) else ()
-    return [tensor for part in parts for tensor in tensors(part)]
-
-
-def rerun(run, pool):
-    """Record without consuming random numbers; a replay writes into the recording's outputs."""
-    state = torch.get_rng_state()
-    outputs = run()
-    torch.set_rng_state(state)
-
-    def replay():
-        for recorded, computed in zip(tensors(outputs), tensors(run()), strict=True):
-            recorded.data.copy_(computed)
-
-    return outputs, replay
 
 
 def build(arch, *flags):

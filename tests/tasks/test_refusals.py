@@ -126,7 +126,7 @@ def test_another_dictionary(data_bin, other_data_bin, checkpoints, tmp_path):
     [
         (("--batch-size", "5"), "streams of all ranks = 4"),
         (("--tokens-per-sample", "11"), "window = 10"),
-        (("--seed", "4"), "seed = 3"),
+        (("--seed", "4", "--accept-changes"), "seed = 3"),
         (("--train-subset", "valid"), "corpus"),
     ],
 )
@@ -174,8 +174,9 @@ def test_a_loss_that_is_no_number(data_bin, tmp_path):
     options = ("--clip-norm", "0", "--no-epoch-checkpoints", "--validate-interval-updates", "1")
     train(data_bin, tmp_path, "--max-update", "3", *options)
     before = files(tmp_path)
-    finished = train(data_bin, tmp_path, "--max-epoch", "3", "--lr", "1e38", *options, succeeds=False)
-    refused(finished)
+    options = (*options, "--accept-changes", "--max-epoch", "3", "--lr", "1e38")
+    finished = train(data_bin, tmp_path, *options, succeeds=False)
+    refused(finished, "training has diverged")
     after = files(tmp_path)
     assert {path: after[path] for path in before} == before
 

@@ -90,7 +90,7 @@ def test_equals_the_papers_algorithm_before_and_after_the_trigger(data_bin, tmp_
 
 REGIME = (
     *NT_ASGD, *DECAY, *VARIED, "--update-freq", "2", "--nonmono", "4", "--max-epoch", "3", "--lr", "8",
-    "--save-interval-updates", "20", "--keep-interval-updates", "1",
+    "--save-interval-updates", "20", "--keep-interval-updates", "1", "--validate-interval-updates", "20",
 )  # fmt: skip
 
 

@@ -5,17 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from fairseq import optim, options, tasks
-from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from lm_plugins.completion import complete
 from tests.helpers.runner import PLUGIN
+from tests.helpers.tasks import training
 
-TINY = (
-    "--cpu", "--decoder-embed-dim", "12", "--decoder-hidden-size", "16", "--decoder-layers", "3",
-    "--batch-size", "4", "--tokens-per-sample", "10", "--bptt-variation", "0",
-)  # fmt: skip
 NCE = (
     "--criterion", "nce", "--nce-k", "5", "--no-share-decoder-input-output-embed", "--weight-decay", "0",
 )  # fmt: skip
@@ -55,14 +49,8 @@ def waits(data_bin, monkeypatch):
     """A function that trains on two windows and returns the files in which the second one waited."""
 
     def train(arch, *flags):
-        line = complete(["fairseq-train", str(data_bin), "--arch", arch, *TINY, *flags])[1:]
-        args = options.parse_args_and_arch(options.get_training_parser(), line)
-        cfg = convert_namespace_to_omegaconf(args)
-        task = tasks.setup_task(cfg.task)
-        model, mode = task.build_model(cfg.model).train(), Waits()
-        criterion = task.build_criterion(cfg.criterion).train()
-        optimizer = optim.build_optimizer(cfg.optimizer, list(model.parameters()))
-        task.load_dataset("train", combine=True)
+        task, model, criterion, optimizer = training(data_bin, arch, *flags)
+        mode = Waits()
         windows = task.get_batch_iterator(task.dataset("train"), max_sentences=4).next_epoch_itr()
         task.train_step(next(windows), model, criterion, optimizer, 0)  # makes the noise's tables
         task.optimizer_step(optimizer, model, 0)

@@ -43,7 +43,7 @@ def test_two_valid_subsets_have_states_of_their_own(data_bin, tmp_path):
 
 REGIME = (
     "--max-epoch", "2", "--random-start", "--update-freq", "2", "--save-interval-updates", "9",
-    "--keep-interval-updates", "2", "--no-epoch-checkpoints",
+    "--keep-interval-updates", "2", "--no-epoch-checkpoints", "--validate-interval-updates", "9",
 )  # fmt: skip
 
 

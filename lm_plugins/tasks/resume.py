@@ -1,0 +1,119 @@
+"""Compare the options of a resumed training with those in its checkpoint.
+
+Only options that change what is learned are compared. The layout of the data is compared where the position
+in it is restored (:mod:`lm_plugins.data.layout`).
+"""
+
+import logging
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Mapping
+from typing import Any, Optional
+
+from fairseq.registry import REGISTRIES
+from omegaconf import DictConfig, OmegaConf
+
+from lm_plugins.checkpoints import read_checkpoint
+from lm_plugins.errors import Refused
+from lm_plugins.ranges import flag_of
+from lm_plugins.tasks.starting_point import resumed_checkpoint
+
+logger = logging.getLogger(__name__)
+
+# Sections of fairseq's configuration, and which of their options change a training; None: all of them.
+COMPARED: dict[str, Optional[tuple[str, ...]]] = {
+    "model": None,
+    "criterion": None,
+    "optimizer": None,
+    "lr_scheduler": None,
+    "optimization": ("clip_norm", "lr", "update_freq"),
+    "dataset": (
+        "disable_validation",
+        "valid_subset",
+        "validate_after_updates",
+        "validate_interval",
+        "validate_interval_updates",
+    ),
+    "common": ("fp16", "memory_efficient_fp16", "seed"),
+    "task": ("autocast", "float32_matmul"),
+}
+SCHEDULE = {"lr", "lr_scheduler"}  # the options and the section that --reset-lr-scheduler resets
+PLAIN = (bool, int, float, str, list, type(None))
+
+
+def check_resumed_options(cfg: DictConfig) -> None:
+    """Compare the options of this run with those in the checkpoint that it resumes, as far as both have them.
+
+    With --reset-optimizer the checkpoint only provides the first weights, and nothing is compared.
+
+    Args:
+        cfg: the configuration of the task, from which the other sections are reached
+
+    Raises:
+        Refused: they differ and --accept-changes is missing; the message has each option with both values.
+    """
+    path = resumed_checkpoint(cfg)
+    saved = None if path is None or cfg.reset_optimizer else read_checkpoint(path).get("cfg")
+    if not isinstance(saved, Mapping):
+        return
+    links = OmegaConf.create({section: f"${{{section}}}" for section in COMPARED}, parent=cfg)
+    current = OmegaConf.to_container(links, resolve=True, enum_to_str=True)
+    changes = ", ".join(differences(saved, current, SCHEDULE if cfg.reset_lr_scheduler else set()))
+    if not changes:
+        return
+    if cfg.accept_changes:
+        logger.warning(f"training continues with changed options: {changes}")
+        return
+    raise Refused(
+        f"cannot resume {path} with changed options ({changes}): restore them, give another --save-dir, or "
+        "accept them with --accept-changes"
+    )
+
+
+def differences(saved: Mapping[str, Any], current: Mapping[str, Any], ignored: set[str]) -> Iterator[str]:
+    """Yield "--flag old -> new" for each compared option of two configurations in which they differ.
+
+    Args:
+        saved: {section: options}
+        current: {section: options}
+        ignored: sections and options that may differ
+    """
+    before, after = {}, {}
+    for section in COMPARED:
+        if section not in ignored:
+            before |= _options(section, saved.get(section))
+            after |= _options(section, current[section])
+    for name in sorted(before.keys() & after.keys() - ignored):
+        old, new = before[name], after[name]
+        if old != new and isinstance(old, PLAIN) and isinstance(new, PLAIN):
+            yield f"{flag_of(name)} {_text(old)} -> {_text(new)}"
+
+
+def _options(section: str, values: Mapping[str, Any] | Namespace | None) -> dict[str, Any]:
+    """Return the compared options of a section, and under the name of the section what it chooses."""
+    if isinstance(values, Namespace):
+        values = _own_options(section, values)
+    values, names = values or {}, COMPARED[section]
+    options = {name: values[name] for name in names or values if name in values and name[0] != "_"}
+    if section in REGISTRIES and "_name" in values:
+        options[section] = values["_name"]
+    return options
+
+
+def _own_options(section: str, arguments: Namespace) -> dict[str, Any]:
+    """Return the options of a class without a dataclass, such as fairseq's sgd.
+
+    Its section holds the whole command line, and only the class knows which options are its own.
+    """
+    chosen = getattr(arguments, section, None)
+    kind = REGISTRIES[section]["registry"].get(chosen) if section in REGISTRIES else None
+    if kind is None:
+        return {}
+    parser = ArgumentParser(add_help=False)
+    kind.add_args(parser)
+    own = vars(parser.parse_args([])).keys() & vars(arguments).keys()
+    return {"_name": chosen} | {name: getattr(arguments, name) for name in own}
+
+
+def _text(value: Any) -> str:
+    """Return a value as it is typed."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

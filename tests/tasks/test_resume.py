@@ -1,0 +1,120 @@
+"""A training is resumed with the options that it was started with, or with a statement of what differs."""
+
+import pytest
+import torch
+
+from recipes.logs import logged
+from tests.helpers.checkpoints import load, same_weights
+from tests.helpers.refusals import files, refused
+from tests.helpers.runner import start_ranks, train, train_ranks
+
+NT_ASGD = ("--optimizer", "nt_asgd", "--lr", "8", "--nonmono", "1", "--no-epoch-checkpoints")
+TASK = "RecurrentLanguageModelingTask"
+
+
+@pytest.fixture(scope="module")
+def epoch(data_bin, tmp_path_factory):
+    """The folder of a training of one epoch."""
+    folder = tmp_path_factory.mktemp("epoch")
+    train(data_bin, folder, *NT_ASGD, "--max-epoch", "1")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "flags, change",
+    [
+        (("--dropout", "0.9"), "--dropout 0.4 -> 0.9"),
+        (("--lr", "1"), "--lr 8.0 -> 1.0"),
+        (("--clip-norm", "5"), "--clip-norm 0.25 -> 5.0"),
+        (("--nonmono", "3"), "--nonmono 1 -> 3"),
+        (("--update-freq", "2,1"), "--update-freq 1 -> 2,1"),
+        (("--weight-decay", "0.1"), "--weight-decay 1.2e-06 -> 0.1"),
+        (("--ar-alpha", "7"), "--ar-alpha 2.0 -> 7.0"),
+        (("--averaging", "always"), "--averaging triggered -> always"),
+        (("--lr-scheduler", "multi_step", "--milestones", "1"), "--lr-scheduler fixed -> multi_step"),
+        (("--validate-interval", "2"), "--validate-interval 1 -> 2"),
+        (("--dropout", "0.9", "--lr", "1"), "(--dropout 0.4 -> 0.9, --lr 8.0 -> 1.0)"),
+    ],
+)
+def test_another_option_is_refused(data_bin, epoch, flags, change):
+    before = files(epoch)
+    finished = train(data_bin, epoch, *NT_ASGD, "--max-epoch", "2", *flags, succeeds=False)
+    refused(finished, "cannot resume", change, "--accept-changes")
+    assert files(epoch) == before
+
+
+@pytest.mark.parametrize(
+    "flags, change",
+    [
+        (("--optimizer", "sgd", "--lr", "8"), "--optimizer nt_asgd -> sgd"),
+        (("--optimizer", "torch_adam", "--lr", "8"), "--optimizer nt_asgd -> torch_adam"),
+        ((*NT_ASGD, "--lr-scheduler", "plateau"), "--lr-scheduler fixed -> plateau"),
+        ((*NT_ASGD, "--criterion", "nce", "--nce-k", "5"), "--criterion lm_cross_entropy -> nce"),
+        ((*NT_ASGD, "--decoder-hidden-size", "20"), "--decoder-hidden-size 16 -> 20"),
+        ((*NT_ASGD, "--decoder-layers", "3"), "--decoder-layers 2 -> 3"),
+    ],
+)
+def test_another_kind_of_training_is_refused(data_bin, epoch, flags, change):
+    before = files(epoch)
+    finished = train(data_bin, epoch, "--max-epoch", "2", "--no-epoch-checkpoints", *flags, succeeds=False)
+    refused(finished, "cannot resume", change)
+    assert files(epoch) == before
+
+
+def test_a_changed_option_is_accepted_on_request(data_bin, epoch, tmp_path):
+    restore = ("--restore-file", epoch / "checkpoint_last.pt", *NT_ASGD, "--max-epoch", "2")
+    finished = train(data_bin, tmp_path, *restore, "--lr", "1", "--accept-changes")
+    assert "changed options: --lr 8.0 -> 1.0" in finished.output
+    assert float(logged(finished.output, "train")[-1]["train_lr"]) == 1
+    train(data_bin, tmp_path, *NT_ASGD, "--lr", "1", "--max-epoch", "3")
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        (*NT_ASGD, "--reset-lr-scheduler", "--lr", "1", "--lr-scheduler", "plateau"),
+        (*NT_ASGD, "--reset-optimizer", "--lr", "1", "--nonmono", "3", "--dropout", "0.9"),
+        ("--reset-optimizer", "--optimizer", "sgd", "--lr", "1"),
+    ],
+)
+def test_what_is_reset_may_differ(data_bin, epoch, tmp_path, flags):
+    train(data_bin, tmp_path, "--restore-file", epoch / "checkpoint_last.pt", "--max-epoch", "2", *flags)
+
+
+@pytest.mark.parametrize("reset", ["--reset-lr-scheduler", "--reset-dataloader", "--reset-meters"])
+def test_what_is_not_reset_may_not_differ(data_bin, epoch, tmp_path, reset):
+    flags = (*NT_ASGD, "--restore-file", epoch / "checkpoint_last.pt", "--dropout", "0.9", reset)
+    refused(train(data_bin, tmp_path, *flags, succeeds=False), "(--dropout 0.4 -> 0.9)")
+
+
+def test_fine_tuning_may_differ_from_the_first_training(data_bin, epoch, tmp_path):
+    flags = (*NT_ASGD, "--finetune-from-model", epoch / "checkpoint_last.pt", "--dropout", "0.9")
+    train(data_bin, tmp_path, *flags, "--max-epoch", "1")
+    train(data_bin, tmp_path, *flags, "--max-epoch", "2")
+    finished = train(data_bin, tmp_path, *flags, "--max-epoch", "3", "--dropout", "0.8", succeeds=False)
+    refused(finished, "(--dropout 0.9 -> 0.8)")
+
+
+def test_options_that_change_nothing_are_not_compared(data_bin, epoch, tmp_path):
+    flags = ("--restore-file", epoch / "checkpoint_last.pt", *NT_ASGD, "--max-epoch", "2")
+    train(data_bin, tmp_path, *flags, "--log-interval", "3", "--save-interval-updates", "50")
+
+
+def test_a_checkpoint_of_an_earlier_version_is_resumed(data_bin, epoch, tmp_path):
+    saved = load(epoch / "checkpoint_last.pt")
+    del saved["extra_state"][TASK]["above_uniform"], saved["cfg"]["task"]["accept_changes"]
+    del saved["cfg"]["model"]["init_range"], saved["cfg"]["lr_scheduler"]
+    torch.save(saved, tmp_path / "checkpoint_last.pt")
+    train(data_bin, tmp_path, *NT_ASGD, "--max-epoch", "2")
+    train(data_bin, tmp_path / "whole", *NT_ASGD, "--max-epoch", "2")
+    assert same_weights(tmp_path / "checkpoint_last.pt", tmp_path / "whole/checkpoint_last.pt")
+
+
+def test_two_processes_compare_their_options(data_bin, tmp_path):
+    flags = (*NT_ASGD, "--batch-size", "2")
+    train_ranks(2, data_bin, tmp_path, *flags, "--max-epoch", "1")
+    train_ranks(2, data_bin, tmp_path, *flags, "--max-epoch", "2")
+    runs = start_ranks(2, data_bin, tmp_path, *flags, "--max-epoch", "3", "--dropout", "0.9")
+    for finished in [run.finish() for run in runs]:
+        assert finished.status == 1
+        assert "--dropout 0.4 -> 0.9" in finished.error()
