@@ -23,6 +23,7 @@ MAY_IMPORT = {  # package -> packages of lm_plugins, from the bottom to the top
 # Files next to the packages that any package but ops may import; the others are above all packages.
 BASE = {
     "checkpoints",
+    "damage",
     "errors",
     "files",
     "matmul_precision",
@@ -30,7 +31,9 @@ BASE = {
     "peak_memory",
     "ranges",
     "ranks",
+    "recovery",
     "sampling",
+    "writer_lock",
 }
 WITHOUT_FAIRSEQ = {"ops", "modules"}
 FOLDERS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))

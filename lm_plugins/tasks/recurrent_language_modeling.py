@@ -26,7 +26,7 @@ from lm_plugins.tasks.cuda_graphs import check_graphs
 from lm_plugins.tasks.evaluation import EvaluationMixin
 from lm_plugins.tasks.generation import GenerationMixin
 from lm_plugins.tasks.iteration import IterationMixin
-from lm_plugins.tasks.starting_point import check_starting_point
+from lm_plugins.tasks.starting_point import prepare_start
 from lm_plugins.tasks.validation import ValidationMixin
 
 # fairseq's options that would train or count wrongly here, and why.
@@ -53,6 +53,7 @@ class RecurrentLanguageModelingTask(
         self.dictionary = dictionary
         self.character_level = is_character_level(dictionary)  # reads all of it, so not at every update
         self.decoder = None  # set by build_model
+        self.save_dir_lock = None  # of a training, on the first rank
         self.generates = True  # fairseq builds a criterion to train and to validate, and none to generate
 
     @classmethod
@@ -110,7 +111,7 @@ class RecurrentLanguageModelingTask(
                     "--use-bmuf trains a separate model on each process, and its checkpoints cannot hold the "
                     "carried states: leave it out"
                 )
-            check_starting_point(self.cfg)
+            self.save_dir_lock = prepare_start(self.cfg)
             large_tables.check_options(cfg, self.cfg)
         else:
             upgrade_config(cfg)
