@@ -22,6 +22,7 @@ MAY_IMPORT = {  # package -> packages of lm_plugins, from the bottom to the top
 }
 # Files next to the packages that any package but ops may import; the others are above all packages.
 BASE = {
+    "checkpoint_contents",
     "checkpoints",
     "damage",
     "errors",

@@ -48,6 +48,8 @@ class RecurrentLanguageModelingTask(
     all ranks, so that a resumed run continues exactly where it was saved.
     """
 
+    model_base, criterion_base = RecurrentLanguageModel, LMCrossEntropy  # of what this task builds
+
     def __init__(self, cfg: RecurrentLanguageModelingConfig, dictionary: Dictionary) -> None:
         super().__init__(cfg)
         self.dictionary = dictionary
@@ -118,7 +120,7 @@ class RecurrentLanguageModelingTask(
         # By type, before anything is built: models of fairseq evaluate strings of a checkpoint as code.
         name = getattr(cfg, "_name", None) or getattr(cfg, "arch", None)
         kind = ARCH_MODEL_REGISTRY.get(name) or MODEL_REGISTRY.get(name)
-        if kind is None or not issubclass(kind, RecurrentLanguageModel):
+        if kind is None or not issubclass(kind, self.model_base):
             raise Refused(
                 f"the model {name if kind is None else kind.__name__} carries no recurrent state: use an "
                 "architecture of lm_plugins, such as --arch awd_lstm_ptb, or --task language_modeling for "
@@ -138,7 +140,7 @@ class RecurrentLanguageModelingTask(
         """
         self.generates = False
         kind = CRITERION_REGISTRY.get(cfg._name)
-        if kind is None or not issubclass(kind, LMCrossEntropy):
+        if kind is None or not issubclass(kind, self.criterion_base):
             raise Refused(
                 f"the criterion {cfg._name if kind is None else kind.__name__} does not support the output "
                 "layers of lm_plugins: use --criterion lm_cross_entropy, or derive one from LMCrossEntropy"
