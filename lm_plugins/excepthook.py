@@ -21,7 +21,9 @@ def excepthook(
 ) -> None:
     """Print the sentence of `error` to stderr, as ``sys.excepthook``; without one, call `default`."""
     text = sentence(error)
-    if text is None:
+    if isinstance(error, KeyboardInterrupt):  # after which Python ends with status 130
+        print("lm_plugins: interrupted", file=sys.stderr, flush=True)
+    elif text is None:
         default(kind, error, trace)
     else:
         print(f"lm_plugins: error: {text}", file=sys.stderr, flush=True)

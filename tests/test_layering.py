@@ -34,6 +34,7 @@ BASE = {
     "ranks",
     "recovery",
     "sampling",
+    "stop_signals",
     "writer_lock",
 }
 WITHOUT_FAIRSEQ = {"ops", "modules"}

@@ -77,7 +77,12 @@ class StreamWindows(FairseqDataset):
                 "step": item["window"].step,
             },
             "target": target,
+            "last_window": item["window"].start + item["window"].length == self.length(item["window"].epoch),
         }
+
+    def length(self, epoch: int) -> int:
+        """Return the number of positions of each stream."""
+        return self.streams(epoch).length
 
     def start_indices(self, window: Window) -> Optional[Tensor]:
         """Return the first position of each row that is scored, [B], as fairseq's scorer takes it.

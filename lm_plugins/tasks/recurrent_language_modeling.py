@@ -27,6 +27,7 @@ from lm_plugins.tasks.evaluation import EvaluationMixin
 from lm_plugins.tasks.generation import GenerationMixin
 from lm_plugins.tasks.iteration import IterationMixin
 from lm_plugins.tasks.starting_point import prepare_start
+from lm_plugins.tasks.stopping import StoppingMixin
 from lm_plugins.tasks.validation import ValidationMixin
 
 # fairseq's options that would train or count wrongly here, and why.
@@ -39,7 +40,13 @@ REFUSED = {
 
 @register_task("recurrent_language_modeling", dataclass=RecurrentLanguageModelingConfig)
 class RecurrentLanguageModelingTask(
-    CheckpointingMixin, IterationMixin, ValidationMixin, EvaluationMixin, GenerationMixin, FairseqTask
+    StoppingMixin,
+    CheckpointingMixin,
+    IterationMixin,
+    ValidationMixin,
+    EvaluationMixin,
+    GenerationMixin,
+    FairseqTask,
 ):
     """Train and evaluate a recurrent language model on contiguous streams.
 
