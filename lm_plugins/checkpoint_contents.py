@@ -5,8 +5,9 @@ checkpoint of plain values can run code through them, though it was loaded safel
 package, and those that a plug-in derives from them, are built.
 """
 
+import ast
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fairseq.criterions import CRITERION_REGISTRY
@@ -14,11 +15,13 @@ from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
 from fairseq.tasks import TASK_REGISTRY
 
 from lm_plugins.checkpoints import read_checkpoint
-from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy
 from lm_plugins.errors import Refused
-from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel
-from lm_plugins.tasks.recurrent_language_modeling import RecurrentLanguageModelingTask
 
+TASK = "recurrent_language_modeling"  # the registered task from which those of plug-ins derive
+LITERALS = (  # the parts of a Python expression that only states a value
+    ast.Expression, ast.Constant, ast.Tuple, ast.List, ast.Load, ast.BinOp, ast.UnaryOp, ast.operator,
+    ast.unaryop,
+)  # fmt: skip
 SIZES = ("_dim", "_size", "_layers", "_experts")  # how the options end that set the size of a model
 
 
@@ -30,14 +33,12 @@ def read_own_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
             that its weights do not have.
     """
     checkpoint = read_checkpoint(path)
-    cfg = checkpoint.get("cfg")
-    if checkpoint.get("args") is not None or not isinstance(cfg, Mapping):
-        raise Refused(f"{path} has no configuration: use a checkpoint written by lm_plugins")
-    models = {**MODEL_REGISTRY, **ARCH_MODEL_REGISTRY}
+    cfg = _configuration(path, checkpoint)
+    task, models = TASK_REGISTRY[TASK], {**MODEL_REGISTRY, **ARCH_MODEL_REGISTRY}
     for kind, registry, base in (
-        ("task", TASK_REGISTRY, RecurrentLanguageModelingTask),
-        ("model", models, RecurrentLanguageModel),
-        ("criterion", CRITERION_REGISTRY, LMCrossEntropy),
+        ("task", TASK_REGISTRY, task),
+        ("model", models, task.model_base),
+        ("criterion", CRITERION_REGISTRY, task.criterion_base),
     ):
         name = _name(cfg.get(kind))
         if not _derives(registry, name, base):
@@ -48,6 +49,55 @@ def read_own_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
             )
     check_sizes(path, cfg["model"], checkpoint["model"])
     return checkpoint
+
+
+def check_foreign_checkpoint(path: str | os.PathLike, task: str) -> None:
+    """Check a checkpoint of another package's model, for which the user typed --task `task`.
+
+    Raises:
+        Refused: it cannot be read safely, names another task, or holds a string in which Python code could
+            call something
+    """
+    cfg = _configuration(path, read_checkpoint(path))
+    name = _name(cfg.get("task"))
+    if name != task:
+        raise Refused(
+            f"{path} was trained with another task than --task {task}: give --task {name}, or leave it out"
+        )
+    for text in _strings([cfg.get(kind) for kind in ("task", "model", "criterion", "bpe", "tokenizer")]):
+        if not _only_states_a_value(text):
+            raise Refused(
+                f"{path} holds '{text:.60}', which fairseq could run as Python code; nothing was built: use "
+                "a checkpoint that you trust, and leave out --user-dir to load it with fairseq alone"
+            )
+
+
+def _configuration(path: str | os.PathLike, checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+    cfg = checkpoint.get("cfg")
+    if checkpoint.get("args") is not None or not isinstance(cfg, Mapping):
+        raise Refused(f"{path} has no configuration: use a checkpoint written by lm_plugins")
+    return cfg
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Yield all strings in nested containers."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _strings(list(value.values()))
+    elif isinstance(value, Sequence):
+        for item in value:
+            yield from _strings(item)
+
+
+def _only_states_a_value(text: str) -> bool:
+    """Return whether `text`, evaluated as Python code, calls nothing."""
+    if "(" not in text:
+        return True
+    try:
+        return all(isinstance(node, LITERALS) for node in ast.walk(ast.parse(text.strip(), mode="eval")))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
 
 
 def _name(options: Any) -> Any:

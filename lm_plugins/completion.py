@@ -16,7 +16,7 @@ from fairseq.tasks import TASK_REGISTRY
 from fairseq.utils import split_paths
 
 from lm_plugins.architectures.shared import COMMON
-from lm_plugins.checkpoint_contents import read_own_checkpoint
+from lm_plugins.checkpoint_contents import check_foreign_checkpoint, read_own_checkpoint
 from lm_plugins.command_line import missing_arguments, program_name, typed_flags, with_added_options
 from lm_plugins.errors import Refused
 from lm_plugins.process_flags import process_count, process_flags, streams_per_process
@@ -45,6 +45,8 @@ def complete(argv: list[str], environ: Mapping[str, str] = os.environ) -> list[s
     typed = typed_flags(argv[1:])
     if "--task" in typed and not is_recurrent_task(typed["--task"]):
         check_task(program, typed)
+        for path in checkpoint_files(typed) if program in EVALUATING else ():
+            check_foreign_checkpoint(path, typed["--task"])
         return argv
     flags = {}
     if program == "train":
@@ -110,10 +112,12 @@ def flags_of_evaluation(program: str, typed: Flags) -> Flags:
 def checkpoint_files(typed: Flags) -> list[str]:
     """Return the files that fairseq reads models from, if they exist; it reports those that do not."""
     suffix, shards = typed.get("--checkpoint-suffix") or "", int(typed.get("--checkpoint-shard-count") or 1)
-    paths = [path for flag in ("--path", "--lm-path") if typed.get(flag) for path in split_paths(typed[flag])]
+    whole = typed.get("--path") or ""  # some programs read an ensemble, others one file of this name
     files = [
         get_maybe_sharded_checkpoint_filename(path, suffix, shard, shards)
-        for path in paths
+        for path in dict.fromkeys([*split_paths(whole), whole])
         for shard in range(shards)
     ]
+    if typed.get("--lm-path"):
+        files.append(get_maybe_sharded_checkpoint_filename(typed["--lm-path"], "", 0, 1))
     return [file for file in files if os.path.exists(file)]

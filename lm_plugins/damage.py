@@ -13,6 +13,9 @@ ARCHIVE = b"PK\3\4"  # the first bytes of torch's zip archives
 END_OF_ARCHIVE = b"PK\5\6"  # the record that closes one
 LONGEST_END = 1 << 16  # bytes in which that record is searched for
 
+EMPTY, CUT_SHORT = "is empty", "is cut short"
+INCOMPLETE = (EMPTY, CUT_SHORT)  # damage that a stopped copy leaves
+
 
 def damage(path: str | os.PathLike) -> str | None:
     """Return what is wrong with the file `path` as a whole, such as "is cut short"; None if nothing is.
@@ -29,11 +32,11 @@ def damage(path: str | os.PathLike) -> str | None:
         file.seek(max(0, size - LONGEST_END))
         ends = END_OF_ARCHIVE in file.read()
     if size == 0:
-        return "is empty"
+        return EMPTY
     if start != ARCHIVE:
         return None
     if not ends:
-        return "is cut short"
+        return CUT_SHORT
     try:
         with zipfile.ZipFile(path) as archive:
             entry = archive.testzip()

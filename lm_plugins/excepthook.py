@@ -4,8 +4,9 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import Any
 
-from fairseq.checkpoint_utils import load_checkpoint_to_cpu
+from fairseq.checkpoint_utils import load_checkpoint_to_cpu, save_checkpoint
 
 from lm_plugins.checkpoints import UNREADABLE, why_unreadable
 from lm_plugins.errors import Refused
@@ -21,7 +22,9 @@ def excepthook(
 ) -> None:
     """Print the sentence of `error` to stderr, as ``sys.excepthook``; without one, call `default`."""
     text = sentence(error)
-    if text is None:
+    if isinstance(error, KeyboardInterrupt):  # after which Python ends with status 130
+        print("lm_plugins: interrupted", file=sys.stderr, flush=True)
+    elif text is None:
         default(kind, error, trace)
     else:
         print(f"lm_plugins: error: {text}", file=sys.stderr, flush=True)
@@ -48,6 +51,12 @@ def sentence(error: BaseException) -> str | None:
             return f"{cause}: give the path of a checkpoint that exists"
         if isinstance(cause, RuntimeError) and str(cause).startswith("Neither args nor cfg exist"):
             return "the checkpoint was not written by fairseq: use a checkpoint written by lm_plugins"
+        folder = _folder_being_written(cause)
+        if folder is not None and isinstance(cause, OSError):
+            return (
+                f"a checkpoint could not be written to {folder} ({cause.strerror}): mend that, and the same "
+                "command continues from the newest whole checkpoint of that folder"
+            )
         path = _path_being_read(cause)
         if path is not None and isinstance(cause, UNREADABLE):
             return why_unreadable(path, cause)
@@ -66,7 +75,18 @@ def _path_being_read(error: BaseException) -> str | None:
 
     Its errors do not name the file. Only its call of ``load_checkpoint_to_cpu`` knows it.
     """
+    return (_locals_of(load_checkpoint_to_cpu, error) or {}).get("path")
+
+
+def _folder_being_written(error: BaseException) -> str | None:
+    """Return the --save-dir to which fairseq was saving when it raised `error`."""
+    values = _locals_of(save_checkpoint, error)
+    return None if values is None else values["cfg"].save_dir
+
+
+def _locals_of(function: Callable, error: BaseException) -> dict[str, Any] | None:
+    """Return the local variables of the call of `function` that raised `error`, or None."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
-        if frame.f_code is load_checkpoint_to_cpu.__code__:
-            return frame.f_locals["path"]
+        if frame.f_code is function.__code__:
+            return frame.f_locals
     return None

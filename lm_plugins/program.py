@@ -13,7 +13,7 @@ from lm_plugins.command_line import program_name
 from lm_plugins.completion import complete
 from lm_plugins.excepthook import excepthook
 from lm_plugins.option_help import HELP, help_and_exit
-from lm_plugins.quiet import filter_configuration, filter_warnings
+from lm_plugins.quiet import filter_configuration, filter_tracebacks, filter_warnings
 
 
 def prepare() -> None:
@@ -26,6 +26,7 @@ def prepare() -> None:
     sys.excepthook = excepthook
     filter_warnings()
     filter_configuration()
+    filter_tracebacks()
     force_safe_loading()
     if "--cpu" in sys.argv:  # fairseq moves the norms of CPU gradients to a GPU wherever there is one
         os.environ["CUDA_VISIBLE_DEVICES"] = ""

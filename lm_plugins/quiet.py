@@ -42,6 +42,15 @@ def filter_configuration() -> None:
         logging.getLogger(name).addFilter(_is_no_configuration)  # adding it again changes nothing
 
 
+def filter_tracebacks() -> None:
+    """Keep the traceback of a failed save out of fairseq's log: the error that it raises is reported."""
+    logging.getLogger("fairseq.checkpoint_utils").addFilter(_is_no_traceback)
+
+
+def _is_no_traceback(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Traceback")
+
+
 def _is_no_configuration(record: logging.LogRecord) -> bool:
     """Return whether `record` goes to the screen; send a configuration to the log file only."""
     if not isinstance(record.msg, DictConfig) or os.environ.get("LOGLEVEL", "").upper() == "DEBUG":

@@ -5,8 +5,10 @@ import argparse
 import pytest
 import torch
 
+from lm_plugins.checkpoint_contents import _only_states_a_value
 from lm_plugins.errors import Refused
 from lm_plugins.hub import load
+from lm_plugins.models.awd_lstm import AWDLSTM
 from tests.helpers.refusals import refused
 from tests.helpers.runner import PLUGIN, evaluate, run_fairseq, train
 
@@ -52,6 +54,15 @@ def test_hub(checkpoint, data_bin, tmp_path, kind):
     assert not trace.exists()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_from_pretrained(checkpoint, data_bin, tmp_path, kind):
+    trace, path = tmp_path / "trace", tmp_path / "a.pt"
+    torch.save(altered(checkpoint, trace, kind), path)
+    with pytest.raises(Refused, match=str(path)):
+        AWDLSTM.from_pretrained(str(tmp_path), "a.pt", str(data_bin))
+    assert not trace.exists()
+
+
 @pytest.mark.parametrize("program", ["eval-lm", "generate", "interactive", "validate"])
 @pytest.mark.parametrize("kind", ["model", "model and task", "args"])
 def test_programs(checkpoint, data_bin, tmp_path, program, kind):
@@ -76,3 +87,50 @@ def test_a_typed_task_of_ours_does_not_open_the_way(checkpoint, data_bin, tmp_pa
     torch.save(altered(checkpoint, trace, "model and task"), path)
     refused(evaluate(data_bin, path, "--task", "recurrent_language_modeling", succeeds=False), str(path))
     assert not trace.exists()
+
+
+@pytest.mark.parametrize("program", ["eval-lm", "generate", "interactive", "validate"])
+@pytest.mark.parametrize("kind", ["model", "model and task", "args"])
+def test_neither_does_a_typed_task_of_fairseq(checkpoint, data_bin, tmp_path, program, kind):
+    trace, path = tmp_path / "trace", tmp_path / "a.pt"
+    torch.save(altered(checkpoint, trace, kind), path)
+    flags = ("--user-dir", PLUGIN, "--path", path, "--task", "language_modeling")
+    refused(run_fairseq(program, data_bin, *flags, succeeds=False), str(path))
+    assert not trace.exists()
+
+
+def test_the_language_model_of_a_translation_is_checked(checkpoint, data_bin, tmp_path):
+    trace, good, bad = (tmp_path / name for name in ("trace", "good-x.pt", "bad.pt"))
+    torch.save(checkpoint, good)
+    torch.save(altered(checkpoint, trace, "model"), bad)
+    flags = ("--path", tmp_path / "good.pt", "--lm-path", bad, "--checkpoint-suffix", "-x")
+    refused(run_fairseq("generate", data_bin, "--user-dir", PLUGIN, *flags, succeeds=False), str(bad))
+    assert not trace.exists()
+
+
+def test_suffixes_shards_and_colons(checkpoint, data_bin, tmp_path):
+    trace = tmp_path / "trace"
+    for name, path, flags in (
+        ("a-x.pt", "a.pt", ("--checkpoint-suffix", "-x")),
+        ("b_part1.pt", "b.pt", ("--checkpoint-shard-count", "2")),
+        ("c:d.pt", "c:d.pt", ()),
+    ):
+        torch.save(altered(checkpoint, trace, "model"), tmp_path / name)
+        refused(evaluate(data_bin, tmp_path / path, *flags, succeeds=False), str(tmp_path / name))
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize(
+    "text, safe",
+    [
+        ("[(512, 4)] * 3 + [(1, -2)]", True),
+        ("data-bin/ptb", True),
+        ("[(8, 3, 2)] + [open('x')]", False),
+        (" open('x')", False),
+        ("3 3,open('x')", False),
+        ("(lambda: 1)", False),
+        ("f'{open(0)}'", False),
+    ],
+)
+def test_which_strings_state_a_value(text, safe):
+    assert _only_states_a_value(text) == safe

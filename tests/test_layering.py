@@ -22,7 +22,9 @@ MAY_IMPORT = {  # package -> packages of lm_plugins, from the bottom to the top
 }
 # Files next to the packages that any package but ops may import; the others are above all packages.
 BASE = {
+    "checkpoint_contents",
     "checkpoints",
+    "damage",
     "errors",
     "files",
     "matmul_precision",
@@ -31,7 +33,10 @@ BASE = {
     "peak_memory",
     "ranges",
     "ranks",
+    "recovery",
     "sampling",
+    "stop_signals",
+    "writer_lock",
 }
 WITHOUT_FAIRSEQ = {"ops", "modules"}
 FOLDERS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))

@@ -1,16 +1,21 @@
 """What all recurrent language models share."""
 
+import os
 from argparse import ArgumentParser, BooleanOptionalAction
 from dataclasses import fields
 from itertools import pairwise
 
+from fairseq.checkpoint_utils import get_maybe_sharded_checkpoint_filename
 from fairseq.dataclass import FairseqDataclass
+from fairseq.file_utils import load_archive_file
 from fairseq.hub_utils import GeneratorHubInterface
 from fairseq.models import FairseqLanguageModel
 from fairseq.tasks import FairseqTask
 from omegaconf import DictConfig, open_dict
 
+from lm_plugins.checkpoint_contents import read_own_checkpoint
 from lm_plugins.checkpoints import safe_loading
+from lm_plugins.errors import Refused
 from lm_plugins.models.decoder_config import RecurrentDecoderConfig, layer_sizes
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 from lm_plugins.modules.recurrent_layer import RecurrentLayer
@@ -52,10 +57,31 @@ class RecurrentLanguageModel(FairseqLanguageModel):
         return cls(RecurrentDecoder(cfg, task.source_dictionary, layers))
 
     @classmethod
-    def from_pretrained(cls, *args: object, **kwargs: object) -> GeneratorHubInterface:
-        """Return fairseq's hub interface, which encodes text in the same units as the corpus."""
+    def from_pretrained(
+        cls,
+        model_name_or_path: str,
+        checkpoint_file: str = "model.pt",
+        data_name_or_path: str = ".",
+        **kwargs: object,
+    ) -> GeneratorHubInterface:
+        """Return fairseq's hub interface, which encodes text in the same units as the corpus.
+
+        Args:
+            model_name_or_path: a folder, or an archive of one
+            checkpoint_file: the name of a checkpoint in it; several, separated by colons, are an ensemble
+            data_name_or_path: the data folder
+
+        Raises:
+            Refused: a checkpoint cannot be read safely, or holds another model
+        """
         with safe_loading():
-            interface = super().from_pretrained(*args, **kwargs)
+            folder = load_archive_file(model_name_or_path)
+            if folder is None:
+                raise Refused(f"there is no {model_name_or_path}: give the folder of a checkpoint")
+            for name in checkpoint_file.split(os.pathsep):
+                path = os.path.join(folder, name)
+                read_own_checkpoint(get_maybe_sharded_checkpoint_filename(path, "", 0, 1))
+            interface = super().from_pretrained(folder, checkpoint_file, data_name_or_path, **kwargs)
         interface.bpe = interface.task.build_bpe(interface.cfg.bpe)
         return interface
 

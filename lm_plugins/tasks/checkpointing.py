@@ -36,6 +36,7 @@ from lm_plugins.optim.consolidation import before_each_checkpoint
 from lm_plugins.optim.two_tailed import choose_average
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.tasks.large_tables import check_optimizer
+from lm_plugins.tasks.written_once import WrittenOnce
 
 logger = logging.getLogger(__name__)
 
@@ -120,8 +121,8 @@ class CheckpointingMixin:
             states = [self.carried_state()]
         else:
             states, self.rank_states = self.rank_states, None
-        saved = {"rank_states": states, "above_uniform": self.above_uniform}
-        return {type(self).__name__: saved} if states else {}
+        saved = {"rank_states": states, "above_uniform": self.above_uniform} if states else {}
+        return {type(self).__name__: WrittenOnce(saved)}
 
     def set_checkpoint_dict(self, saved: dict[str, Any]) -> None:
         """Restore the carried state of this rank, and the count, which older checkpoints do not have."""

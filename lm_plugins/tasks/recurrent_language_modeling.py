@@ -27,7 +27,8 @@ from lm_plugins.tasks.evaluation import EvaluationMixin
 from lm_plugins.tasks.generation import GenerationMixin
 from lm_plugins.tasks.iteration import IterationMixin
 from lm_plugins.tasks.resume import check_resumed_options
-from lm_plugins.tasks.starting_point import check_starting_point
+from lm_plugins.tasks.starting_point import prepare_start
+from lm_plugins.tasks.stopping import StoppingMixin
 from lm_plugins.tasks.validation import ValidationMixin
 from lm_plugins.tasks.validation_schedule import check_patience
 
@@ -41,7 +42,13 @@ REFUSED = {
 
 @register_task("recurrent_language_modeling", dataclass=RecurrentLanguageModelingConfig)
 class RecurrentLanguageModelingTask(
-    CheckpointingMixin, IterationMixin, ValidationMixin, EvaluationMixin, GenerationMixin, FairseqTask
+    StoppingMixin,
+    CheckpointingMixin,
+    IterationMixin,
+    ValidationMixin,
+    EvaluationMixin,
+    GenerationMixin,
+    FairseqTask,
 ):
     """Train and evaluate a recurrent language model on contiguous streams.
 
@@ -50,11 +57,14 @@ class RecurrentLanguageModelingTask(
     all ranks, so that a resumed run continues exactly where it was saved.
     """
 
+    model_base, criterion_base = RecurrentLanguageModel, LMCrossEntropy  # of what this task builds
+
     def __init__(self, cfg: RecurrentLanguageModelingConfig, dictionary: Dictionary) -> None:
         super().__init__(cfg)
         self.dictionary = dictionary
         self.character_level = is_character_level(dictionary)  # reads all of it, so not at every update
         self.decoder = None  # set by build_model
+        self.save_dir_lock = None  # of a training, on the first rank
         self.generates = True  # fairseq builds a criterion to train and to validate, and none to generate
 
     @classmethod
@@ -112,7 +122,7 @@ class RecurrentLanguageModelingTask(
                     "--use-bmuf trains a separate model on each process, and its checkpoints cannot hold the "
                     "carried states: leave it out"
                 )
-            check_starting_point(self.cfg)
+            self.save_dir_lock = prepare_start(self.cfg)
             check_patience(self.cfg)
             check_resumed_options(self.cfg)
             large_tables.check_options(cfg, self.cfg)
@@ -121,7 +131,7 @@ class RecurrentLanguageModelingTask(
         # By type, before anything is built: models of fairseq evaluate strings of a checkpoint as code.
         name = getattr(cfg, "_name", None) or getattr(cfg, "arch", None)
         kind = ARCH_MODEL_REGISTRY.get(name) or MODEL_REGISTRY.get(name)
-        if kind is None or not issubclass(kind, RecurrentLanguageModel):
+        if kind is None or not issubclass(kind, self.model_base):
             raise Refused(
                 f"the model {name if kind is None else kind.__name__} carries no recurrent state: use an "
                 "architecture of lm_plugins, such as --arch awd_lstm_ptb, or --task language_modeling for "
@@ -141,7 +151,7 @@ class RecurrentLanguageModelingTask(
         """
         self.generates = False
         kind = CRITERION_REGISTRY.get(cfg._name)
-        if kind is None or not issubclass(kind, LMCrossEntropy):
+        if kind is None or not issubclass(kind, self.criterion_base):
             raise Refused(
                 f"the criterion {cfg._name if kind is None else kind.__name__} does not support the output "
                 "layers of lm_plugins: use --criterion lm_cross_entropy, or derive one from LMCrossEntropy"

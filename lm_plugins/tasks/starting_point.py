@@ -1,9 +1,16 @@
-"""The checkpoint that training starts from."""
+"""The checkpoint that training starts from, and the folder that it saves to."""
 
+import logging
 import os
-from typing import Any, Optional
+from typing import Any, Optional, TextIO
 
+from lm_plugins.damage import INCOMPLETE, damage
 from lm_plugins.errors import Refused
+from lm_plugins.ranks import on_first_rank
+from lm_plugins.recovery import newest_whole, remove_unfinished, restore_last
+from lm_plugins.writer_lock import lock_folder
+
+logger = logging.getLogger(__name__)
 
 LAST = "checkpoint_last.pt"  # fairseq's default of --restore-file, in --save-dir
 RESETS = ("reset_optimizer", "reset_lr_scheduler", "reset_meters", "reset_dataloader")
@@ -21,6 +28,90 @@ def resumed_checkpoint(cfg: Any) -> Optional[str]:
         if not os.path.exists(path):
             path = cfg.continue_once
     return path if path and os.path.exists(path) else None
+
+
+def prepare_start(cfg: Any) -> Optional[TextIO]:
+    """Lock --save-dir, and make sure that training starts from a whole checkpoint. All ranks call this.
+
+    Args:
+        cfg: the configuration of the task, which has fairseq's options of checkpoints
+
+    Returns:
+        on the first rank the lock of --save-dir, to be kept for as long as training may save
+
+    Raises:
+        Refused: another training saves to that folder, or the checkpoint is missing or damaged
+    """
+    check_starting_point(cfg)
+    return on_first_rank(lambda: _prepare_folder(cfg))
+
+
+def _prepare_folder(cfg: Any) -> Optional[TextIO]:
+    lock, saves = None, not cfg.no_save and os.path.isdir(cfg.save_dir)  # fairseq-train has made the folder
+    if saves:
+        lock = lock_folder(cfg.save_dir)
+        if lock is not None:
+            remove_unfinished(cfg.save_dir)
+    suffix = cfg.checkpoint_suffix or ""
+    if cfg.restore_file != LAST:
+        check_whole(cfg.restore_file.replace(".pt", f"{suffix}.pt"))
+        return lock
+    last = os.path.join(cfg.save_dir, f"checkpoint_last{suffix}.pt")
+    base = cfg.continue_once or cfg.finetune_from_model
+    if os.path.exists(last) and not saves:
+        check_whole(last)
+    elif os.path.exists(last):
+        check_last(last, cfg.save_dir, suffix)
+    elif base is not None:
+        check_whole(base)
+    elif saves and not cfg.no_last_checkpoints:
+        newest = restore_last(cfg.save_dir, suffix)
+        if newest is not None:
+            logger.warning(
+                f"there is no {last}: training continues from {newest.path} ({newest.updates} updates); to "
+                "start anew, give an empty --save-dir"
+            )
+    return lock
+
+
+def check_last(last: str, folder: str, suffix: str) -> None:
+    """Replace the checkpoint `last` of `folder` by the newest whole one if it was not written to its end.
+
+    Raises:
+        Refused: no other one is whole, or `last` is damaged in another way
+    """
+    wrong = damage(last)
+    if wrong in INCOMPLETE:
+        newest = restore_last(folder, suffix)
+        if newest is None:
+            raise Refused(
+                f"checkpoint {last} {wrong}, and no other checkpoint of its folder is whole: start anew with "
+                "an empty --save-dir"
+            )
+        logger.warning(
+            f"checkpoint {last} {wrong}: training continues from {newest.path} ({newest.updates} updates)"
+        )
+    elif wrong:
+        newest = newest_whole(folder, suffix)
+        raise Refused(
+            f"checkpoint {last} {wrong}: "
+            + (
+                "start anew with an empty --save-dir"
+                if newest is None
+                else f"remove it to continue from {newest.path} ({newest.updates} updates)"
+            )
+        )
+
+
+def check_whole(path: str) -> None:
+    """Refuse a damaged checkpoint; fairseq reports one that does not exist.
+
+    Raises:
+        Refused: the file `path` is damaged
+    """
+    wrong = damage(path) if os.path.exists(path) else None
+    if wrong:
+        raise Refused(f"checkpoint {path} {wrong}: give another checkpoint to start from")
 
 
 def check_starting_point(cfg: Any) -> None:

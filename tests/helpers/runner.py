@@ -5,9 +5,11 @@ the plug-in, which nothing here may import. A run starts in a fraction of a seco
 and is otherwise the same.
 """
 
+import atexit
 import importlib
 import multiprocessing
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -53,9 +55,13 @@ def end_with(main: Callable[[], object]) -> NoReturn:
         status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         if isinstance(stop.code, str):
             print(stop.code, file=sys.stderr)
+    except KeyboardInterrupt:
+        sys.excepthook(*sys.exc_info())
+        status = 128 + signal.SIGINT
     except BaseException:
         sys.excepthook(*sys.exc_info())
         status = 1
+    atexit._run_exitfuncs()  # a forked process would leave them out
     sys.stdout.flush(), sys.stderr.flush()
     os._exit(status)
 

@@ -1,13 +1,16 @@
-"""Training does not start from scratch where a checkpoint was named."""
+"""Training starts from a whole checkpoint: the one that was named, or the newest of --save-dir."""
 
+import shutil
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from lm_plugins.errors import Refused
 from lm_plugins.tasks.starting_point import LAST, RESETS, check_starting_point
+from tests.helpers.checkpoints import same_weights
 from tests.helpers.refusals import files, refused
-from tests.helpers.runner import train
+from tests.helpers.runner import TINY, Run, start_ranks, train, train_ranks
 
 
 def options(**typed):
@@ -17,7 +20,7 @@ def options(**typed):
 
 @pytest.mark.parametrize("name", ["restore_file", "finetune_from_model", "continue_once"])
 def test_a_checkpoint_that_does_not_exist(name, tmp_path):
-    (tmp_path / "there.pt").touch()
+    torch.save({}, tmp_path / "there.pt")
     check_starting_point(options(**{name: str(tmp_path / "there.pt")}))
     check_starting_point(options())
     for path in (str(tmp_path / "none.pt"), ""):
@@ -39,3 +42,97 @@ def test_nothing_is_trained(data_bin, tmp_path):
         finished = train(data_bin, tmp_path / "new", flag, tmp_path / "none.pt", succeeds=False)
         refused(finished, f"{flag} {tmp_path}/none.pt does not exist")
     assert not files(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(data_bin, tmp_path_factory):
+    """A folder with checkpoint1, 2, 3, best and last."""
+    folder = tmp_path_factory.mktemp("whole")
+    train(data_bin, folder, "--max-epoch", "3")
+    return folder
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+def flip(path):
+    """Flip a bit in the middle of the file, where the weights are."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("others", [["checkpoint_best.pt"], ["checkpoint1.pt", "checkpoint2.pt"]])
+@pytest.mark.parametrize("harm", [cut, lambda path: path.write_bytes(b""), lambda path: path.unlink()])
+def test_the_newest_whole_checkpoint_replaces_a_last_one_that_was_being_copied(
+    data_bin, whole, tmp_path, others, harm
+):
+    for name in others:
+        shutil.copy(whole / "checkpoint2.pt", tmp_path / name)
+    if "checkpoint1.pt" in others:
+        shutil.copy(whole / "checkpoint1.pt", tmp_path / "checkpoint1.pt")
+    shutil.copy(whole / "checkpoint2.pt", tmp_path / "checkpoint_last.pt")
+    harm(tmp_path / "checkpoint_last.pt")
+    (tmp_path / "checkpoint3.pt.tmp").touch()
+    resumed = train(data_bin, tmp_path, "--max-epoch", "3")
+    assert f"continues from {tmp_path / others[-1]} (" in resumed.output
+    assert same_weights(whole / "checkpoint_last.pt", tmp_path / "checkpoint_last.pt")
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_two_processes_continue_from_the_newest_whole_checkpoint(data_bin, tmp_path):
+    newest = shutil.ignore_patterns("*2.pt", "*best.pt")
+    train_ranks(2, data_bin, tmp_path / "whole", "--max-epoch", "2")
+    shutil.copytree(tmp_path / "whole", tmp_path / "killed", ignore=newest)
+    cut(tmp_path / "killed/checkpoint_last.pt")
+    resumed = train_ranks(2, data_bin, tmp_path / "killed", "--max-epoch", "2")
+    assert resumed.output.count("continues from") == 1
+    assert same_weights(tmp_path / "whole/checkpoint_last.pt", tmp_path / "killed/checkpoint_last.pt")
+
+
+def test_a_best_checkpoint_that_was_being_copied_is_mended(data_bin, whole, tmp_path):
+    for name in ("checkpoint1.pt", "checkpoint_best.pt"):
+        shutil.copy(whole / "checkpoint1.pt", tmp_path / name)
+    cut(tmp_path / "checkpoint_best.pt")
+    train(data_bin, tmp_path, "--max-epoch", "1")
+    assert same_weights(tmp_path / "checkpoint_best.pt", whole / "checkpoint1.pt")
+
+
+@pytest.mark.parametrize("flag", [None, "--restore-file", "--finetune-from-model", "--continue-once"])
+def test_a_flipped_bit_is_refused(data_bin, whole, tmp_path, flag):
+    last = tmp_path / "checkpoint_last.pt"
+    shutil.copy(whole / "checkpoint2.pt", last)
+    flip(last)
+    if flag is None:
+        shutil.copy(whole / "checkpoint1.pt", tmp_path / "checkpoint_best.pt")
+        refusal = train(data_bin, tmp_path, succeeds=False)
+        refused(refusal, f"{last} is damaged", f"remove it to continue from {tmp_path}/checkpoint_best.pt")
+    else:
+        refused(train(data_bin, tmp_path / "new", flag, last, succeeds=False), f"{last} is damaged")
+        assert not list((tmp_path / "new").glob("*.pt"))
+
+
+def test_nothing_is_whole(data_bin, whole, tmp_path):
+    shutil.copy(whole / "checkpoint2.pt", tmp_path / "checkpoint_last.pt")
+    cut(tmp_path / "checkpoint_last.pt")
+    before = files(tmp_path)
+    refused(train(data_bin, tmp_path, succeeds=False), "is cut short, and no other", "empty --save-dir")
+    assert files(tmp_path).items() >= before.items()
+
+
+def test_a_folder_has_one_writer(data_bin, tmp_path):
+    endless = ("--max-epoch", "100000", "--no-epoch-checkpoints")
+    first = Run("train", data_bin, "--arch", "awd_lstm_ptb", *TINY, "--save-dir", tmp_path, *endless)
+    try:
+        while "begin dry-run validation" not in first.output():
+            assert first.process.is_alive(), first.output()
+        second = train(data_bin, tmp_path, succeeds=False)
+        refused(second, f"process {first.process.pid} on ", f"is writing to {tmp_path}")
+        ranks = [run.finish() for run in start_ranks(2, data_bin, tmp_path)]
+        for rank in ranks:
+            assert rank.status != 0 and "is writing to" in rank.output
+    finally:
+        first.process.kill()
+        first.process.join()
+    train(data_bin, tmp_path, "--max-epoch", "1", "--reset-dataloader", "--max-update", "1")

@@ -1,0 +1,99 @@
+"""Save and end after the update in which a stop signal arrives, so that training resumes exactly.
+
+All processes have to stop after the same update. Each adds to the metrics of an update, which fairseq sums
+over processes anyway, whether a signal has reached it.
+"""
+
+import atexit
+import logging
+import signal
+from typing import Any
+
+from fairseq.criterions import FairseqCriterion
+from fairseq.models import BaseFairseqModel
+from fairseq.optim import FairseqOptimizer
+from omegaconf import DictConfig, OmegaConf
+
+from lm_plugins.ranks import rank_and_world
+from lm_plugins.stop_signals import StopSignals, end_by
+
+logger = logging.getLogger(__name__)
+
+STOP = "stop"  # the metric: number of processes that a signal has reached
+
+
+class StoppingMixin:
+    """For a task with `updates`, `ends_epoch` and a `cfg` that is a node of fairseq's configuration."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.signals = StopSignals()
+        self.replaced: dict[tuple[str, str], Any] = {}  # options with another value while it stops
+
+    def begin_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
+        super().begin_epoch(epoch, model)
+        self.signals.listen()
+
+    def train_step(
+        self,
+        sample: dict[str, Any],
+        model: BaseFairseqModel,
+        criterion: FairseqCriterion,
+        optimizer: FairseqOptimizer,
+        update_num: int,
+        ignore_grad: bool = False,
+    ) -> tuple[Any, Any, Any]:
+        loss, size, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+        return loss, size, {**log, STOP: int(self.signals.received is not None)}
+
+    def reduce_metrics(self, logging_outputs: list[dict[str, Any]], criterion: FairseqCriterion) -> None:
+        """Log metrics. If a signal has reached any process, have training end after this update.
+
+        The criterion has just waited for the sums of this update, so reading one more does not wait.
+        """
+        super().reduce_metrics(logging_outputs, criterion)
+        if self.replaced or self.ends_epoch or STOP not in logging_outputs[0]:
+            return  # at the end of an epoch, validation decides what is saved: stop after the next update
+        if sum(float(log[STOP]) for log in logging_outputs) > 0:
+            self.stop_after_this_update()
+
+    def stop_after_this_update(self) -> None:
+        """Have fairseq's loop save and end, without a validation that an uninterrupted run would not make.
+
+        The loop reads its options after each update.
+        """
+        number = self.signals.received or signal.SIGTERM
+        dataset, checkpoint = self.options("dataset"), self.options("checkpoint")
+        intervals = (dataset.validate_interval_updates, checkpoint.save_interval_updates)
+        self.replace("optimization", "max_update", self.updates)
+        if not any(interval > 0 and self.updates % interval == 0 for interval in intervals):
+            self.replace("dataset", "disable_validation", True)
+        rank, _ = rank_and_world()
+        saves = not checkpoint.no_save and not checkpoint.no_last_checkpoints
+        if rank == 0:
+            logger.warning(
+                f"{number.name}: training ends after update {self.updates}, "
+                + ("and the same command continues from there" if saves else "and is not saved")
+            )
+        if rank != 0 or not saves:
+            atexit.register(end_by, number)
+
+    def post_save(self, path: str, num_updates: int) -> None:
+        """End by the signal once the checkpoint is whole. fairseq calls this on the first rank."""
+        if self.replaced:
+            atexit.register(end_by, self.signals.received or signal.SIGTERM)
+
+    def get_checkpoint_dict(self) -> dict[str, Any]:
+        """Return the state of the task, with the options as they were typed in the checkpoint."""
+        for (group, name), value in self.replaced.items():
+            self.options(group)[name] = value
+        return super().get_checkpoint_dict()
+
+    def options(self, group: str) -> DictConfig:
+        """Return a group of fairseq's options, which is next to that of the task."""
+        return OmegaConf.select(self.cfg, f"..{group}")
+
+    def replace(self, group: str, name: str, value: Any) -> None:
+        options = self.options(group)
+        self.replaced[group, name] = options[name]
+        options[name] = value

@@ -1,0 +1,25 @@
+"""A write error ends the training before it replaces a whole checkpoint."""
+
+import collections
+from typing import Any
+
+
+class WrittenOnce(dict):
+    """Values of a checkpoint that can be pickled once, after which they are an OrderedDict.
+
+    If torch.save fails, fairseq calls it again on the same open file, without rewinding. Once the disk has
+    room again, the second call succeeds, and fairseq moves a file that begins with the remains of the first
+    one over the last whole checkpoint. The second call therefore ends the program: fairseq catches every
+    Exception, which SystemExit is not.
+    """
+
+    was_pickled = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.was_pickled:
+            raise SystemExit(
+                "lm_plugins: error: a checkpoint could not be written, the disk may be full: the last whole "
+                "one was not replaced; make room, and the same command continues from it"
+            )
+        self.was_pickled = True
+        return collections.OrderedDict, (list(self.items()),)

@@ -1,0 +1,45 @@
+"""Let only one process at a time write to a folder."""
+
+import fcntl
+import logging
+import os
+import socket
+from typing import Optional, TextIO
+
+from lm_plugins.errors import Refused
+
+logger = logging.getLogger(__name__)
+
+LOCK = ".lock"
+
+
+def lock_folder(folder: str | os.PathLike) -> Optional[TextIO]:
+    """Lock `folder` for this process, until the returned file is closed or the process ends.
+
+    The kernel releases the lock of a process that is killed. The lock is a POSIX record lock, which children
+    do not inherit: a data worker that survives its training for some seconds does not hold it.
+
+    Returns:
+        the open lock file, which names this process; None, with a warning, if the file system has no locks
+
+    Raises:
+        Refused: another process holds the lock
+    """
+    file = open(os.path.join(folder, LOCK), "a+")
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # which of the two depends on the system
+        file.seek(0)
+        with file:
+            holder = file.read().strip() or "another process"
+        raise Refused(
+            f"{holder} is writing to {folder}: wait until it has ended, or choose another folder"
+        ) from None
+    except OSError as error:
+        file.close()
+        logger.warning(f"{folder} cannot be locked ({error.strerror}): let only one process write to it")
+        return None
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+    file.flush()
+    return file

@@ -1,0 +1,82 @@
+"""A scheduler's signal saves and ends a training, which then resumes as if nothing had happened."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.helpers.checkpoints import load, same_optimizer, same_weights
+from tests.helpers.runner import TINY, Run, start_ranks, train, train_ranks
+
+AVERAGING = ("--optimizer", "nt_asgd", "--nonmono", "1", "--lr", "10")  # depends on each validation
+EPOCHS = ("--max-epoch", "6", "--no-epoch-checkpoints", *AVERAGING)
+
+
+def start(*arguments):
+    return Run("train", *arguments[:1], "--arch", "awd_lstm_ptb", *TINY, "--save-dir", *arguments[1:])
+
+
+def wait_for(text, run):
+    while text not in run.output():
+        assert run.process.is_alive(), run.output()
+        time.sleep(0.01)
+
+
+def updates(path):
+    return load(path)["optimizer_history"][-1]["num_updates"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_it_saves_ends_by_the_signal_and_resumes_bitwise(data_bin, tmp_path, number):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    train(data_bin, whole, *EPOCHS)
+    run = start(data_bin, stopped, *EPOCHS)
+    for epoch in ("Start iterating over samples", "begin training epoch 2", "begin training epoch 3"):
+        wait_for(epoch, run)
+        os.kill(run.process.pid, number)
+        finished = run.finish()
+        assert finished.status == -number, finished.output  # 143 and 138 in a shell
+        assert f"{number.name}: training ends after update" in finished.output
+        assert "Traceback" not in finished.output
+        saved = load(stopped / "checkpoint_last.pt")
+        assert saved["cfg"]["optimization"]["max_update"] == 0
+        assert not saved["cfg"]["dataset"]["disable_validation"]
+        run = start(data_bin, stopped, *EPOCHS)
+    assert run.finish().status == 0
+    assert same_weights(whole / "checkpoint_last.pt", stopped / "checkpoint_last.pt")
+    assert same_optimizer(whole / "checkpoint_last.pt", stopped / "checkpoint_last.pt")
+    assert same_weights(whole / "checkpoint_best.pt", stopped / "checkpoint_best.pt")
+
+
+def test_two_processes_stop_after_the_same_update(data_bin, tmp_path):
+    whole, stopped = tmp_path / "whole", tmp_path / "stopped"
+    train_ranks(2, data_bin, whole, *EPOCHS)
+    runs = start_ranks(2, data_bin, stopped, *EPOCHS)
+    wait_for("begin training epoch 2", runs[0])
+    os.kill(runs[1].process.pid, signal.SIGTERM)  # the other one is told by this one
+    for run in runs:
+        finished = run.finish()
+        assert finished.status == -signal.SIGTERM and "Traceback" not in finished.output, finished.output
+    assert 0 < updates(stopped / "checkpoint_last.pt") < updates(whole / "checkpoint_last.pt")
+    train_ranks(2, data_bin, stopped, *EPOCHS)
+    assert same_weights(whole / "checkpoint_last.pt", stopped / "checkpoint_last.pt")
+    assert same_optimizer(whole / "checkpoint_last.pt", stopped / "checkpoint_last.pt")
+
+
+def test_a_validation_that_is_due_is_made(data_bin, tmp_path):
+    """With an interval of one update, each update is validated, and its checkpoint is kept."""
+    run = start(data_bin, tmp_path, "--save-interval-updates", "1", "--no-epoch-checkpoints")
+    wait_for("Saved checkpoint", run)
+    os.kill(run.process.pid, signal.SIGTERM)
+    assert run.finish().status == -signal.SIGTERM
+    assert load(tmp_path / "checkpoint_last.pt")["extra_state"]["val_loss"] is not None
+
+
+def test_ctrl_c_prints_no_traceback(data_bin, tmp_path):
+    run = start(data_bin, tmp_path, "--max-epoch", "1000")
+    wait_for("begin training epoch 2", run)
+    os.kill(run.process.pid, signal.SIGINT)
+    finished = run.finish()
+    assert finished.status == 130 and "Traceback" not in finished.output, finished.output
+    assert finished.error() == "lm_plugins: interrupted"
