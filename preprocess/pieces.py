@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from lm_plugins.data.text_codec import ESCAPES, MODEL
+from lm_plugins.data.level import MODEL
+from lm_plugins.data.text_codec import ESCAPES
 from preprocess.files import atomically
 
 WISH = 8000  # pieces; a text that does not make as many gets fewer
