@@ -55,6 +55,7 @@ class Corpus:
         dictionary: number of symbols in the dictionary, with fairseq's four special ones; None: not known
         closed: the dictionary has the symbols of all splits, so that none is unknown, as usual for characters
         surplus: which ``</s>`` of those that fairseq adds are not in the corpus: "none", "last" or "all"
+        level: what a token is, which text.json records; see :func:`lm_plugins.data.level.level_of`
     """
 
     name: str
@@ -64,6 +65,7 @@ class Corpus:
     dictionary: int | None = None
     closed: bool = False
     surplus: str = "none"
+    level: str = "word"
 
 
 def prepare(corpus: Corpus, dest: Path, source: Path | None = None) -> None:
@@ -93,6 +95,8 @@ def digests(corpus: Corpus, source: Path) -> dict[str, str | None]:
 
 def make(corpus: Corpus, dest: Path, source: Path | None) -> None:
     """Write the texts of `corpus`, check their counts, binarize them, and mark `dest` as complete."""
+    from lm_plugins.data.text_json import write_text_json  # imports fairseq, which takes seconds
+
     texts, hashes, facts = {}, {}, {}
     for name, split in corpus.splits.items():
         texts[name], hashes[name] = write_text(corpus, name, split, dest, source)
@@ -112,6 +116,7 @@ def make(corpus: Corpus, dest: Path, source: Path | None) -> None:
         raise SystemExit(
             f"error: {dest / 'dict.txt'} makes {symbols:,} symbols, the official text {corpus.dictionary:,}"
         )
+    write_text_json(dest, corpus.level, {})
     complete(dest, {"corpus": corpus.name, **hashes}, {"symbols": symbols, **facts})
     print(f"{dest} is complete: {symbols:,} symbols")
 

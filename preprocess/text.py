@@ -98,7 +98,7 @@ def digest(lines: Lines) -> str:
 
 def make(dest: Path, splits: dict[str, Lines], level: str, options: dict[str, Any]) -> None:
     """Write and binarize the encoded texts, and write text.json."""
-    from lm_plugins.data.text_json import write_text_json
+    from lm_plugins.data.text_json import write_text_json  # imports fairseq, which takes seconds
     from preprocess.encoding import codec_of, encode
 
     (dest / "text").mkdir(exist_ok=True)

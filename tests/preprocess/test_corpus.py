@@ -14,6 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lm_plugins.data.level import level_of
+from lm_plugins.data.text_json import read_text_json
+from lm_plugins.data.text_sizes import text_sizes
 from preprocess import binarize, completion, corpus, enwik8, gbw, text8
 from preprocess.counts import Counts, check, count
 from preprocess.download import download
@@ -79,6 +82,7 @@ def test_from_files_at_hand_to_a_data_bin(tmp_path, capsys):
     dest = tmp_path / "bin"
     corpus.prepare(small(dictionary=4 + 5), dest, write(tmp_path / "here"))
     assert {"dict.txt", "train.bin", "valid.idx", "test.bin", ".complete"} <= {p.name for p in dest.iterdir()}
+    assert level_of(dest) == "word"
     facts = json.loads((dest / ".complete").read_text())
     assert facts["train"] == {"lines": 4, "tokens": 12, "unknown": 1, "types": 7, "targets": 12}
     before = {p: p.stat().st_mtime_ns for p in dest.rglob("*") if p.is_file()}
@@ -206,6 +210,8 @@ def test_every_byte_of_enwik8_is_one_target(tmp_path):
     cuts = {"train": (0, 200), "valid": (200, 263), "test": (263, len(data))}
     corpus.prepare(enwik8.enwik8(len(data), cuts), tmp_path / "bin", tmp_path)
     for split, (first, last) in cuts.items():
+        assert level_of(tmp_path / "bin") == "byte"
+        assert text_sizes(tmp_path / "bin", split, "byte", last - first)[0] == last - first
         found = bytes(10 if symbol == "\n" else int(symbol) for symbol in symbols(tmp_path / "bin", split))
         assert found == data[first:last]
     with pytest.raises(SystemExit, match="bytes, the official file 100,000,000"):
@@ -219,6 +225,7 @@ def test_every_character_of_text8_is_one_target(tmp_path):
     cuts = {"train": (0, 25_000), "valid": (25_000, 25_040), "test": (25_040, 25_100)}
     corpus.prepare(text8.text8(len(data), cuts), tmp_path / "bin", tmp_path)
     for split, (first, last) in cuts.items():
+        assert read_text_json(tmp_path / "bin") == {"level": "underscore"}
         found = "".join(symbols(tmp_path / "bin", split)).replace("_", " ")
         assert found.encode() == data[first:last]
 
