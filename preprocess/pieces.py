@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 from lm_plugins.data.level import MODEL
-from lm_plugins.data.text_codec import ESCAPES
+from lm_plugins.data.text_codec import PIECE_ESCAPES
 from preprocess.files import atomically
 
+# SentencePiece overflows on some 100,000 characters without a space; it learns from shorter parts of them.
+LONG_RUN = re.compile("[^ ]{4000}(?=[^ ])")
 WISH = 8000  # pieces; a text that does not make as many gets fewer
 
 
@@ -22,7 +24,7 @@ def train_pieces(lines: list[str], folder: Path, size: int | None, kind: str) ->
     """
     import sentencepiece
 
-    lines = [line.translate(ESCAPES) for line in lines]
+    lines = [LONG_RUN.sub(r"\g<0> ", line.translate(PIECE_ESCAPES)) for line in lines]
     wish = max(WISH, 2 * len(set().union(*lines)))
     with atomically(folder / MODEL) as part, open(part, "wb") as file:
         try:

@@ -11,7 +11,10 @@ PRIVATE = 0xF0000  # Supplementary Private Use Area-A, which text does not use
 # fairseq splits a line at any white space, so a symbol must not contain any.
 WHITE_SPACE = [code for code in range(0x3001) if chr(code).isspace() and chr(code) != " "]
 ESCAPES = {code: chr(PRIVATE + code) for code in (*WHITE_SPACE, ord(SPACE))}
-UNESCAPES = {ord(escape): chr(code) for code, escape in ESCAPES.items()}
+# SentencePiece does not learn from a line with the character that it reserves for unknown ones.
+RESERVED = 0x2585
+PIECE_ESCAPES = {**ESCAPES, RESERVED: chr(PRIVATE + RESERVED)}
+UNESCAPES = {ord(escape): chr(code) for code, escape in PIECE_ESCAPES.items()}
 
 
 class Codec(Protocol):
@@ -63,7 +66,13 @@ class Characters:
 
 
 class Pieces:
-    """SentencePiece pieces, with the model file `path`. White space other than a space is escaped."""
+    """SentencePiece pieces, with the model file `path`.
+
+    White space other than a space is escaped, and so is the character that SentencePiece reserves.
+
+    Raises:
+        Refused: there is no such file.
+    """
 
     def __init__(self, path: str) -> None:
         import sentencepiece
@@ -73,7 +82,7 @@ class Pieces:
         self.model = sentencepiece.SentencePieceProcessor(model_file=path)
 
     def encode(self, text: str) -> str:
-        return " ".join(self.model.encode(text.translate(ESCAPES), out_type=str))
+        return " ".join(self.model.encode(text.translate(PIECE_ESCAPES), out_type=str))
 
     def decode(self, symbols: str) -> str:
         return self.model.decode(symbols.split()).translate(UNESCAPES)

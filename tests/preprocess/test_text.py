@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import lzma
+import random
 import zipfile
 
 import pytest
@@ -29,7 +30,8 @@ def test_a_text_of_ones_own_at_each_level(level, tmp_path, capsys):
     counts = read_text_json(tmp_path / "bin")
     held = {"valid": LINES[54:57], "test": LINES[57:]}
     for split, expected in held.items():
-        assert counts[split]["characters"] == sum(len(line) + 1 for line in expected)
+        read = [" ".join(line.split()) for line in expected] if level == "word" else expected
+        assert counts[split]["characters"] == sum(len(line) + 1 for line in read)
         assert counts[split]["words"] == sum(len(line.split()) + 1 for line in expected)
         assert counts[split]["tokens"] == len(binarize.tokens_of(tmp_path / "bin", split)[0])
         assert counts[split]["unknown"] == 0
@@ -79,6 +81,19 @@ def test_pieces_fit_the_text_and_learn_from_long_lines(tmp_path, capsys):
         with pytest.raises(SystemExit, match=part):
             text.prepare(tmp_path / f"{size}", tmp_path / "mine.txt", level="sentencepiece", size=size)
         assert not completion.is_complete(tmp_path / f"{size}")
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_pieces_are_learned_from_every_line(kind, tmp_path):
+    draw = random.Random(1)
+    run, reserved = "".join(draw.choices("abcdefghij", k=300_000)), ["zq ▅ xj"] * 100
+    lines = [run, *["one two three"] * 60, *reserved]
+    text.prepare(tmp_path / "bin", written(tmp_path / "mine.txt", lines), level="sentencepiece", kind=kind)
+    codec = text_codec("sentencepiece", tmp_path / "bin")
+    pieces = set(codec.pieces())
+    assert set("abcdefghijzqx") <= set("".join(pieces)) and codec.decode(codec.encode("zq ▅")) == "zq ▅"
+    assert sum(len(piece) == 3 and set(piece) <= set("abcdefghij") for piece in pieces) > 100, "of the run"
+    assert all(sizes["unknown"] == 0 for sizes in list(read_text_json(tmp_path / "bin").values())[1:])
 
 
 def test_texts_that_fairseq_would_read_otherwise_are_refused(tmp_path):
