@@ -1,5 +1,6 @@
 """A corpus is got, verified and binarized whole, or not at all."""
 
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -195,6 +196,62 @@ def test_a_first_try_from_a_wrong_source_can_be_mended(tmp_path, capsys):
         corpus.prepare(small(), tmp_path / "bin", wrong)
     with pytest.raises(SystemExit, match="holds the corpus small: give another folder"):
         corpus.prepare(corpus.Corpus("ptb", small().splits), tmp_path / "bin")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "  \n", " \t\n"])
+def test_blanks_at_line_ends_make_no_other_text(end, tmp_path, capsys):
+    official = {
+        name: "".join(f" {line} \n" if line else " \n" for line in lines.splitlines())
+        for name, lines in LINES.items()
+    }
+    digests = {name: hashlib.sha256(lines.encode()).hexdigest() for name, lines in official.items()}
+    wanted = small(digests=digests, padded=True)
+    copy = {name: lines.replace("\n", end) for name, lines in LINES.items()}
+    source, dest = tmp_path / "copy", tmp_path / "bin"
+    source.mkdir()
+    for name, lines in copy.items():
+        (source / f"{name}.txt").write_bytes(lines.encode())
+    corpus.prepare(wanted, dest, source)
+    assert "train text of small differs from the official one only in blanks" in capsys.readouterr().out
+    assert all((dest / f"text/{name}.txt").read_text() == official[name] for name in LINES)
+    for same in (source, write(tmp_path / "official", official)):
+        corpus.prepare(wanted, dest, same)
+        assert "nothing to do" in capsys.readouterr().out
+    corpus.prepare(wanted, tmp_path / "other", tmp_path / "official")
+    assert "differs from" not in capsys.readouterr().out
+    for split in LINES:
+        tokens = [binarize.tokens_of(folder, split)[0].tolist() for folder in (dest, tmp_path / "other")]
+        assert tokens[0] == tokens[1]
+    (source / "train.txt").write_text(LINES["train"].replace("the cat", "the  cat"))
+    with pytest.raises(SystemExit, match="train text of small is not the official one"):
+        corpus.prepare(wanted, tmp_path / "third", source)
+
+
+def test_an_archive_is_compared_with_the_official_one(tmp_path, capsys):
+    data = b"<page>\nof bytes\nwithout end" * 9
+    cuts = {"train": (0, 150), "valid": (150, 190), "test": (190, len(data))}
+
+    def packed(name, content):
+        (tmp_path / name).mkdir()
+        with zipfile.ZipFile(tmp_path / name / "enwik8.zip", "w") as archive:
+            archive.writestr("enwik8", content)
+        return tmp_path / name
+
+    good, flipped = packed("good", data), packed("flipped", data.replace(b"bytes", b"bites", 1))
+    digest = hashlib.sha256((good / "enwik8.zip").read_bytes()).hexdigest()
+    wanted = dataclasses.replace(enwik8.enwik8(len(data), cuts), archive_sha256=digest)
+    for number, source in enumerate((good, good / "enwik8.zip")):
+        corpus.prepare(wanted, tmp_path / f"bin{number}", source)
+        assert "checked by its length" not in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="enwik8.zip is not the official archive: its SHA-256 is"):
+        corpus.prepare(wanted, tmp_path / "other", flipped)
+    (tmp_path / "enwik8").write_bytes(data)
+    corpus.prepare(wanted, tmp_path / "plain", tmp_path / "enwik8")
+    line = "enwik8 is checked by its length and counts, not by its SHA-256, which is known of enwik8.zip only"
+    assert line in capsys.readouterr().out
+    (tmp_path / "enwik8").write_bytes(data[:-1])
+    with pytest.raises(SystemExit, match="bytes, the official file"):
+        corpus.prepare(wanted, tmp_path / "short", tmp_path / "enwik8")
 
 
 def symbols(folder, split):
