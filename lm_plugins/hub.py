@@ -26,6 +26,7 @@ from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 from lm_plugins.ranges import Range, at_least, check
 from lm_plugins.sampling import draw
 
+UNKNOWN = "<unk>"  # fairseq's symbol
 BEST = "checkpoint_best.pt"  # what a folder of checkpoints stands for
 
 
@@ -36,10 +37,25 @@ class Score(NamedTuple):
     log_probs: Tensor
 
     @property
-    def perplexity(self) -> float:
+    def tally(self) -> Tally:
+        unknown = torch.tensor([token == UNKNOWN for token in self.tokens])
         tally = Tally()
-        tally.add(-self.log_probs, torch.ones_like(self.log_probs, dtype=torch.bool))
-        return tally.perplexity
+        tally.add(-self.log_probs, torch.ones_like(unknown), unknown)
+        return tally
+
+    @property
+    def perplexity(self) -> float:
+        return self.tally.perplexity
+
+    @property
+    def unknown(self) -> int:
+        """The number of symbols that the model does not know: ``<unk>``."""
+        return self.tally.unknown
+
+    @property
+    def perplexity_without_unknown(self) -> float | None:
+        """The perplexity of all other symbols; None if there are none."""
+        return self.tally.perplexity_without_unknown
 
 
 def load(
@@ -68,7 +84,7 @@ def load(
     task = tasks.setup_task(cfg.task, from_checkpoint=True)
     model = task.build_model(cfg.model, from_checkpoint=True)
     model.load_state_dict(checkpoint["model"], strict=True, model_cfg=cfg.model)
-    return LanguageModel(model.decoder.eval().to(device), task.dictionary, task.folders[0])
+    return LanguageModel(model.decoder.eval().to(device), task.dictionary, task.folders[0], task.level)
 
 
 def check_device(device: str | torch.device) -> None:
@@ -93,11 +109,12 @@ class LanguageModel:
         decoder: a RecurrentDecoder in evaluation
         dictionary: its symbols
         folder: the data folder, which may hold a SentencePiece model
+        level: what a token is; see :func:`lm_plugins.data.level.level_of`
     """
 
-    def __init__(self, decoder: RecurrentDecoder, dictionary: Dictionary, folder: str) -> None:
-        self.decoder, self.dictionary = decoder, dictionary
-        self.codec = text_codec(dictionary, folder)
+    def __init__(self, decoder: RecurrentDecoder, dictionary: Dictionary, folder: str, level: str) -> None:
+        self.decoder, self.dictionary, self.level = decoder, dictionary, level
+        self.codec = text_codec(level, folder)
 
     def encode(self, text: str) -> Tensor:
         """Return the ids of `text`, [T]. Each newline becomes a ``</s>``; none is added at the end.

@@ -14,12 +14,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from preprocess.binarize import binarize, drop_ends, tokens_of, write_symbols
+from preprocess.blanks import padded, padded_sha256
 from preprocess.command_line import nonempty_path, run
 from preprocess.completion import complete, making
 from preprocess.counts import Counts, check
 from preprocess.download import download
 from preprocess.files import atomically, sha256
-from preprocess.sources import digest, extract
+from preprocess.sources import archive_of, digest, extract
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class Corpus:
         dictionary: number of symbols in the dictionary, with fairseq's four special ones; None: not known
         closed: the dictionary has the symbols of all splits, so that none is unknown, as usual for characters
         surplus: which ``</s>`` of those that fairseq adds are not in the corpus: "none", "last" or "all"
+        padded: the official files are those of :mod:`preprocess.blanks`
+        level: what a token is, which text.json records; see :func:`lm_plugins.data.level.level_of`
     """
 
     name: str
@@ -64,6 +67,8 @@ class Corpus:
     dictionary: int | None = None
     closed: bool = False
     surplus: str = "none"
+    padded: bool = False
+    level: str = "word"
 
 
 def prepare(corpus: Corpus, dest: Path, source: Path | None = None) -> None:
@@ -80,7 +85,10 @@ def prepare(corpus: Corpus, dest: Path, source: Path | None = None) -> None:
 
 
 def digests(corpus: Corpus, source: Path) -> dict[str, str | None]:
-    """Return {split: SHA-256 of its plain file} for the files in `source`."""
+    """Return {split: SHA-256 of its plain file} for the files in `source`.
+
+    A file that differs from the official one only in blanks at line ends has the SHA-256 of the official one.
+    """
     known = {names: digest(source, names) for names in dict.fromkeys(s.names for s in corpus.splits.values())}
     for names, hashed in known.items():
         if hashed is None:
@@ -88,11 +96,20 @@ def digests(corpus: Corpus, source: Path) -> dict[str, str | None]:
                 f"error: {source} has none of {', '.join(names)} (nor as .xz, .gz, .bz2, in a .zip or .tar): "
                 "give the folder that has it"
             )
-    return {name: known[split.names] for name, split in corpus.splits.items()}
+    hashes = {name: known[split.names] for name, split in corpus.splits.items()}
+    for name, split in corpus.splits.items():
+        if corpus.padded and hashes[name] != split.sha256:
+            padded_hash = digest(source, split.names, padded_sha256)
+            hashes[name] = split.sha256 if padded_hash == split.sha256 else hashes[name]
+    return hashes
 
 
 def make(corpus: Corpus, dest: Path, source: Path | None) -> None:
     """Write the texts of `corpus`, check their counts, binarize them, and mark `dest` as complete."""
+    from lm_plugins.data.text_json import write_text_json  # imports fairseq, which takes seconds
+
+    if source is not None:
+        check_archives(corpus, source)
     texts, hashes, facts = {}, {}, {}
     for name, split in corpus.splits.items():
         texts[name], hashes[name] = write_text(corpus, name, split, dest, source)
@@ -112,6 +129,7 @@ def make(corpus: Corpus, dest: Path, source: Path | None) -> None:
         raise SystemExit(
             f"error: {dest / 'dict.txt'} makes {symbols:,} symbols, the official text {corpus.dictionary:,}"
         )
+    write_text_json(dest, corpus.level, {})
     complete(dest, {"corpus": corpus.name, **hashes}, {"symbols": symbols, **facts})
     print(f"{dest} is complete: {symbols:,} symbols")
 
@@ -167,6 +185,8 @@ def obtain(corpus: Corpus, name: str, split: Split, dest: Path, source: Path | N
             raise SystemExit(
                 f"error: {archive} has no {split.names[0]}: remove it and run the same line again"
             )
+    if corpus.padded and sha256(plain) != split.sha256:
+        pad(plain, split.sha256, f"the {name} text of {corpus.name}")
     if split.sha256 is not None and sha256(plain) != split.sha256:
         plain.unlink()
         raise SystemExit(
@@ -174,6 +194,46 @@ def obtain(corpus: Corpus, name: str, split: Split, dest: Path, source: Path | N
             f"get {split.names[0]} again" + ("" if source else f", after removing {dest / 'download'}")
         )
     return plain
+
+
+def pad(plain: Path, official: str, text: str) -> None:
+    """Pad the lines of the file `plain` if its SHA-256 is then the `official` one."""
+    with open(plain, "rb") as file:
+        if padded_sha256(file) != official:
+            return
+        file.seek(0)
+        with atomically(plain) as part, open(part, "wb") as target:
+            target.writelines(padded(file))
+    print(
+        f"{text} differs from the official one only in blanks at line ends, which are no tokens", flush=True
+    )
+
+
+def check_archives(corpus: Corpus, source: Path) -> None:
+    """Compare the archives in `source` with the official one, for files whose own SHA-256 is not known.
+
+    Raises:
+        SystemExit: an archive has the name of the official one, and another content.
+    """
+    if corpus.archive_sha256 is None:
+        return
+    official = Path(corpus.archives[0]).name
+    unknown = dict.fromkeys(split.names for split in corpus.splits.values() if split.sha256 is None)
+    archives = {names[0]: archive_of(source, names) for names in unknown}
+    hashes = {archive: sha256(archive) for archive in {*archives.values()} - {None}}
+    for name, archive in archives.items():
+        if hashes.get(archive) == corpus.archive_sha256:
+            continue
+        if archive is not None and archive.name == official:
+            raise SystemExit(
+                f"error: {archive} is not the official archive: its SHA-256 is {hashes[archive][:12]}..., "
+                f"expected {corpus.archive_sha256[:12]}...; get it again"
+            )
+        print(
+            f"{name} is checked by its length and counts, not by its SHA-256, which is known of {official} "
+            "only: give that archive as --source for the whole check",
+            flush=True,
+        )
 
 
 def main(corpus: Corpus) -> None:

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from lm_plugins.data.text_codec import MODEL, Characters, Pieces, Words
+from lm_plugins.data.level import MODEL
+from lm_plugins.data.text_codec import Characters, Pieces, Words
 from preprocess.pieces import train_pieces
 
 SPECIAL = ("<s>", "<pad>", "</s>")

@@ -54,7 +54,13 @@ def enwik8(size: int = SIZE, cuts: dict[str, tuple[int, int]] = CUTS) -> Corpus:
     """Return the corpus; tests give another size and other cuts."""
     splits = splits_of("enwik8", codes, size, cuts)
     return Corpus(
-        "enwik8", splits, archives=ARCHIVES, archive_sha256=ARCHIVE_SHA256, closed=True, surplus="last"
+        "enwik8",
+        splits,
+        archives=ARCHIVES,
+        archive_sha256=ARCHIVE_SHA256,
+        closed=True,
+        surplus="last",
+        level="byte",
     )
 
 

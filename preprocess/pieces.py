@@ -3,9 +3,12 @@
 import re
 from pathlib import Path
 
-from lm_plugins.data.text_codec import ESCAPES, MODEL
+from lm_plugins.data.level import MODEL
+from lm_plugins.data.text_codec import PIECE_ESCAPES
 from preprocess.files import atomically
 
+# SentencePiece overflows on some 100,000 characters without a space; it learns from shorter parts of them.
+LONG_RUN = re.compile("[^ ]{4000}(?=[^ ])")
 WISH = 8000  # pieces; a text that does not make as many gets fewer
 
 
@@ -27,7 +30,7 @@ def train_pieces(lines: list[str], folder: Path, size: int | None, kind: str) ->
             f"error: SentencePiece cannot make {size:,} pieces of {characters:,} characters: give a smaller "
             "--vocab-size, or leave it out"
         )
-    lines = [line.translate(ESCAPES) for line in lines]
+    lines = [LONG_RUN.sub(r"\g<0> ", line.translate(PIECE_ESCAPES)) for line in lines]
     wish = max(WISH, 2 * len(set().union(*lines)))
     with atomically(folder / MODEL) as part, open(part, "wb") as file:
         try:

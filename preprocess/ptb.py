@@ -42,6 +42,7 @@ PTB = Corpus(
         ),
     },
     dictionary=10_002,
+    padded=True,
 )
 
 if __name__ == "__main__":

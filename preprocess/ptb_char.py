@@ -42,6 +42,7 @@ PTB_CHAR = Corpus(
     },
     archives=(ARCHIVE, MIRROR),
     dictionary=53,
+    level="underscore",
 )
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import shutil
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Iterator
@@ -93,11 +94,13 @@ def texts(source: Path) -> Iterator[tuple[str, bytes]]:
             yield str(source), stream.read()
 
 
-def digest(source: Path, names: tuple[str, ...]) -> str | None:
+def digest(
+    source: Path, names: tuple[str, ...], of_stream: Callable[[BinaryIO], str] = sha256_of
+) -> str | None:
     """Return the SHA-256 of the content of the first of `names` that `source` has; None if it has none."""
     try:
         with opened(source, names) as stream:
-            return None if stream is None else sha256_of(stream)
+            return None if stream is None else of_stream(stream)
     except DAMAGED as error:
         raise SystemExit(f"error: {source} cannot be read ({reason(error)}): get {names[0]} again") from error
 
@@ -117,3 +120,16 @@ def extract(source: Path, names: tuple[str, ...], path: Path) -> bool:
     except DAMAGED as error:
         raise SystemExit(f"error: {source} cannot be read ({reason(error)}): get {names[0]} again") from error
     return True
+
+
+def archive_of(source: Path, names: tuple[str, ...]) -> Path | None:
+    """Return the archive out of which one of `names` is read; None if it is a file of its own."""
+    source = Path(source)
+    files = sorted(source.rglob("*")) if source.is_dir() else [source]
+    plain = {name + suffix for name in names for suffix in OPENERS}
+    if any(file.name in plain for file in files):
+        return None
+    for file in files:
+        if file.name.endswith(ARCHIVES) and any(Path(path).name in names for path, _ in members(file)):
+            return file
+    return None

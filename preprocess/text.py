@@ -98,7 +98,7 @@ def digest(lines: Lines) -> str:
 
 def make(dest: Path, splits: dict[str, Lines], level: str, options: dict[str, Any]) -> None:
     """Write and binarize the encoded texts, and write text.json."""
-    from lm_plugins.data.text_sizes import write_text_json  # imports fairseq, which takes seconds
+    from lm_plugins.data.text_json import write_text_json  # imports fairseq, which takes seconds
     from preprocess.encoding import codec_of, encode
 
     (dest / "text").mkdir(exist_ok=True)
@@ -107,8 +107,10 @@ def make(dest: Path, splits: dict[str, Lines], level: str, options: dict[str, An
         texts[name] = dest / "text" / f"{name}.txt"
         encoded = encode(lines, codec, name)
         texts[name].write_text("".join(line + "\n" for line in encoded), encoding="utf-8")
+        # The model of words does not predict how many spaces are between two of them.
+        read = [" ".join(line.split()) for line in lines] if level == "word" else lines
         sizes[name] = {
-            "characters": sum(len(line) + 1 for line in lines),
+            "characters": sum(len(line) + 1 for line in read),
             "words": sum(len(line.split()) + 1 for line in lines),
         }
     if level == "word" and options["threshold"] > 1:

@@ -34,6 +34,7 @@ def text8(size: int = SIZE, cuts: dict[str, tuple[int, int]] = CUTS) -> Corpus:
         dictionary=27 + 4,
         closed=True,
         surplus="all",
+        level="underscore",
     )
 
 

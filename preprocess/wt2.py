@@ -45,6 +45,7 @@ WT2 = Corpus(
     archives=ARCHIVES,
     archive_sha256="92675f1d63015c1c8b51f1656a52d5bdbc33aafa60cc47a218a66e7ee817488c",
     dictionary=33_280,
+    padded=True,
 )
 
 if __name__ == "__main__":

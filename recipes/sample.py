@@ -46,7 +46,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)  # before the imports, to hide their messages
     import torch
 
-    from lm_plugins.data.dictionary import is_character_level
+    from lm_plugins.data.level import OF_ONE_CHARACTER
     from lm_plugins.excepthook import excepthook
     from lm_plugins.hub import load
 
@@ -55,7 +55,7 @@ def main() -> None:
     model = load(options.checkpoint or best_checkpoint(options.experiment), options.data, device)
     length = options.length
     if length is None:
-        length = CHARACTERS if is_character_level(model.dictionary) else LENGTH
+        length = CHARACTERS if model.level in OF_ONE_CHARACTER else LENGTH
     unknown = int((model.encode(options.beginning) == model.dictionary.unk()).sum())
     if unknown:
         print(f"note: {unknown} of the beginning's tokens are unknown to the model: <unk>", file=sys.stderr)

@@ -18,7 +18,7 @@ SMALL = (
 @pytest.fixture
 def model(tmp_path):
     decoder = build("awd_lstm", 12, *SMALL).decoder.eval()
-    return LanguageModel(decoder, Task(12).source_dictionary, str(tmp_path))
+    return LanguageModel(decoder, Task(12).source_dictionary, str(tmp_path), "word")
 
 
 @pytest.mark.parametrize(

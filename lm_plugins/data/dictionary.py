@@ -63,18 +63,6 @@ def digest(dictionary: Dictionary) -> Tensor:
     return torch.tensor([int.from_bytes(raw[i : i + 4], "big") for i in range(0, 32, 4)])
 
 
-def is_character_level(dictionary: Dictionary) -> bool:
-    """Return whether all symbols are single characters, or bytes written as decimal codes.
-
-    Bits per token are then bits per character.
-    """
-    words = dictionary.symbols[dictionary.nspecial :]
-    words = [word for word in words if not word.startswith("madeupword")]
-    return bool(words) and (
-        all(len(word) == 1 for word in words) or all(word.isdecimal() and int(word) < 256 for word in words)
-    )
-
-
 def sorted_by_count(dictionary: Dictionary) -> bool:
     """Return whether the words after the special symbols are sorted by decreasing frequency."""
     counts = dictionary.count[dictionary.nspecial :]

@@ -124,14 +124,14 @@ def overlapping(corpus: TokenStream, count: int, warm_up: int) -> Callable[[int]
 def sentences(corpus: TokenStream, count: int, seed: Optional[int] = None) -> Callable[[int], Streams]:
     """Divide independent sentences into `count` streams, as Torch's MultiSequence does.
 
-    Every stream begins with a sentence. The lengths of the streams differ by about one sentence.
+    Every stream begins with a sentence. The lengths of the streams differ by about the longest sentence.
 
     Args:
         corpus: its lines are the sentences
         seed: of the order of the sentences, which is new in each epoch; None: the order of the corpus
 
     Raises:
-        Refused: there are too few sentences to start each stream with one (when an epoch is laid out).
+        Refused: there are fewer sentences than streams (when an epoch is laid out).
     """
     ends = np.cumsum(corpus.line_sizes, dtype=np.int64)
 
@@ -143,13 +143,18 @@ def sentences(corpus: TokenStream, count: int, seed: Optional[int] = None) -> Ca
         return Streams(shuffled, *between_sentences(shuffled.ends))
 
     def between_sentences(ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        shares = np.arange(1, count, dtype=np.int64) * ends[-1] // count
-        bounds = np.concatenate([[0], ends[np.searchsorted(ends, shares)], ends[-1:]])
-        if (np.diff(bounds) == 0).any():
+        if len(ends) < count:
             raise Refused(
                 f"the subset '{corpus.split}' has {len(ends)} sentences, too few to start each of {count} "
                 "streams with one: lower --batch-size (or --batch-size-valid)"
             )
+        streams = np.arange(count - 1)  # all but the last one
+        last = np.searchsorted(ends, (streams + 1) * ends[-1] // count)  # sentence of each
+        # A sentence longer than a stream's share ends several of them: each stream takes at least one
+        # sentence, and leaves one for each stream after it.
+        last = np.maximum.accumulate(last - streams) + streams
+        last = np.minimum(last, len(ends) - count + streams)
+        bounds = np.concatenate([[0], ends[last], ends[-1:]])
         return bounds[:-1], bounds[1:]
 
     return of_epoch

@@ -3,18 +3,18 @@
 import os
 from typing import Protocol
 
-from fairseq.data import Dictionary
+from lm_plugins.data.level import MODEL
+from lm_plugins.errors import Refused
 
-from lm_plugins.data.dictionary import is_character_level
-from lm_plugins.data.text_sizes import read_text_json
-
-MODEL = "sentencepiece.model"  # in the data folder
 SPACE = "\u2581"  # a space in preprocess.text's corpora of characters, as in SentencePiece
 PRIVATE = 0xF0000  # Supplementary Private Use Area-A, which text does not use
 # fairseq splits a line at any white space, so a symbol must not contain any.
 WHITE_SPACE = [code for code in range(0x3001) if chr(code).isspace() and chr(code) != " "]
 ESCAPES = {code: chr(PRIVATE + code) for code in (*WHITE_SPACE, ord(SPACE))}
-UNESCAPES = {ord(escape): chr(code) for code, escape in ESCAPES.items()}
+# SentencePiece does not learn from a line with the character that it reserves for unknown ones.
+RESERVED = 0x2585
+PIECE_ESCAPES = {**ESCAPES, RESERVED: chr(PRIVATE + RESERVED)}
+UNESCAPES = {ord(escape): chr(code) for code, escape in PIECE_ESCAPES.items()}
 
 
 class Codec(Protocol):
@@ -66,15 +66,23 @@ class Characters:
 
 
 class Pieces:
-    """SentencePiece pieces, with the model file `path`. White space other than a space is escaped."""
+    """SentencePiece pieces, with the model file `path`.
+
+    White space other than a space is escaped, and so is the character that SentencePiece reserves.
+
+    Raises:
+        Refused: there is no such file.
+    """
 
     def __init__(self, path: str) -> None:
         import sentencepiece
 
+        if not os.path.isfile(path):
+            raise Refused(f"{path} is missing, without which pieces cannot be read: copy it there")
         self.model = sentencepiece.SentencePieceProcessor(model_file=path)
 
     def encode(self, text: str) -> str:
-        return " ".join(self.model.encode(text.translate(ESCAPES), out_type=str))
+        return " ".join(self.model.encode(text.translate(PIECE_ESCAPES), out_type=str))
 
     def decode(self, symbols: str) -> str:
         return self.model.decode(symbols.split()).translate(UNESCAPES)
@@ -89,23 +97,12 @@ class Pieces:
         ]
 
 
-def text_codec(dictionary: Dictionary, folder: str) -> Codec:
-    """Return the codec of the data-bin `folder` with this `dictionary`.
+def text_codec(level: str, folder: str | os.PathLike) -> Codec:
+    """Return the codec of the data-bin `folder`, whose text has the `level`.
 
-    The level of the text is in text.json. Without that file it follows from the symbols.
+    Raises:
+        Refused: the level is that of pieces, and their model is not in the folder.
     """
-    model, described = os.path.join(folder, MODEL), read_text_json(folder)
-    if described is not None:
-        level = described["level"]
-        return (
-            {"word": Words, "character": Characters}[level]() if level != "sentencepiece" else Pieces(model)
-        )
-    if os.path.exists(model):
-        return Pieces(model)
-    if is_character_level(dictionary):
-        words = dictionary.symbols[dictionary.nspecial :]
-        several = any(len(word) > 1 and not word.startswith("madeupword") for word in words)
-        if several:
-            return Bytes()
-        return Characters() if SPACE in words else Letters()
-    return Words()
+    if level == "sentencepiece":
+        return Pieces(os.path.join(folder, MODEL))
+    return {"word": Words, "character": Characters, "byte": Bytes, "underscore": Letters}[level]()

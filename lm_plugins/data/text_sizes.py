@@ -1,86 +1,17 @@
-"""Sizes of a text in characters, words and tokens, needed to compare word, piece and character models."""
+"""Sizes of a text in characters and words, needed to compare word, piece and character models."""
 
-import json
 import os
-from typing import Any, Optional
+from typing import Optional
 
-from fairseq.data import Dictionary
-
-from lm_plugins.data.dictionary import is_character_level
-from lm_plugins.errors import Refused
-from lm_plugins.files import write_json
-
-TEXT_JSON = "text.json"  # in the data folder
-LEVELS = ("word", "character", "sentencepiece")
-SIZES = ("characters", "words", "tokens", "unknown")  # of each split
-
-
-def write_text_json(folder: str, level: str, splits: dict[str, dict[str, int]]) -> None:
-    """Write the `level` of a text and the sizes of its `splits` into the data-bin `folder`."""
-    content = {"level": level, **splits}
-    check(content, folder)
-    write_json(os.path.join(folder, TEXT_JSON), content)
-
-
-def read_text_json(folder: str) -> Optional[dict[str, Any]]:
-    """Return what :func:`write_text_json` wrote into `folder`, or None.
-
-    Raises:
-        Refused: the file has another content than that function writes.
-    """
-    path = os.path.join(folder, TEXT_JSON)
-    if not os.path.exists(path):
-        return None
-    try:
-        with open(path) as file:
-            content = json.load(file)
-    except (OSError, ValueError) as error:
-        raise Refused(
-            f"{path} cannot be read ({error}): run preprocess.text again, into a new folder"
-        ) from error
-    check(content, folder)
-    return content
-
-
-def check(content: Any, folder: str) -> None:
-    """Check the `content` of text.json in `folder`.
-
-    Raises:
-        Refused: it cannot be right.
-    """
-
-    def refuse(what: str) -> None:
-        raise Refused(
-            f"{os.path.join(folder, TEXT_JSON)}: {what}: run preprocess.text again, into a new folder"
-        )
-
-    if not isinstance(content, dict):
-        refuse("it holds no JSON object")
-    if content.get("level") not in LEVELS:
-        refuse(f"the level is {content.get('level')!r}, not one of {', '.join(LEVELS)}")
-    for split, sizes in content.items():
-        if split == "level":
-            continue
-        if not isinstance(sizes, dict) or set(sizes) != set(SIZES):
-            refuse(f"{split} does not have the sizes {', '.join(SIZES)}")
-        for name, size in sizes.items():
-            least = 0 if name == "unknown" else 1
-            if type(size) is not int or size < least:
-                refuse(f"{name} of {split} is {size!r}, not a whole number of at least {least}")
-        if sizes["unknown"] > sizes["tokens"]:
-            refuse(f"{split} has {sizes['unknown']:,} unknown tokens of {sizes['tokens']:,}")
+from lm_plugins.data.level import OF_ONE_CHARACTER
+from lm_plugins.data.text_json import read_text_json
 
 
 def text_sizes(
-    folder: str, subset: str, dictionary: Dictionary, tokens: int
+    folder: str | os.PathLike, subset: str, level: str, tokens: int
 ) -> tuple[Optional[int], Optional[int]]:
-    """Return the number of characters and of words in a `subset` of `tokens` tokens; None if unknown.
-
-    A text with unknown words has no number of characters, because the model does not predict which words
-    they are, so its bits per character are undefined.
-    """
+    """Return the number of characters and of words in a `subset` of `tokens` tokens; None if unknown."""
     content = read_text_json(folder)
     if content is not None and subset in content and content[subset]["tokens"] == tokens:
-        sizes = content[subset]
-        return None if sizes["unknown"] else sizes["characters"], sizes["words"]
-    return (tokens if is_character_level(dictionary) else None), None
+        return content[subset]["characters"], content[subset]["words"]
+    return (tokens if level in OF_ONE_CHARACTER else None), None

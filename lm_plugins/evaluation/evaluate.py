@@ -19,7 +19,7 @@ def evaluate(decoder: nn.Module, windows: EvaluationWindows, scorer: Scorer) -> 
         Refused: some targets were not scored
     """
     tally = Tally()
-    tallied = TalliedScorer(scorer, tally)
+    tallied = TalliedScorer(scorer, tally, windows.unk)
     for window in windows:
         decoder(**on_device_of(decoder, window["net_input"]), scorer=tallied)
     tally.check(windows.targets, windows.subset)

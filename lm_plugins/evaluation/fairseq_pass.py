@@ -57,7 +57,7 @@ class FairseqPass:
         tally, began = Tally(), time.monotonic()
         grid = CacheGrid(self.cache) if self.cache and self.cache.grid_file else None
         with composed_scorer(self.decoder, self.cache, self.rates, grid) as scorer:
-            tallied = TalliedScorer(scorer, tally)
+            tallied = TalliedScorer(scorer, tally, self.windows.unk)
             for batch in self.windows:
                 yield {**batch, "net_input": {**batch["net_input"], "scorer": tallied}}
         subset, expected = self.windows.subset, self.windows.targets

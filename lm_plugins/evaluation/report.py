@@ -41,17 +41,23 @@ def summary(
 ) -> dict[str, float]:
     """Return the numbers of an evaluation by name.
 
-    "bpc" (bits per character) and "word_perplexity" are there only if the number of characters or words is.
+    "unknown" is the number of targets that are ``<unk>``. "perplexity_without_unknown" is there only if there
+    are other targets, and "word_perplexity" only if the number of words is known. "bpc" (bits per character)
+    is there only if the number of characters is known and no target is ``<unk>``, because the model does not
+    predict the characters of an unknown word.
     """
     results = {
         "targets": tally.targets,
         "nats": tally.nats,
         "bits_per_token": metrics.bits(tally.nats, tally.targets),
         "perplexity": tally.perplexity,
+        "unknown": tally.unknown,
         "words_per_second": tally.targets / seconds,
         "peak_gib": peak_gib,
     }
-    if characters:
+    if tally.perplexity_without_unknown is not None:
+        results["perplexity_without_unknown"] = tally.perplexity_without_unknown
+    if characters and not tally.unknown:
         results["bpc"] = metrics.bits(tally.nats, characters)
     if words:
         results["word_perplexity"] = metrics.perplexity(tally.nats, words)
@@ -60,7 +66,11 @@ def summary(
 
 def line(subset: str, results: dict[str, float]) -> str:
     """Return the results as one line."""
-    optional = f", {results['bpc']:.4f} bpc" if "bpc" in results else ""
+    optional = f", {results['unknown']:,} unknown"
+    if "perplexity_without_unknown" in results:
+        optional += f" (ppl {results['perplexity_without_unknown']:.3f} without them)"
+    if "bpc" in results:
+        optional += f", {results['bpc']:.4f} bpc"
     if "word_perplexity" in results:
         optional += f", word ppl {results['word_perplexity']:.3f}"
     return (

@@ -12,15 +12,26 @@ from lm_plugins.evaluation.scorers import Head, Scorer
 
 @dataclass
 class Tally:
-    """The number of targets, and the sum of -ln p over them in nats, in float64."""
+    """The number of targets and the sum of -ln p over them in nats, in float64; both also of ``<unk>``."""
 
     targets: int = 0
     nats: float = 0.0
+    unknown: int = 0
+    unknown_nats: float = 0.0
 
-    def add(self, nll: Tensor, counted: Tensor) -> None:
-        """Add -ln p of the targets of a window, [T, B], where `counted` [T, B] is True."""
+    def add(self, nll: Tensor, counted: Tensor, unknown: Tensor) -> None:
+        """Add -ln p of the targets of a window.
+
+        Args:
+            nll: -ln p of each target, [T, B]
+            counted: True where a target counts, [T, B]
+            unknown: True where a target is ``<unk>``, [T, B]
+        """
+        unknown = unknown & counted
         self.nats += float(nll[counted].sum(dtype=torch.float64))
         self.targets += int(counted.sum())
+        self.unknown_nats += float(nll[unknown].sum(dtype=torch.float64))
+        self.unknown += int(unknown.sum())
 
     def check(self, expected: int, subset: str) -> None:
         """Refuse a number of targets other than `expected`.
@@ -40,15 +51,25 @@ class Tally:
     def perplexity(self) -> float:
         return metrics.perplexity(self.nats, self.targets)
 
+    @property
+    def perplexity_without_unknown(self) -> float | None:
+        """The perplexity over all targets but ``<unk>``; None if there are none."""
+        known = self.targets - self.unknown
+        return metrics.perplexity(self.nats - self.unknown_nats, known) if known else None
+
 
 class TalliedScorer:
-    """Returns what `inner` returns, and adds it to a tally."""
+    """Returns what `inner` returns, and adds it to a tally.
 
-    def __init__(self, inner: Scorer, tally: Tally) -> None:
-        self.inner, self.tally = inner, tally
+    Args:
+        unk: id of ``<unk>``
+    """
+
+    def __init__(self, inner: Scorer, tally: Tally, unk: int) -> None:
+        self.inner, self.tally, self.unk = inner, tally, unk
         self.needs_graph = inner.needs_graph
 
     def __call__(self, head: Head, features: Tensor, target: Tensor, counted: Tensor) -> Tensor:
         nll = self.inner(head, features, target, counted)
-        self.tally.add(nll, counted)
+        self.tally.add(nll, counted, target.eq(self.unk))
         return nll

@@ -16,10 +16,11 @@ class EvaluationWindows:
     Args:
         streams: the text
         size: T, but for the last window
+        unk: id of ``<unk>``
     """
 
-    def __init__(self, streams: StreamWindows, size: int) -> None:
-        self.streams, self.windows = streams, cut(len(streams), fixed(size))
+    def __init__(self, streams: StreamWindows, size: int, unk: int) -> None:
+        self.streams, self.windows, self.unk = streams, cut(len(streams), fixed(size)), unk
         self.subset, self.targets = streams.corpus.split, len(streams.corpus)
 
     def __len__(self) -> int:

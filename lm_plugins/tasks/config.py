@@ -7,6 +7,7 @@ from fairseq.data.indexed_dataset import get_available_dataset_impl
 from fairseq.dataclass import ChoiceEnum
 from omegaconf import II
 
+from lm_plugins.data.text_json import LEVELS
 from lm_plugins.evaluation.options import EvaluationConfig
 from lm_plugins.matmul_precision import CHOICES
 from lm_plugins.ranges import at_least
@@ -19,6 +20,13 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
         metadata={
             "help": "data folder written by fairseq-preprocess --destdir; of several folders, separated by "
             "colons, each epoch trains on the next one, and validation uses the first one"
+        },
+    )
+    text_level: Optional[ChoiceEnum(list(LEVELS))] = field(
+        default=None,
+        metadata={
+            "help": "what a token is, for a data folder that does not record it (default: a word); "
+            "underscore: a character, with _ for a space; byte: its decimal code"
         },
     )
     tokens_per_sample: int = field(

@@ -28,7 +28,11 @@ RMS_STREAMS = 100  # streams of training data for the gradient RMS, at most
 
 
 class EvaluationMixin:
-    """For a task with a `cfg`, a `decoder`, a `dictionary`, `folders`, ``read`` and ``stream_windows``."""
+    """Serve fairseq-eval-lm.
+
+    For a task with a `cfg`, a `decoder`, a `dictionary`, `folders`, a `level`, ``read`` and
+    ``stream_windows``.
+    """
 
     def eval_lm_dataloader(
         self,
@@ -64,7 +68,7 @@ class EvaluationMixin:
             check_precision(self.decoder)
             rms = self.gradient_rms(dynamic) if dynamic.rms else None
             rates = best_rates(self.decoder, windows, dynamic, cache, rms)
-        sizes = text_sizes(self.folders[0], dataset.split, self.dictionary, len(dataset))
+        sizes = text_sizes(self.folders[0], dataset.split, self.level, len(dataset))
         report = Report(dataset.split, *sizes, cfg.results_path, cfg.checkpoint_path)
         return FairseqPass(self.decoder, windows, cache, rates, report)
 
@@ -82,7 +86,7 @@ class EvaluationMixin:
         self, dataset: TokenStream, layout: Callable[[int], Streams], count: int
     ) -> EvaluationWindows:
         streams = self.stream_windows(dataset, layout, range(count))
-        return EvaluationWindows(streams, self.cfg.tokens_per_sample)
+        return EvaluationWindows(streams, self.cfg.tokens_per_sample, self.dictionary.unk())
 
     def gradient_rms(self, dynamic: DynamicSettings) -> Sequence[Tensor]:
         """Return the root mean square of the gradients on windows of the training data."""

@@ -15,7 +15,7 @@ Hypotheses = list[list[dict[str, Any]]]  # for each text of a batch, the best fi
 
 
 class GenerationMixin:
-    """For a task with a `dictionary` and `folders`."""
+    """For a task with a `dictionary`, `folders` and a `level`."""
 
     def build_dataset_for_inference(
         self, src_tokens: list[Tensor], src_lengths: list[int], **kwargs: Any
@@ -80,4 +80,4 @@ class GenerationMixin:
 
     def build_bpe(self, args: Any) -> Any:
         """Return the codec of --bpe, or without it the one that coded the corpus."""
-        return super().build_bpe(args) or text_codec(self.dictionary, self.folders[0])
+        return super().build_bpe(args) or text_codec(self.level, self.folders[0])

@@ -1,5 +1,6 @@
 """Language modelling over streams whose recurrent state is carried from window to window: the set-up."""
 
+import logging
 import os
 from typing import Any
 
@@ -12,7 +13,8 @@ from fairseq.tasks import FairseqTask, register_task
 from torch import Tensor
 
 from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy
-from lm_plugins.data.dictionary import is_character_level, load_dictionary
+from lm_plugins.data.dictionary import load_dictionary
+from lm_plugins.data.level import OF_ONE_CHARACTER, level_of
 from lm_plugins.data.token_stream import TokenStream, load_token_stream
 from lm_plugins.errors import Refused
 from lm_plugins.matmul_precision import set_matmul_precision
@@ -31,6 +33,8 @@ from lm_plugins.tasks.starting_point import prepare_start
 from lm_plugins.tasks.stopping import StoppingMixin
 from lm_plugins.tasks.validation import ValidationMixin
 from lm_plugins.tasks.validation_schedule import check_patience
+
+logger = logging.getLogger(__name__)
 
 # fairseq's options that would train or count wrongly here, and why.
 REFUSED = {
@@ -62,7 +66,8 @@ class RecurrentLanguageModelingTask(
     def __init__(self, cfg: RecurrentLanguageModelingConfig, dictionary: Dictionary) -> None:
         super().__init__(cfg)
         self.dictionary = dictionary
-        self.character_level = is_character_level(dictionary)  # reads all of it, so not at every update
+        self.unknown_characters: set[str] = set()  # subsets with <unk>, for which bpc is not defined
+        self.level = level_of(self.folders[0], cfg.text_level and str(cfg.text_level))
         self.decoder = None  # set by build_model
         self.save_dir_lock = None  # of a training, on the first rank
         self.generates = True  # fairseq builds a criterion to train and to validate, and none to generate
@@ -186,7 +191,13 @@ class RecurrentLanguageModelingTask(
     def load_dataset(self, split: str, epoch: int = 1, combine: bool = False, **kwargs: Any) -> None:
         """Load a subset. If there are several data folders, each epoch of training takes the next one."""
         index = (epoch - 1) % len(self.folders) if split == self.cfg.train_subset else 0
-        self.datasets[split] = self.read(self.folders[index], split, combine)
+        stream = self.datasets[split] = self.read(self.folders[index], split, combine)
+        if self.level in OF_ONE_CHARACTER:
+            unknown = int(stream.counts(len(self.dictionary))[self.dictionary.unk()])
+            self.unknown_characters.discard(split)
+            if unknown:
+                self.unknown_characters.add(split)
+                logger.info(f"'{split}' has {unknown:,} unknown characters: no bits per character are logged")
 
     def read(self, folder: str, split: str, combine: bool) -> TokenStream:
         return load_token_stream(folder, split, self.dictionary, self.cfg.dataset_impl, combine)

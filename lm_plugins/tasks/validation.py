@@ -7,6 +7,7 @@ from fairseq.logging import meters, metrics
 from fairseq.models import BaseFairseqModel
 from fairseq.optim import FairseqOptimizer
 
+from lm_plugins.data.level import OF_ONE_CHARACTER
 from lm_plugins.optim.averaged_sgd import is_averaging
 from lm_plugins.optim.validation import tell_validation
 from lm_plugins.out_of_memory import naming_window
@@ -17,7 +18,7 @@ from lm_plugins.tasks.validation_schedule import is_scheduled
 
 
 class ValidationMixin:
-    """For a task with a `character_level`, an `optimizer` and a `criterion` (:class:`CheckpointingMixin`)."""
+    """For a task with a `cfg`, a `level`, `unknown_characters`, an `optimizer` and a `criterion`."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -82,5 +83,9 @@ class ValidationMixin:
         if averaging is not None:
             metrics.log_scalar("averaging", int(averaging), weight=0)
         exact = "nll_loss" in logging_outputs[0]
-        if exact and self.character_level:
+        if exact and self.level in OF_ONE_CHARACTER and not self.reads_unknown(criterion.training):
             metrics.log_derived("bpc", lambda values: meters.safe_round(values["nll_loss"].avg, 5))
+
+    def reads_unknown(self, training: bool) -> bool:
+        """Return whether the training text has unknown characters; in validation, whether any text has."""
+        return self.cfg.train_subset in self.unknown_characters if training else bool(self.unknown_characters)

@@ -98,12 +98,11 @@ def test_the_average_of_sentences_is_refused():
         LMCrossEntropy(SimpleNamespace(target_dictionary=None), 0.0, 0.0, sentence_avg=True)
 
 
-def logged(*symbols, exact=True):
-    """What the task logs of two batches of 3 and 5 targets, over a dictionary of `symbols`."""
-    dictionary = Dictionary()
-    for symbol in symbols:
-        dictionary.add_symbol(symbol)
-    task = RecurrentLanguageModelingTask(RecurrentLanguageModelingConfig(), dictionary)
+def logged(level="word", exact=True, unknown=(), training=True):
+    """What the task logs of two batches of 3 and 5 targets of a text of `level`."""
+    cfg = RecurrentLanguageModelingConfig(data="none", text_level=level, train_subset="train")
+    task = RecurrentLanguageModelingTask(cfg, Dictionary())
+    task.unknown_characters |= set(unknown)
     logs = [
         {"loss": torch.tensor(6.0), "reg": torch.tensor(0.5), "ntokens": 3, "nsentences": 1},
         {"loss": torch.tensor(2.0), "reg": torch.tensor(0.5), "ntokens": 5, "nsentences": 1},
@@ -111,12 +110,12 @@ def logged(*symbols, exact=True):
     if exact:
         logs = [{**log, "nll_loss": log["loss"]} for log in logs]
     with metrics.aggregate(new_root=True) as result:
-        task.reduce_metrics(logs, criterion())
+        task.reduce_metrics(logs, criterion().train(training))
     return result.get_smoothed_values()
 
 
 def test_bits_perplexity_and_regularisation_are_means_over_the_targets():
-    result = logged("the", "of")
+    result = logged()
     bits = 8.0 / 8 / math.log(2)
     assert result["loss"] == result["nll_loss"] == pytest.approx(bits, abs=1e-6)
     assert result["ppl"] == pytest.approx(math.e, abs=1e-3)
@@ -124,12 +123,15 @@ def test_bits_perplexity_and_regularisation_are_means_over_the_targets():
     assert "bpc" not in result
 
 
-def test_bits_per_character_are_logged_for_characters_and_bytes_alone():
-    for symbols in (("a", "b", "_"), ("32", "101", "255")):
-        result = logged(*symbols)
-        assert result["bpc"] == pytest.approx(result["nll_loss"], abs=1e-5)
+@pytest.mark.parametrize("level", ["character", "byte", "underscore"])
+def test_bits_per_character_are_logged_where_tokens_are_characters(level):
+    result = logged(level)
+    assert result["bpc"] == pytest.approx(result["nll_loss"], abs=1e-5)
+    assert "bpc" not in logged("sentencepiece")
+    assert "bpc" not in logged(level, unknown=["train"]) and "bpc" in logged(level, unknown=["valid"])
+    assert "bpc" not in logged(level, unknown=["valid"], training=False)
 
 
 def test_a_loss_that_is_not_exact_has_no_perplexity():
-    result = logged("a", "b", exact=False)
+    result = logged("character", exact=False)
     assert "loss" in result and not {"ppl", "nll_loss", "bpc"} & set(result)

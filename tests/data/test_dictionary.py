@@ -1,10 +1,9 @@
-"""A dictionary's digest and the unit of its corpus."""
+"""The digest of a dictionary."""
 
-import pytest
 import torch
 from fairseq.data import Dictionary
 
-from lm_plugins.data.dictionary import digest, is_character_level
+from lm_plugins.data.dictionary import digest
 
 
 def dictionary(*symbols):
@@ -19,17 +18,3 @@ def test_digests_differ_with_symbols_and_order():
     assert not torch.equal(digest(dictionary("a", "b")), digest(dictionary("b", "a")))
     assert not torch.equal(digest(dictionary("a", "b")), digest(dictionary("ab")))
     assert digest(dictionary("a")).shape == (8,)
-
-
-@pytest.mark.parametrize(
-    "symbols, expected",
-    [
-        (["a", "b", "_"], True),
-        (["32", "101", "255", "madeupword0000"], True),
-        (["32", "101", "256"], False),
-        (["a", "the"], False),
-        ([], False),
-    ],
-)
-def test_character_and_byte_corpora_are_recognised(symbols, expected):
-    assert is_character_level(dictionary(*symbols)) is expected

@@ -52,3 +52,19 @@ def test_the_order_is_a_function_of_seed_and_epoch():
 def test_too_few_sentences_are_refused():
     with pytest.raises(Refused, match="3 sentences, too few to start each of 4 streams"):
         sentences(corpus(3), 4)(1)
+
+
+@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_a_short_set_with_one_long_sentence_is_accepted(place, count):
+    sizes = np.full(5, 2)
+    sizes[place] = 100
+    tokens = np.full(sizes.sum(), 7)
+    tokens[sizes.cumsum() - 1] = EOS
+    streams = sentences(TokenStream("valid", tokens, sizes), count)(1)
+    assert len(streams.first) == count and (streams.first[1:] == streams.end[:-1]).all()
+    assert (streams.first[0], streams.end[-1]) == (0, 108)
+    packed = lines(streams)
+    assert all(packed) and sorted(len(line) for stream in packed for line in stream) == [2, 2, 2, 2, 100]
+    if (place, count) == (4, 2):
+        assert streams.end.tolist() == [8, 108]

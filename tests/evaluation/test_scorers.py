@@ -119,7 +119,19 @@ def test_a_wrong_count_is_refused(decoder, text):
 
 def test_the_tally_sums_what_counts_in_float64():
     tally, counted = Tally(), torch.tensor([[True, True], [True, False]])
-    nll = torch.tensor([[1e8, 1.0], [1.0, 5.0]])
-    tally.add(nll, counted)
-    tally.add(nll, torch.zeros_like(counted))
-    assert tally == Tally(3, 1e8 + 2)
+    nll, unknown = torch.tensor([[1e8, 1.0], [1.0, 5.0]]), torch.tensor([[True, False], [False, True]])
+    tally.add(nll, counted, unknown)
+    tally.add(nll, torch.zeros_like(counted), unknown)
+    assert tally == Tally(3, 1e8 + 2, 1, 1e8)
+    assert tally.perplexity_without_unknown == pytest.approx(math.e)
+    assert Tally(2, 1.0, 2, 1.0).perplexity_without_unknown is None
+
+
+def test_unknown_words_are_counted_by_their_index(decoder, text):
+    targets, scored = text.tokens[:, 1:], text.counted
+    tally = evaluate(decoder, text, ModelScorer())
+    text.counted = scored & targets.ne(text.unk)
+    text.targets = int(text.counted.sum())
+    without = evaluate(decoder, text, ModelScorer())
+    assert tally.unknown == tally.targets - without.targets > 0 == without.unknown
+    assert tally.perplexity_without_unknown == pytest.approx(without.perplexity, rel=1e-6)

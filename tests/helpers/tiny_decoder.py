@@ -42,7 +42,7 @@ class TinyDecoder(nn.Module):
 class TinyText:
     """Windows as :class:`EvaluationWindows` gives them; the last 2 tokens of one stream do not count."""
 
-    subset, targets = "test", N * B - 2
+    subset, targets, unk = "test", N * B - 2, 3
 
     def __init__(self) -> None:
         self.tokens = torch.randint(V, (B, N + 1))

@@ -1,5 +1,6 @@
 """A corpus is got, verified and binarized whole, or not at all."""
 
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -14,6 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lm_plugins.data.level import level_of
+from lm_plugins.data.text_json import read_text_json
+from lm_plugins.data.text_sizes import text_sizes
 from preprocess import binarize, completion, corpus, enwik8, gbw, text8
 from preprocess.counts import Counts, check, count
 from preprocess.download import download
@@ -79,6 +83,7 @@ def test_from_files_at_hand_to_a_data_bin(tmp_path, capsys):
     dest = tmp_path / "bin"
     corpus.prepare(small(dictionary=4 + 5), dest, write(tmp_path / "here"))
     assert {"dict.txt", "train.bin", "valid.idx", "test.bin", ".complete"} <= {p.name for p in dest.iterdir()}
+    assert level_of(dest) == "word"
     facts = json.loads((dest / ".complete").read_text())
     assert facts["train"] == {"lines": 4, "tokens": 12, "unknown": 1, "types": 7, "targets": 12}
     before = {p: p.stat().st_mtime_ns for p in dest.rglob("*") if p.is_file()}
@@ -193,6 +198,62 @@ def test_a_first_try_from_a_wrong_source_can_be_mended(tmp_path, capsys):
         corpus.prepare(corpus.Corpus("ptb", small().splits), tmp_path / "bin")
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "  \n", " \t\n"])
+def test_blanks_at_line_ends_make_no_other_text(end, tmp_path, capsys):
+    official = {
+        name: "".join(f" {line} \n" if line else " \n" for line in lines.splitlines())
+        for name, lines in LINES.items()
+    }
+    digests = {name: hashlib.sha256(lines.encode()).hexdigest() for name, lines in official.items()}
+    wanted = small(digests=digests, padded=True)
+    copy = {name: lines.replace("\n", end) for name, lines in LINES.items()}
+    source, dest = tmp_path / "copy", tmp_path / "bin"
+    source.mkdir()
+    for name, lines in copy.items():
+        (source / f"{name}.txt").write_bytes(lines.encode())
+    corpus.prepare(wanted, dest, source)
+    assert "train text of small differs from the official one only in blanks" in capsys.readouterr().out
+    assert all((dest / f"text/{name}.txt").read_text() == official[name] for name in LINES)
+    for same in (source, write(tmp_path / "official", official)):
+        corpus.prepare(wanted, dest, same)
+        assert "nothing to do" in capsys.readouterr().out
+    corpus.prepare(wanted, tmp_path / "other", tmp_path / "official")
+    assert "differs from" not in capsys.readouterr().out
+    for split in LINES:
+        tokens = [binarize.tokens_of(folder, split)[0].tolist() for folder in (dest, tmp_path / "other")]
+        assert tokens[0] == tokens[1]
+    (source / "train.txt").write_text(LINES["train"].replace("the cat", "the  cat"))
+    with pytest.raises(SystemExit, match="train text of small is not the official one"):
+        corpus.prepare(wanted, tmp_path / "third", source)
+
+
+def test_an_archive_is_compared_with_the_official_one(tmp_path, capsys):
+    data = b"<page>\nof bytes\nwithout end" * 9
+    cuts = {"train": (0, 150), "valid": (150, 190), "test": (190, len(data))}
+
+    def packed(name, content):
+        (tmp_path / name).mkdir()
+        with zipfile.ZipFile(tmp_path / name / "enwik8.zip", "w") as archive:
+            archive.writestr("enwik8", content)
+        return tmp_path / name
+
+    good, flipped = packed("good", data), packed("flipped", data.replace(b"bytes", b"bites", 1))
+    digest = hashlib.sha256((good / "enwik8.zip").read_bytes()).hexdigest()
+    wanted = dataclasses.replace(enwik8.enwik8(len(data), cuts), archive_sha256=digest)
+    for number, source in enumerate((good, good / "enwik8.zip")):
+        corpus.prepare(wanted, tmp_path / f"bin{number}", source)
+        assert "checked by its length" not in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="enwik8.zip is not the official archive: its SHA-256 is"):
+        corpus.prepare(wanted, tmp_path / "other", flipped)
+    (tmp_path / "enwik8").write_bytes(data)
+    corpus.prepare(wanted, tmp_path / "plain", tmp_path / "enwik8")
+    line = "enwik8 is checked by its length and counts, not by its SHA-256, which is known of enwik8.zip only"
+    assert line in capsys.readouterr().out
+    (tmp_path / "enwik8").write_bytes(data[:-1])
+    with pytest.raises(SystemExit, match="bytes, the official file"):
+        corpus.prepare(wanted, tmp_path / "short", tmp_path / "enwik8")
+
+
 def symbols(folder, split):
     """The targets of a split as symbols; </s> is a line break."""
     words = [line.split()[0] for line in (Path(folder) / "dict.txt").read_text().splitlines()]
@@ -206,6 +267,8 @@ def test_every_byte_of_enwik8_is_one_target(tmp_path):
     cuts = {"train": (0, 200), "valid": (200, 263), "test": (263, len(data))}
     corpus.prepare(enwik8.enwik8(len(data), cuts), tmp_path / "bin", tmp_path)
     for split, (first, last) in cuts.items():
+        assert level_of(tmp_path / "bin") == "byte"
+        assert text_sizes(tmp_path / "bin", split, "byte", last - first)[0] == last - first
         found = bytes(10 if symbol == "\n" else int(symbol) for symbol in symbols(tmp_path / "bin", split))
         assert found == data[first:last]
     with pytest.raises(SystemExit, match="bytes, the official file 100,000,000"):
@@ -219,6 +282,7 @@ def test_every_character_of_text8_is_one_target(tmp_path):
     cuts = {"train": (0, 25_000), "valid": (25_000, 25_040), "test": (25_040, 25_100)}
     corpus.prepare(text8.text8(len(data), cuts), tmp_path / "bin", tmp_path)
     for split, (first, last) in cuts.items():
+        assert read_text_json(tmp_path / "bin") == {"level": "underscore"}
         found = "".join(symbols(tmp_path / "bin", split)).replace("_", " ")
         assert found.encode() == data[first:last]
 

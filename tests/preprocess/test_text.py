@@ -2,15 +2,15 @@
 
 import bz2
 import gzip
-import json
 import lzma
+import random
 import zipfile
 
 import pytest
 
-from lm_plugins.data.text_codec import Characters, Letters, Words, text_codec
-from lm_plugins.data.text_sizes import read_text_json, text_sizes, write_text_json
-from lm_plugins.errors import Refused
+from lm_plugins.data.level import level_of
+from lm_plugins.data.text_codec import text_codec
+from lm_plugins.data.text_json import read_text_json
 from preprocess import binarize, completion, text
 from preprocess.reading import read
 from preprocess.splits import cut, hold_out
@@ -30,14 +30,16 @@ def test_a_text_of_ones_own_at_each_level(level, tmp_path, capsys):
     counts = read_text_json(tmp_path / "bin")
     held = {"valid": LINES[54:57], "test": LINES[57:]}
     for split, expected in held.items():
-        assert counts[split]["characters"] == sum(len(line) + 1 for line in expected)
+        read = [" ".join(line.split()) for line in expected] if level == "word" else expected
+        assert counts[split]["characters"] == sum(len(line) + 1 for line in read)
         assert counts[split]["words"] == sum(len(line.split()) + 1 for line in expected)
         assert counts[split]["tokens"] == len(binarize.tokens_of(tmp_path / "bin", split)[0])
         assert counts[split]["unknown"] == 0
     assert (tmp_path / "bin/sentencepiece.model").exists() == (level == "sentencepiece")
     assert "0 unknown (0.00%)" in capsys.readouterr().out
     encoded = (tmp_path / "bin/text/test.txt").read_text(encoding="utf-8").splitlines()
-    codec = text_codec(None, tmp_path / "bin")
+    assert level_of(tmp_path / "bin") == level
+    codec = text_codec(level, tmp_path / "bin")
     if level != "word":
         assert [codec.decode(" ".join(line.split())) for line in encoded] == LINES[57:]
     (tmp_path / "moved").mkdir()
@@ -76,7 +78,7 @@ def test_pieces_fit_the_text_and_learn_from_long_lines(tmp_path, capsys):
     assert "pieces, all that this text makes of 8,000" in capsys.readouterr().out
     pieces = {line.split()[0] for line in (tmp_path / "bin/dict.txt").read_text().splitlines()}
     assert pieces >= {"▁alpha", "▁two"}, "a line of 34 kB is learned from"
-    assert pieces == set(text_codec(None, tmp_path / "bin").pieces()), "none of them is unknown"
+    assert pieces == set(text_codec("sentencepiece", tmp_path / "bin").pieces()), "none of them is unknown"
     for size, part in (
         (5000, r"5,000 pieces: this text makes \d+ at most"),
         (3, "this text has characters for"),
@@ -86,6 +88,19 @@ def test_pieces_fit_the_text_and_learn_from_long_lines(tmp_path, capsys):
         with pytest.raises(SystemExit, match=part):
             text.prepare(tmp_path / f"{size}", tmp_path / "mine.txt", level="sentencepiece", size=size)
         assert not completion.is_complete(tmp_path / f"{size}")
+
+
+@pytest.mark.parametrize("kind", ["unigram", "bpe"])
+def test_pieces_are_learned_from_every_line(kind, tmp_path):
+    draw = random.Random(1)
+    run, reserved = "".join(draw.choices("abcdefghij", k=300_000)), ["zq ▅ xj"] * 100
+    lines = [run, *["one two three"] * 60, *reserved]
+    text.prepare(tmp_path / "bin", written(tmp_path / "mine.txt", lines), level="sentencepiece", kind=kind)
+    codec = text_codec("sentencepiece", tmp_path / "bin")
+    pieces = set(codec.pieces())
+    assert set("abcdefghijzqx") <= set("".join(pieces)) and codec.decode(codec.encode("zq ▅")) == "zq ▅"
+    assert sum(len(piece) == 3 and set(piece) <= set("abcdefghij") for piece in pieces) > 100, "of the run"
+    assert all(sizes["unknown"] == 0 for sizes in list(read_text_json(tmp_path / "bin").values())[1:])
 
 
 def test_texts_that_fairseq_would_read_otherwise_are_refused(tmp_path):
@@ -160,44 +175,3 @@ def test_a_text_of_few_lines_is_cut_inside_them(capsys):
     with pytest.raises(SystemExit, match="too short to hold out 5%"):
         hold_out(["a word"], "mine.txt", inside_words=False)
     assert [len(part) for part in hold_out(LINES, "mine.txt", True).values()] == [54, 3, 3]
-
-
-SIZES = {"characters": 30, "words": 6, "tokens": 9, "unknown": 0}
-
-
-@pytest.mark.parametrize(
-    "content, sentence",
-    [
-        ('{"level": "word"', "cannot be read"),
-        ("[]", "it holds no JSON object"),
-        ({"level": "words"}, "the level is 'words', not one of word, character, sentencepiece"),
-        (
-            {"level": "word", "test": {"tokens": 9}},
-            "test does not have the sizes characters, words, tokens, unknown",
-        ),
-        ({"level": "word", "test": SIZES | {"characters": -9000}}, "characters of test is -9000"),
-        ({"level": "word", "test": SIZES | {"words": float("nan")}}, "words of test is nan"),
-        ({"level": "word", "test": SIZES | {"tokens": "9"}}, "tokens of test is '9'"),
-        ({"level": "word", "test": SIZES | {"unknown": 10}}, "test has 10 unknown tokens of 9"),
-    ],
-)
-def test_text_json_is_checked_before_it_is_believed(content, sentence, tmp_path):
-    (tmp_path / "text.json").write_text(content if isinstance(content, str) else json.dumps(content))
-    with pytest.raises(Refused, match=rf"text.json:? {sentence}"):
-        text_sizes(tmp_path, "test", None, 9)
-
-
-def test_text_json_tells_sizes_and_what_a_symbol_is(tmp_path):
-    class Numbers:
-        symbols, nspecial = ["<s>", "<pad>", "</s>", "<unk>", "7", "255"], 4
-
-    class Letter(Numbers):
-        symbols = [*Numbers.symbols[:4], "a", "_"]
-
-    assert type(text_codec(Letter, tmp_path)) is Letters
-    assert Letters().decode(Letters().encode("a\tb c")) == "a b c"
-    for level, codec in (("word", Words), ("character", Characters)):
-        write_text_json(tmp_path, level, {"test": SIZES})
-        assert type(text_codec(Numbers, tmp_path)) is type(text_codec(Letter, tmp_path)) is codec
-    assert text_sizes(tmp_path, "test", None, 9) == (30, 6)
-    assert Characters().decode(Characters().encode(" a\t▁\u00a0_")) == " a\t▁\u00a0_"

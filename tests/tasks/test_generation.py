@@ -147,7 +147,7 @@ def test_a_seed_repeats_a_sample_that_goes_over_lines(checkpoint, data_bin):
     assert len(lm.encode(one)) == 61 or one.endswith("\n")
 
 
-@pytest.mark.parametrize("kind", ["bytes", "characters", "pieces"])
+@pytest.mark.parametrize("kind", ["byte", "underscore", "pieces"])
 def test_other_dictionaries_come_out_as_text(kind, tmp_path):
     import sentencepiece
 
@@ -162,7 +162,7 @@ def test_other_dictionaries_come_out_as_text(kind, tmp_path):
         )  # fmt: skip
         model = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "sentencepiece.model"))
         lines = [" ".join(model.encode(line, out_type=str)) for line in text]
-    elif kind == "bytes":
+    elif kind == "byte":
         lines = [" ".join(str(byte) for byte in line.encode()) for line in text]
     else:
         lines = [" ".join(line.replace(" ", "_")) for line in text]
@@ -171,7 +171,9 @@ def test_other_dictionaries_come_out_as_text(kind, tmp_path):
     data = binarize(tmp_path)
     if kind == "pieces":
         (tmp_path / "sentencepiece.model").rename(data / "sentencepiece.model")
-    train(data, tmp_path / "model", "--max-update", "2", "--no-epoch-checkpoints")
+    stated = () if kind == "pieces" else ("--text-level", kind)
+    run = train(data, tmp_path / "model", "--max-update", "2", "--no-epoch-checkpoints", *stated)
+    assert ("valid_bpc" in run.output) == bool(stated)
     lm = load(tmp_path / "model/checkpoint_last.pt", data)
     assert lm.decode(lm.encode("the lazy fox\nthe bröwn dog")) == "the lazy fox\nthe bröwn dog"
     assert lm.sample("the fox", length=0) == "the fox"
@@ -181,7 +183,7 @@ def test_other_dictionaries_come_out_as_text(kind, tmp_path):
     assert text.startswith("the fox")
     assert lm.sample("the fox", length=9, seed=1).startswith("the fox")
     (tmp_path / "typed.txt").write_text("the fox\n")
-    typed = ("--input", tmp_path / "typed.txt", "--max-len-b", "30", "--beam", "1")
+    typed = ("--input", tmp_path / "typed.txt", "--max-len-b", "30", "--beam", "1", *stated)
     run = generate(data, tmp_path / "model/checkpoint_last.pt", *typed, program="interactive")
     assert (
         next(line for line in run.output.splitlines() if line.startswith("D-0"))

@@ -211,7 +211,7 @@ def test_tensorboard_shows_the_run(tmp_path):
         text.write_text("\n".join(" ".join(line.replace(" ", "_")) for line in text.read_text().splitlines()))
     train(
         binarize(tmp_path), tmp_path / "run", *NT_ASGD, "--max-epoch", "1", "--log-interval", "10",
-        "--tensorboard-logdir", tmp_path / "board",
+        "--tensorboard-logdir", tmp_path / "board", "--text-level", "underscore",
     )  # fmt: skip
     shown = {}
     for part in ("train_inner", "train", "valid"):

@@ -1,0 +1,63 @@
+"""The level of a data folder's text: whether a token is a word, a piece, a character or a byte."""
+
+import json
+import logging
+import os
+from typing import Any, Optional
+
+from lm_plugins.data.text_json import LEVELS, TEXT_JSON, read_text_json
+from lm_plugins.errors import Refused
+
+logger = logging.getLogger(__name__)
+
+MODEL = "sentencepiece.model"  # in the data folder
+OF_ONE_CHARACTER = ("character", "byte", "underscore")  # bits per token are bits per character
+OF_CORPUS = {  # the level of each corpus that preprocess makes, also under its earlier name
+    **dict.fromkeys(("ptb", "penn", "wt2", "wikitext2", "wt103", "wikitext103", "gbw"), "word"),
+    **dict.fromkeys(("ptb_char", "penn_char", "text8"), "underscore"),
+    "enwik8": "byte",
+}
+
+
+def level_of(folder: str | os.PathLike, stated: Optional[str] = None) -> str:
+    """Return the level of the text in the data-bin `folder`, one of LEVELS.
+
+    The level never follows from how the symbols look: a number may be a word, and so may a letter. A folder
+    that does not record its level holds words, unless `stated` says otherwise.
+
+    Args:
+        stated: the value of ``--text-level``
+
+    Raises:
+        Refused: the folder records a level other than `stated`, or its text.json cannot be right.
+    """
+    recorded = recorded_level(folder)
+    if stated and recorded and stated != recorded:
+        raise Refused(f"{folder} records the level '{recorded}', not '{stated}': leave out --text-level")
+    if recorded or stated:
+        return recorded or stated
+    logger.info(
+        f"{folder} does not record what a token is: each is taken for a word; otherwise give --text-level "
+        f'{", ".join(LEVELS[1:])}, or write {{"level": "character"}} to {os.path.join(folder, TEXT_JSON)}'
+    )
+    return "word"
+
+
+def recorded_level(folder: str | os.PathLike) -> Optional[str]:
+    """Return the level that `folder` records, or None: see text.json, then the model, then ``.complete``."""
+    described = read_text_json(folder)
+    if described is not None:
+        return described["level"]
+    if os.path.exists(os.path.join(folder, MODEL)):
+        return "sentencepiece"
+    return OF_CORPUS.get(corpus_of(folder))
+
+
+def corpus_of(folder: str | os.PathLike) -> Any:
+    """Return the name of the corpus in ``.complete``, which preprocess writes into `folder`; else None."""
+    try:
+        with open(os.path.join(folder, ".complete")) as file:
+            mark = json.load(file)
+        return str(mark.get("inputs", mark).get("corpus"))
+    except (OSError, ValueError, AttributeError):
+        return None
