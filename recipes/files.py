@@ -1,0 +1,83 @@
+"""Read and write the files of an experiment."""
+
+import functools
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in the file `path`; {} if there is no file, or with a warning if it is damaged."""
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError):
+        content = None
+    if isinstance(content, dict):
+        return content
+    warn(f"{path} is cut short or damaged, and is left out")
+    return {}
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write `content` to `path`; whole or not at all, also if several nodes write it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.uname().nodename}.{os.getpid()}.part")
+    part.write_text(json.dumps(content, indent=1) + "\n")
+    part.replace(path)
+
+
+@functools.cache
+def warn(sentence: str) -> None:
+    """Print a warning to stderr, once."""
+    print(f"warning: {sentence}", file=sys.stderr, flush=True)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of the content of `path`, in hexadecimal digits."""
+    facts = path.stat()
+    return _sha256(path, facts.st_mtime_ns, facts.st_size)
+
+
+@functools.cache
+def _sha256(path: Path, changed: int, size: int) -> str:
+    """Compute it once for each state of the file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_output(path: Path, refuse: Callable[[str], Any] = sys.exit) -> None:
+    """Refuse a file that cannot be written, before the work whose outcome it is to hold.
+
+    Raises:
+        SystemExit: or what `refuse` raises with the sentence
+    """
+    if path.is_dir():
+        refuse(f"error: {path} is a folder: give the name of a file")
+    unfinished = path.with_name(f"{path.name}.part")
+    try:
+        unfinished.touch()
+        unfinished.unlink()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        refuse(f"error: {path} cannot be written ({reason}): give a file in a folder that can be written")
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder `path`; refuse one that cannot be written.
+
+    Raises:
+        SystemExit: see above
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".part"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        sys.exit(f"error: {path} cannot be written ({error.strerror}): give another folder")
