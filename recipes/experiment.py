@@ -45,8 +45,10 @@ def runs(experiment: Path, stage: str) -> list[dict[str, Any]]:
 
     An experiment of an earlier version has one file for all its stages.
     """
-    earlier = read_json(experiment / "environment.json")
-    return stages.runs(experiment, stage) or ([earlier] if earlier else [])
+    result = stages.runs(experiment, stage)
+    if not result and stage == "train" and (earlier := read_json(experiment / "environment.json")):
+        return [earlier]
+    return result
 
 
 def makers(experiment: Path) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ def _sha256(path: Path, changed: int, size: int) -> str:
 
 
 def check_output(path: Path, refuse: Callable[[str], Any] = sys.exit) -> None:
-    """Refuse a file that cannot be written, before the work whose outcome it is to hold.
+    """Make the folder of a file; refuse one that cannot be written, before the work that makes its content.
 
     Raises:
         SystemExit: or what `refuse` raises with the sentence
@@ -61,6 +61,7 @@ def check_output(path: Path, refuse: Callable[[str], Any] = sys.exit) -> None:
         refuse(f"error: {path} is a folder: give the name of a file")
     unfinished = path.with_name(f"{path.name}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         unfinished.touch()
         unfinished.unlink()
     except (OSError, ValueError) as error:

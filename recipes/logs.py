@@ -71,7 +71,8 @@ def _timed(log: Path, tag: str) -> Iterator[tuple[dict[str, Any], float]]:
                 seconds = max(seconds, (parsed.time - began).total_seconds())
             if STARTED.search(line):  # also at the end of a line that a killed run cut short
                 earlier, seconds, began = earlier + seconds, 0.0, None
-            elif parsed and (one := entry(parsed, tag)):
-                yield one, earlier + seconds
-            elif parsed and parsed.name == tag:
-                warn(f"line {number} of {log} is cut short, and is left out")
+            if parsed and parsed.name == tag:
+                if one := entry(parsed, tag):
+                    yield one, earlier + seconds
+                else:
+                    warn(f"line {number} of {log} is cut short, and is left out")

@@ -26,7 +26,6 @@ def check_picture(path: Path) -> None:
     kinds = FigureCanvasBase.get_supported_filetypes()
     if path.suffix.removeprefix(".").lower() not in kinds:
         sys.exit(f"error: {path} is no name of a picture: let it end in .png, .pdf or .svg")
-    path.parent.mkdir(parents=True, exist_ok=True)
     check_output(path)
 
 
