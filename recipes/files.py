@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,34 +50,42 @@ def _sha256(path: Path, changed: int, size: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_output(path: Path, refuse: Callable[[str], Any] = sys.exit) -> None:
+def check_output(path: Path) -> None:
     """Make the folder of a file; refuse one that cannot be written, before the work that makes its content.
 
     Raises:
-        SystemExit: or what `refuse` raises with the sentence
+        SystemExit: the sentence names `path` and the reason.
     """
     if path.is_dir():
-        refuse(f"error: {path} is a folder: give the name of a file")
-    unfinished = path.with_name(f"{path.name}.part")
+        sys.exit(f"error: {path} is a folder: give the name of a file")
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.touch()
-        unfinished.unlink()
+        is_new = not path.exists()
+        with open(path, "ab"):
+            pass
+        if is_new:
+            path.unlink()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        refuse(f"error: {path} cannot be written ({reason}): give a file in a folder that can be written")
+        sys.exit(f"error: {path} cannot be written ({reason(error)}): give another file")
 
 
 def make_folder(path: Path) -> None:
     """Make the folder `path`; refuse one that cannot be written.
 
     Raises:
-        SystemExit: see above
+        SystemExit: the sentence names `path` and the reason.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / ".part"
+        probe = path / f".{os.getpid()}.part"
         probe.touch()
         probe.unlink()
-    except OSError as error:
-        sys.exit(f"error: {path} cannot be written ({error.strerror}): give another folder")
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {path} cannot be written ({reason(error)}): give another folder")
+
+
+def reason(error: OSError | ValueError) -> str:
+    """Return why a file cannot be written, in words."""
+    if isinstance(error, FileExistsError):
+        return "it is a file"
+    return getattr(error, "strerror", None) or str(error)

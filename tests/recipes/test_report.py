@@ -90,7 +90,7 @@ def test_a_line_cut_short_is_left_out_with_a_warning(experiment, capsys, cut):
         ("exp.json", "error: .*exp.json is no name of a picture: let it end in .png"),
         ("picture", "is no name of a picture"),
         ("folder.png", "error: .*folder.png is a folder: give the name of a file"),
-        ("file/a.png", "error: .*file/a.png cannot be written"),
+        ("file/a.png", "error: .*/file cannot be written .it is a file"),
     ],
 )
 def test_a_picture_that_cannot_be_written_is_refused_at_once(experiment, tmp_path, capsys, picture, sentence):
