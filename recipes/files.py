@@ -13,7 +13,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Return the object in the file `path`; {} if there is no file, or with a warning if it is damaged."""
     try:
         content = json.loads(path.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError):
         content = None

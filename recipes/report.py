@@ -17,10 +17,12 @@ from pathlib import Path
 from recipes import experiment as read
 from recipes.curves import curves, draw
 from recipes.experiment import DASH, KINDS, SUBSETS
+from recipes.files import sha256
 from recipes.plots import check_picture
 from recipes.processes import end_quietly_by_interrupt
 from recipes.progress import duration
 from recipes.sample import best_checkpoint
+from recipes.stages import record
 
 COLUMNS = (
     "recipe", "arch", "parameters", "valid", "test", "+ fine-tuning", "+ cache", "+ dynamic", "published",
@@ -131,9 +133,10 @@ def summary(experiment: Path) -> str:
 
 
 def sample(experiment: Path) -> str:
-    """Return the text that the model wrote, indented; "" if it wrote none."""
-    path = experiment / "sample.txt"
-    if not path.exists():
+    """Return the text that the model wrote, indented; "" if it wrote none, or another model did."""
+    path, best = experiment / "sample.txt", best_checkpoint(experiment)
+    writer = (record(experiment, "sample").get("inputs") or {}).get("--checkpoint")
+    if not path.exists() or (writer and best.exists() and sha256(best) != writer):
         return ""
     lines = path.read_text(encoding="utf-8").strip().splitlines()
     wrapped = (textwrap.fill(line, 76, initial_indent="  ", subsequent_indent="  ") for line in lines)

@@ -170,8 +170,11 @@ def train(recipe: Recipe, stage: str, folder: Path, command: list[str]) -> None:
     experiment, log = recipe.experiment, recipe.experiment / "logs" / f"{stage}.log"
 
     def inputs_of(words: list[str]) -> stages.Inputs:
-        more = {"processes": str(recipe.processes), ADDED: os.environ.get(ADDED)}
-        return stages.inputs_of(words, recipe.data(), ("data",)) | more
+        added = {ADDED: os.environ[ADDED]} if os.environ.get(ADDED) else {}
+        return stages.inputs_of(words, recipe.data(), ("data",)) | {
+            "processes": str(recipe.processes),
+            **added,
+        }
 
     inputs = inputs_of(command)
     if stages.is_done(experiment, stage, inputs, folder / "checkpoint_best.pt"):

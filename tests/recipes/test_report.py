@@ -58,9 +58,14 @@ def test_an_experiment_of_an_earlier_version_has_one_environment(experiment):
 
 
 def test_results_of_another_model_are_left_out(experiment, capsys):
+    weights = hashlib.sha256(b"weights").hexdigest()
+    begin(experiment, "sample", {"--checkpoint": weights}, [{}])
+    (experiment / "sample.txt").write_text("a text")
+    assert "a text" in report.sample(experiment)
     (experiment / "checkpoints/checkpoint_best.pt").write_text("trained further")
     row = report.row(experiment)
     assert row["valid"] == row["test"] == "-" and row["commit"] == "aaaaaaa, bbbbbbb"
+    assert report.sample(experiment) == ""
     warned = capsys.readouterr().err
     assert "results-test.json is of another checkpoint than" in warned and warned.count("results-test") == 1
 
