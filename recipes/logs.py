@@ -37,7 +37,7 @@ def entry(line: Record, tag: str) -> dict[str, Any] | None:
         values = json.loads(line.message)
     except ValueError:  # the process was killed while it wrote
         return None
-    return values if "epoch" in values else None
+    return values if isinstance(values, dict) else None
 
 
 def logged(output: str, tag: str) -> list[dict[str, Any]]:
@@ -72,7 +72,8 @@ def _timed(log: Path, tag: str) -> Iterator[tuple[dict[str, Any], float]]:
             if STARTED.search(line):  # also at the end of a line that a killed run cut short
                 earlier, seconds, began = earlier + seconds, 0.0, None
             if parsed and parsed.name == tag:
-                if one := entry(parsed, tag):
+                one = entry(parsed, tag)
+                if one and "epoch" in one:
                     yield one, earlier + seconds
                 else:
                     warn(f"line {number} of {log} is cut short, and is left out")
