@@ -29,6 +29,7 @@ import benchmarks
 from benchmarks import peer_code
 from benchmarks.measure import Group, Results, compare
 from recipes.environment import git, processor, versions
+from recipes.files import check_output
 
 
 def all_groups(quick: bool, only: str) -> Iterator[tuple[str, Group]]:
@@ -113,6 +114,8 @@ def main(arguments: list[str] | None = None) -> None:
         help="clone of awd-lstm-lm or pytorch-qrnn, to time its own code too (repeatable)",
     )
     options = parser.parse_args(arguments)
+    if options.json:
+        check_output(options.json)
     peer_code.use(options.peer)
     about, rows = environment(options.device), []
     print(", ".join(f"{name} {value}" for name, value in about.items()))

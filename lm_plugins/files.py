@@ -1,11 +1,14 @@
 """Write files whole or not at all, and identify them by their content."""
 
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from lm_plugins.errors import Refused
 
 
 @contextmanager
@@ -20,6 +23,30 @@ def write_json(path: str | os.PathLike, content: Any) -> None:
     """Write `content` to `path` as a whole, or not at all if an error interrupts it."""
     with atomically(path) as unfinished, open(unfinished, "w") as file:
         json.dump(content, file, indent=1)
+
+
+def check_writable(path: str | os.PathLike, option: str) -> None:
+    """Refuse a file that cannot be written, before the work whose outcome it is to hold.
+
+    Args:
+        option: names `path` in the message
+
+    Raises:
+        Refused: `path` is a folder, or its folder does not exist or cannot be written.
+    """
+    unfinished = f"{os.fspath(path)}.part"
+    try:
+        if os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with open(unfinished, "a"):
+            pass
+        os.remove(unfinished)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Refused(
+            f"{option} {os.fspath(path)} cannot be written ({reason}): give a file in a folder that exists "
+            "and can be written"
+        ) from error
 
 
 def sha256(path: str | os.PathLike) -> str:

@@ -1,29 +1,32 @@
-"""Check the flags that a recipe passes to fairseq-train, before the recipe does anything.
+"""Check the command of a training before the recipe does anything, and print it as completed.
 
-python -m recipes.check_flags RECIPE OPTIONS --arch ARCH FLAGS...
+python -m recipes.check_flags RECIPE OPTIONS DATA FLAGS...
+
+prints the words of the completed command as JSON.
 """
 
 import contextlib
 import difflib
 import io
+import json
 import logging
 import sys
 
 
-def check(recipe: str, own: list[str], flags: list[str]) -> None:
-    """Refuse `flags` that fairseq-train does not understand.
+def completed(recipe: str, own: list[str], arguments: list[str]) -> list[str]:
+    """Return ``fairseq-train arguments`` with what the architecture adds; refuse what is not understood.
 
     Args:
         recipe: path of the recipe, as it was typed
         own: options of the recipe itself
-        flags: options that it passes to fairseq-train
+        arguments: those that it passes to fairseq-train
 
     Raises:
         SystemExit: the message names the wrong flag and the nearest known one.
     """
     from fairseq import options
 
-    sys.argv = ["fairseq-train", "data", "--user-dir", "lm_plugins", *flags]
+    sys.argv = ["fairseq-train", *arguments]
     parser = options.get_training_parser()  # imports the --user-dir, which completes sys.argv
     written = io.StringIO()
     try:
@@ -35,6 +38,7 @@ def check(recipe: str, own: list[str], flags: list[str]) -> None:
             known = [*own, *parser._option_string_actions]
             print(f"error: {words}{hint(words, known)}, see {recipe} --help", file=sys.stderr)
             raise SystemExit(2) from None
+    return list(sys.argv)
 
 
 def hint(words: str, known: list[str]) -> str:
@@ -47,8 +51,8 @@ def hint(words: str, known: list[str]) -> str:
 def main() -> None:
     """Run the command line."""
     logging.basicConfig(level=logging.WARNING)  # otherwise the import of fairseq logs more
-    recipe, own, *flags = sys.argv[1:]
-    check(recipe, own.split(), flags)
+    recipe, own, *arguments = sys.argv[1:]
+    print(json.dumps(completed(recipe, own.split(), arguments)))
 
 
 if __name__ == "__main__":

@@ -35,8 +35,8 @@ END
 END
   fi
   cat <<END
-Options are written --option VALUE or --option=VALUE. A stage that was done with the same command, data and
-model is skipped; an interrupted training is resumed.
+Options are written --option VALUE or --option=VALUE. A stage that was done with the same flags, data and
+model is skipped; an interrupted training is resumed, and is not continued with other flags or data.
 END
 }
 
@@ -59,6 +59,12 @@ while [ $# -gt 0 ]; do
     variable=${option#--}
     printf -v "${variable//-/_}" %s "$value"
   else
+    case $option in
+      --) refuse "-- is no option: leave it out" ;;
+      --save-dir) refuse "the recipe sets $option: give --exp FOLDER, which holds checkpoints/" ;;
+      --arch | -a | --log-format) refuse "the recipe sets $option: leave it out" ;;
+      --no-save) refuse "a recipe evaluates the checkpoint that it saves: leave out $option" ;;
+    esac
     flags+=("$1")
   fi
   shift
@@ -114,87 +120,18 @@ if [ -z "$dry" ]; then
   if [ "$stage" -ge 3 ] && [ ! -f "$best" ]; then
     refuse "there is no $best: begin with --stage 2, or give --exp"
   fi
-  # What fairseq-train would not understand comes to light here, before the corpus is got.
-  checked="$exp/.done/flags"
-  if [ ${#flags[@]} -gt 0 ] && [ "$(cat "$checked" 2>/dev/null)" != "$arch ${flags[*]}" ]; then
-    python -m recipes.check_flags "$0" "${own// / --}" --arch "$arch" "${flags[@]}"
-    mkdir -p "$exp/.done"
-    echo "$arch ${flags[*]}" >"$checked"
-  fi
-fi
-cpu=()  # evaluation and training compute in the same place
-for flag in "${flags[@]}"; do if [ "$flag" = --cpu ]; then cpu=(--cpu); fi; done
-
-keep=(tee -a)  # the command that shows the output of a stage and appends it to a log
-logged() {  # STAGE COMMAND...: what it says goes to exp/logs too
-  local log="$exp/logs/$1.log"
-  shift
-  if [ -n "$dry" ]; then printf '%q ' "$@"; echo; return; fi
-  mkdir -p "$exp/logs"
-  echo "\$ $*"
-  echo "\$ $*" >>"$log"
-  "$@" 2>&1 | "${keep[@]}" "$log"
-}
-
-run() {  # STAGE INPUT COMMAND...: unless it was done with this INPUT
-  local label=$1 done="$exp/.done/$1" input=$2 stamp=""
-  shift 2
-  if [ -z "$dry" ]; then
-    if [ -n "$input" ]; then stamp=" $(stat -c '%n %y %s' "$input")"; fi
-    if [ -f "$done" ] && [ "$(cat "$done")" = "$*$stamp" ]; then echo "done before: $*"; return; fi
-    mkdir -p "$exp/.done"
-  fi
-  logged "$label" "$@"
-  if [ -z "$dry" ]; then echo "$*$stamp" >"$done"; fi
-}
-
-fairseq() {  # the command that starts fairseq-train, on one process or several
-  launch=(fairseq-train)
-  if [ "$gpus" -gt 1 ] || [ "$nodes" -gt 1 ]; then
-    launch=(torchrun --nproc-per-node "$gpus" --nnodes "$nodes")
-    if [ -n "$rendezvous" ]; then launch+=(--rdzv-backend c10d --rdzv-endpoint "$rendezvous"); fi
-    launch+=("$(command -v fairseq-train || echo fairseq-train)")
-  fi
-}
-
-train() {  # STAGE INPUT FOLDER FLAGS...
-  local stage_name=$1 input=$2 folder=$3 keep=(python -m recipes.progress)
-  shift 3
-  fairseq
-  run "$stage_name" "$input" "${launch[@]}" "$folders" --user-dir lm_plugins --arch "$arch" --save-dir "$folder" \
-    --no-epoch-checkpoints --log-format json --log-interval 10 --no-progress-bar \
-    --tensorboard-logdir "$exp/tensorboard/$stage_name" \
-    "$@" "${flags[@]}"
-}
-
-if [ -z "$dry" ]; then
-  mkdir -p "$exp"
-  python -m recipes.environment "$exp/environment.json" "$from" "$0" "${typed[@]}"
-fi
-if [ "$stage" -le 1 ] && [ 1 -le "$stop" ]; then
-  preprocess=(python -m "preprocess.$corpus" "$data")
-  for variable in source level threshold vocab_size model_type valid test; do
-    if [ -n "${!variable}" ]; then preprocess+=("--${variable//_/-}" "${!variable}"); fi
-  done
-  logged preprocess "${preprocess[@]}"  # which knows what was done, and from what
-fi
-folders=$data
-if [ "$corpus" = gbw ] && [ -d "$data" ]; then
-  folders=$(find "$data" -mindepth 1 -maxdepth 1 -type d -name '[0-9]*' | sort | paste -sd:)
-fi
-made="${data%%:*}/.complete"  # data made anew are trained on again
-if [ ! -f "$made" ]; then made="${data%%:*}/dict.txt"; fi
-if [ "$stage" -le 2 ] && [ 2 -le "$stop" ]; then train train "$made" "$exp/checkpoints"; fi
-if [ "$finetune" = yes ] && [ "$stage" -le 3 ] && [ 3 -le "$stop" ]; then
-  train finetune "$best" "$exp/finetuned" --finetune-from-model "$best"
 fi
 
-evaluations=()
-if [ "$stage" -le 4 ] && [ 4 -le "$stop" ]; then evaluations+=(--plain); fi
-if [ "$cache" = yes ] && [ "$stage" -le 5 ] && [ 5 -le "$stop" ]; then evaluations+=(--cache); fi
-if [ -n "$dynamic" ] && [ "$stage" -le 6 ] && [ 6 -le "$stop" ]; then evaluations+=(--dynamic="$dynamic"); fi
-if [ "${#evaluations[@]}" -gt 0 ]; then
-  if [ "$finetune" = yes ]; then evaluations+=(--finetune); fi
-  python -m recipes.evaluate "$exp" "$folders" "${evaluations[@]}" "${cpu[@]}" ${dry:+--dry-run}
-fi
-if [ -z "$dry" ] && [ 2 -le "$stop" ]; then python -m recipes.report "$exp"; fi
+plan=(--name="$0" --own="${own// / --}" --folder="$from" --corpus="$corpus" --arch="$arch" --data="$data"
+  --exp="$exp" --stage="$stage" --stop-stage="$stop" --gpus="$gpus" --nodes="$nodes")
+if [ -n "$rendezvous" ]; then plan+=(--rendezvous="$rendezvous"); fi
+if [ "$finetune" = yes ]; then plan+=(--finetune); fi
+if [ "$cache" = yes ]; then plan+=(--cache); fi
+if [ -n "$dynamic" ]; then plan+=(--dynamic="$dynamic"); fi
+if [ -n "$dry" ]; then plan+=(--dry-run); fi
+preprocess=()
+for variable in source level threshold vocab_size model_type valid test; do
+  if [ -n "${!variable}" ]; then preprocess+=("--${variable//_/-}" "${!variable}"); fi
+done
+# The process becomes the one that runs the stages: a signal to it reaches them.
+exec python -m recipes.run "${plan[@]}" -- "${preprocess[@]}" -- "${flags[@]}" -- "$0" "${typed[@]}"

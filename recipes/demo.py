@@ -10,7 +10,6 @@ import json
 import shlex
 import shutil
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,9 +20,11 @@ from preprocess import topics
 from recipes import evaluate
 from recipes.curves import curves, draw
 from recipes.experiment import SUBSETS, results
+from recipes.files import make_folder
 from recipes.logs import logged
 from recipes.ngram_baseline import NgramBaseline
-from recipes.progress import duration, follow
+from recipes.processes import end_quietly_by_interrupt, piped
+from recipes.progress import duration, follow, show_error
 from recipes.report import activation, aligned, sample
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +37,7 @@ def empty(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
         raise SystemExit(f"error: {folder} holds files that no demo made: give another --folder")
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / "logs").mkdir(parents=True)
+    make_folder(folder / "logs")
     (folder / MARK).touch()
 
 
@@ -47,10 +48,9 @@ def fairseq(program: str, arguments: list[object], log: Path) -> None:
     print(f"$ {command}", flush=True)
     log.write_text(f"$ {command}\n")
     start = [sys.executable, "-m", f"fairseq_cli.{program.replace('-', '_')}"]
-    with subprocess.Popen(
-        [*start, *arguments], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    ) as process:
-        follow(process.stdout, log)
+    with piped([*start, *arguments], cwd=ROOT) as process:
+        last = follow(process.stdout, log)
+    show_error(last)
     if process.returncode:
         raise SystemExit(f"error: fairseq-{program} failed, see the output above; all of it is in {log}")
 
@@ -101,9 +101,12 @@ def next_commands(folder: Path, data: Path) -> str:
 
 def main() -> None:
     """Run the demo."""
-    parser = argparse.ArgumentParser(description=__doc__, usage="%(prog)s [--folder FOLDER] [flags ...]")
+    parser = argparse.ArgumentParser(
+        description=__doc__, usage="%(prog)s [--folder FOLDER] [flags ...]", allow_abbrev=False
+    )
     parser.add_argument("--folder", type=Path, default=Path("exp/demo"), help="folder of all files")
     options, flags = parser.parse_known_args()
+    end_quietly_by_interrupt()
     folder, began = options.folder, time.monotonic()
     empty(folder)
     folder = folder.resolve()

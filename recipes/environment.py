@@ -1,8 +1,8 @@
-"""Record what an experiment is run with: the command, the commit, the versions and the hardware.
+"""Tell what a stage is run with: the command, the commit, the versions, the hardware and the time.
 
-python -m recipes.environment FILE FOLDER COMMAND...
+python -m recipes.environment FOLDER COMMAND...
 
-FOLDER is the folder in which the COMMAND was typed.
+prints it as JSON. FOLDER is the folder in which the COMMAND was typed.
 """
 
 import json
@@ -11,8 +11,13 @@ import platform
 import shlex
 import subprocess
 import sys
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
+from subprocess import DEVNULL
+from typing import Any
+
+from recipes.processes import piped
 
 PACKAGES = ("torch", "fairseq-fixed", "numpy", "sentencepiece")
 
@@ -53,9 +58,15 @@ def hardware() -> str:
     return f"{os.cpu_count()} x {processor()}"
 
 
+def read_environment(folder: str, command: list[str]) -> dict[str, Any]:
+    """Return what a stage is run with; a process of its own asks for the GPUs, so that this one can fork."""
+    with piped([sys.executable, "-m", "recipes.environment", folder, *command], stderr=DEVNULL) as process:
+        return json.loads(process.stdout.read())
+
+
 def main() -> None:
     """Run the command line."""
-    path, folder, *command = sys.argv[1:]
+    folder, *command = sys.argv[1:]
     environment = {
         "command": shlex.join(command),
         "folder": folder,
@@ -63,9 +74,9 @@ def main() -> None:
         "changed files": (git("status", "--porcelain") or "").splitlines(),
         **versions(),
         "hardware": hardware(),
+        "time": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
-    with open(path, "w") as file:
-        json.dump(environment, file, indent=1)
+    print(json.dumps(environment))
 
 
 if __name__ == "__main__":

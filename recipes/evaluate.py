@@ -3,25 +3,28 @@
     python -m recipes.evaluate EXPERIMENT DATA --plain [--finetune] [--cache] [--dynamic=FLAGS] [--cpu]
 
 fairseq takes seconds to import, so it is imported once, and each evaluation is a fork that runs the main
-function of fairseq-eval-lm. Its output goes to EXPERIMENT/logs, its numbers to EXPERIMENT/results. A stage
-that has finished with the same command and checkpoint is skipped. The first stage that fails ends the program
-with its status.
+function of fairseq-eval-lm. Its output goes to EXPERIMENT/logs, its numbers to EXPERIMENT/results, and what
+made them to EXPERIMENT/stages. A stage that is done with the same flags, data and checkpoint is skipped. The
+first stage that fails ends the program with its status. Signals are passed on to the stage that is running.
 """
 
 import argparse
+import functools
 import logging
 import multiprocessing
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from recipes import sample
+from recipes import sample, stages
+from recipes.environment import read_environment
 from recipes.experiment import SUBSETS
-from recipes.progress import follow
+from recipes.processes import become_child, end_quietly_by_interrupt, exit_status, passing_signals
+from recipes.progress import follow, show_error
 
 
 class Stage(NamedTuple):
@@ -29,12 +32,14 @@ class Stage(NamedTuple):
 
     name: str
     checkpoint: Path
+    data: str
     command: list[str]
+    outcome: Path  # the file that is written
 
 
-def stages(options: argparse.Namespace) -> list[Stage]:
+def plan(options: argparse.Namespace) -> list[Stage]:
     """Return the evaluations that `options` ask for, in the order in which they run."""
-    experiment = options.experiment
+    experiment, data = options.experiment, options.data
     trained = experiment / "checkpoints/checkpoint_best.pt"
     finetuned = experiment / "finetuned/checkpoint_best.pt"
     finetune = options.finetune and (options.dry_run or finetuned.exists())
@@ -43,22 +48,25 @@ def stages(options: argparse.Namespace) -> list[Stage]:
 
     def evaluation(kind: str, subset: str, checkpoint: Path, *flags: str) -> Stage:
         where = ["--path", str(checkpoint), "--gen-subset", subset]
-        results = ["--results-path", str(experiment / "results" / kind), "--no-progress-bar"]
-        command = ["fairseq-eval-lm", options.data, "--user-dir", "lm_plugins", *where, *results, *cpu]
-        return Stage(f"{kind}-{subset}", checkpoint, [*command, *flags])
+        folder = experiment / "results" / kind
+        results = ["--results-path", str(folder), "--no-progress-bar"]
+        command = ["fairseq-eval-lm", data, "--user-dir", "lm_plugins", *where, *results, *cpu, *flags]
+        return Stage(f"{kind}-{subset}", checkpoint, data, command, folder / f"results-{subset}.json")
 
     planned = []
     if options.plain:
         planned += [evaluation("plain", subset, trained) for subset in SUBSETS]
         planned += [evaluation("finetuned", subset, best) for subset in SUBSETS if finetune]
     if options.cache:
-        numbers = str(experiment / "cache.json")
-        planned.append(evaluation("tuning", "valid", best, "--cache-tune", numbers))
-        planned += [evaluation("cache", subset, best, "--cache-from", numbers) for subset in SUBSETS]
+        numbers = experiment / "cache.json"
+        tuning = evaluation("tuning", "valid", best, "--cache-tune", str(numbers))
+        planned.append(tuning._replace(outcome=numbers))
+        planned += [evaluation("cache", subset, best, "--cache-from", str(numbers)) for subset in SUBSETS]
     if options.dynamic:
         flags = shlex.split(options.dynamic)
         planned += [evaluation("dynamic", subset, best, *flags) for subset in SUBSETS]
-    return [*planned, Stage("sample", best, sample.command(experiment, best, options.data, options.cpu))]
+    writing = sample.command(experiment, best, data, options.cpu)
+    return [*planned, Stage("sample", best, data, writing, experiment / "sample.txt")]
 
 
 def import_fairseq() -> None:
@@ -88,8 +96,9 @@ def work(command: list[str]) -> None:
         sample.main()
 
 
-def child(task: Callable[[], None], output: int) -> None:
-    """Run `task` with its output going to the descriptor `output`."""
+def child(task: Callable[[], None], output: int, parent: int) -> None:
+    """Run `task` in a child of the process `parent`, with its output going to the descriptor `output`."""
+    become_child(parent)
     os.dup2(output, sys.stdout.fileno())
     os.dup2(output, sys.stderr.fileno())
     os.close(output)
@@ -105,33 +114,46 @@ def in_fork(task: Callable[[], None], log: Path) -> int:
     reading, writing = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    process = multiprocessing.get_context("fork").Process(target=child, args=(task, writing))
-    process.start()
-    os.close(writing)
-    with open(reading, errors="replace") as lines:
-        follow(lines, log)
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=child, args=(task, writing, os.getpid()))
+
+    def start() -> BaseProcess:
+        process.start()
+        os.close(writing)
+        return process
+
+    with passing_signals(start, wait), open(reading, errors="replace") as lines:
+        last = follow(lines, log)
+    show_error(last)
+    return exit_status(process.exitcode)
+
+
+def wait(process: BaseProcess) -> int:
+    """Wait for the end of `process`, and return its status: negative if a signal ended it."""
     process.join()
-    return process.exitcode if process.exitcode >= 0 else 128 - process.exitcode
+    return process.exitcode
 
 
-def run(experiment: Path, planned: list[Stage]) -> None:
-    """Run the stages, except those that have finished with the same command and checkpoint.
+def run(experiment: Path, planned: list[Stage], environment: Callable[[], dict[str, Any]]) -> None:
+    """Run the stages, except those that are done with the same flags, data and checkpoint.
+
+    Args:
+        environment: returns what they are run with (recipes/environment.py)
 
     Raises:
         SystemExit: there is no checkpoint, or a stage failed
     """
     ready = False
-    for name, checkpoint, command in planned:
+    for name, checkpoint, data, command, outcome in planned:
         if not checkpoint.exists():
             raise SystemExit(f"error: there is no checkpoint {checkpoint}: train the model first")
-        mark, log = experiment / ".done" / name, experiment / "logs" / f"{name}.log"
-        facts = checkpoint.stat()
-        done = f"{shlex.join(command)} {checkpoint} {facts.st_mtime_ns} {facts.st_size}\n"
-        if mark.exists() and mark.read_text() == done:
+        log = experiment / "logs" / f"{name}.log"
+        inputs = stages.inputs_of(command, data)
+        if stages.is_done(experiment, name, inputs, outcome):
             print(f"done before: {shlex.join(command)}", flush=True)
             continue
-        for path in (mark, log):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        stages.begin(experiment, name, inputs, [environment()])
+        log.parent.mkdir(parents=True, exist_ok=True)
         print(f"$ {shlex.join(command)}", flush=True)
         with open(log, "a") as file:
             file.write(f"$ {shlex.join(command)}\n")
@@ -142,7 +164,7 @@ def run(experiment: Path, planned: list[Stage]) -> None:
         if status:
             print(f"error: the stage {name} failed with status {status}: see {log}", file=sys.stderr)
             raise SystemExit(status)
-        mark.write_text(done)
+        stages.finish(experiment, name)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -159,12 +181,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cpu", action="store_true", help="do not use the GPU")
     parser.add_argument("--dry-run", action="store_true", help="print the commands and run none")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # end the program and its forks without a traceback
-    planned = stages(options)
+    end_quietly_by_interrupt()
+    planned = plan(options)
     if options.dry_run:
         print("\n".join(shlex.join(stage.command) for stage in planned))
     else:
-        run(options.experiment, planned)
+        typed = ["python", "-m", "recipes.evaluate", *(sys.argv[1:] if arguments is None else arguments)]
+        run(options.experiment, planned, functools.cache(lambda: read_environment(os.getcwd(), typed)))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-"""Read the logs, results and environment in an experiment's folder."""
+"""Read the logs, the results and what made them in an experiment's folder."""
 
 import itertools
-import json
 import re
 import shlex
 from pathlib import Path
 from typing import Any
 
+from recipes import stages
+from recipes.files import read_json, sha256, warn
 from recipes.logs import epochs
+from recipes.sample import best_checkpoint
 
 RECIPES = Path(__file__).resolve().parent
 DASH = "-"
@@ -19,12 +21,8 @@ KINDS = {  # folder in results/: name in tables
     "dynamic": "+ dynamic",
 }
 SUBSETS = ("valid", "test")
+TRAINED = "checkpoints/checkpoint_best.pt"
 STAGES = {"trained": "train", "fine-tuned": "finetune"}  # name: log
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in the file `path`; {} if there is no file."""
-    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def name_of(experiment: Path) -> str:
@@ -34,12 +32,42 @@ def name_of(experiment: Path) -> str:
 
 def recipe_of(experiment: Path) -> Path | None:
     """Return the recipe that was run in `experiment`, or the one that exp/<corpus>/<name> is named after."""
-    command = shlex.split(read_json(experiment / "environment.json").get("command") or "")
+    command = shlex.split((commands(experiment) or [""])[-1])
     typed = Path(command[0]) if command else Path()
     candidates = [RECIPES / typed.parent.name / typed.name] if typed.suffix == ".sh" else []
     corpus, name = experiment.resolve().parts[-2:]
     candidates.append(RECIPES / corpus / f"{name}.sh")
     return next((path.resolve() for path in candidates if path.is_file()), None)
+
+
+def runs(experiment: Path, stage: str) -> list[dict[str, Any]]:
+    """Return what a training was run with, one for each start.
+
+    An experiment of an earlier version has one file for all its stages.
+    """
+    result = stages.runs(experiment, stage)
+    if not result and stage == "train" and (earlier := read_json(experiment / "environment.json")):
+        return [earlier]
+    return result
+
+
+def makers(experiment: Path) -> list[dict[str, Any]]:
+    """Return the runs that made the numbers of an experiment: of its trainings and of its evaluations."""
+    evaluations = [
+        f"{kind}-{subset}" for kind in KINDS for subset in SUBSETS if results(experiment, kind, subset)
+    ]
+    trainings = [run for stage in STAGES.values() for run in runs(experiment, stage)]
+    return [*trainings, *(run for stage in evaluations for run in stages.runs(experiment, stage))]
+
+
+def distinct(made_by: list[dict[str, Any]], fact: str) -> list[str]:
+    """Return the different values of a `fact` in runs, in their order."""
+    return list(dict.fromkeys(run[fact] for run in made_by if isinstance(run.get(fact), str)))
+
+
+def commands(experiment: Path) -> list[str]:
+    """Return the different commands that made the numbers of an experiment."""
+    return distinct(makers(experiment), "command")
 
 
 def published(recipe: Path | None) -> str:
@@ -52,8 +80,21 @@ def published(recipe: Path | None) -> str:
 
 
 def results(experiment: Path, kind: str, subset: str) -> dict[str, Any]:
-    """Return the numbers of an evaluation; {} if it was not run."""
-    return read_json(experiment / "results" / kind / f"results-{subset}.json")
+    """Return the numbers of an evaluation; {} if it was not run, or was run on another model."""
+    path = experiment / "results" / kind / f"results-{subset}.json"
+    scores = read_json(path)
+    if not scores:
+        return {}
+    if not isinstance(scores.get("perplexity"), float | int):
+        warn(f"{path} holds no perplexity, and is left out")
+        return {}
+    checkpoint = experiment / TRAINED if kind == "plain" else best_checkpoint(experiment)
+    evaluated = scores.get("checkpoint")
+    known = evaluated.get("sha256") if isinstance(evaluated, dict) else None
+    if known and checkpoint.exists() and sha256(checkpoint) != known:
+        warn(f"{path} is of another checkpoint than {checkpoint}, and is left out: evaluate again")
+        return {}
+    return scores
 
 
 def measured(scores: dict[str, Any]) -> str:
@@ -76,7 +117,7 @@ def training(experiment: Path, stage: str) -> dict[str, Any]:
     entries = epochs(experiment / "logs" / f"{stage}.log", "train")
     if not entries:
         return {}
-    speeds = sorted(float(one["train_wps"]) for one in entries)
+    speeds = sorted(float(one.get("train_wps", "nan")) for one in entries)
     peaks = [float(one["train_peak_gib"]) for one in entries if "train_peak_gib" in one]
     return {
         "epochs": len(entries),

@@ -7,6 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from recipes.files import warn
+
 LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \| (\w+) \| (\S+) \| (.*)", re.DOTALL)
 DIVERGED = re.compile("diverged|no longer a finite number")  # in the last line of fairseq-train
 STARTED = re.compile(r"\$ (fairseq-train|torchrun) ")  # the command, which a recipe writes before its output
@@ -32,9 +34,10 @@ def entry(line: Record, tag: str) -> dict[str, Any] | None:
     if line.name != tag or not line.message.startswith("{"):
         return None
     try:
-        return json.loads(line.message)
-    except json.JSONDecodeError:  # the process was killed while it wrote
+        values = json.loads(line.message)
+    except ValueError:  # the process was killed while it wrote
         return None
+    return values if isinstance(values, dict) else None
 
 
 def logged(output: str, tag: str) -> list[dict[str, Any]]:
@@ -60,7 +63,7 @@ def _timed(log: Path, tag: str) -> Iterator[tuple[dict[str, Any], float]]:
     if not log.exists():
         return
     with open(log, errors="replace") as file:
-        for line in file:
+        for number, line in enumerate(file, start=1):
             parsed = record(line)
             if parsed and parsed.message == "Start iterating over samples":
                 began = began or parsed.time
@@ -68,5 +71,9 @@ def _timed(log: Path, tag: str) -> Iterator[tuple[dict[str, Any], float]]:
                 seconds = max(seconds, (parsed.time - began).total_seconds())
             if STARTED.search(line):  # also at the end of a line that a killed run cut short
                 earlier, seconds, began = earlier + seconds, 0.0, None
-            elif parsed and (one := entry(parsed, tag)):
-                yield one, earlier + seconds
+            if parsed and parsed.name == tag:
+                one = entry(parsed, tag)
+                if one and "epoch" in one:
+                    yield one, earlier + seconds
+                else:
+                    warn(f"line {number} of {log} is cut short, and is left out")

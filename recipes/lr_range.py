@@ -12,7 +12,6 @@ import json
 import math
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,9 +20,11 @@ from typing import NamedTuple
 import numpy as np
 
 from preprocess.files import atomically
+from recipes.files import make_folder
 from recipes.logs import DIVERGED, logged
 from recipes.plots import picture
-from recipes.progress import follow
+from recipes.processes import end_quietly_by_interrupt, piped
+from recipes.progress import follow, show_error
 from recipes.report import aligned
 
 PLUGIN = os.path.relpath(Path(__file__).resolve().parent.parent / "lm_plugins")
@@ -146,17 +147,12 @@ def run(command: list[str], log: Path, test: RangeTest) -> None:
     with open(log, "a") as file:
         file.write(f"$ {shlex.join(command)}\n")
     start = [sys.executable, "-m", "fairseq_cli.train", *command[1:]]
-    with subprocess.Popen(start, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        try:
-            follow(test.watch(process.stdout), log)
-            if test.diverged:
-                process.terminate()
-            status = process.wait()
-        except KeyboardInterrupt:
-            raise SystemExit("error: the range test was interrupted before its end") from None
-        finally:
-            process.kill()
-    if status and not test.diverged:
+    with piped(start) as process:
+        last_lines = follow(test.watch(process.stdout), log)
+        if test.diverged:
+            process.terminate()
+    show_error(last_lines)
+    if process.returncode and not test.diverged:
         last = log.read_text(errors="replace").splitlines()[-1]
         if not DIVERGED.search(last):
             raise SystemExit(f"error: fairseq-train failed, see the output above; all of it is in {log}")
@@ -194,7 +190,8 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line."""
     options, flags = parse(arguments)
-    options.out.mkdir(parents=True, exist_ok=True)
+    end_quietly_by_interrupt()
+    make_folder(options.out)
     command, test = command_of(options, flags), RangeTest(options.lr_min)
     run(command, options.out / "train.log", test)
     if not test.points:

@@ -1,15 +1,32 @@
 """Draw pictures: the one way to make a figure, write it and label its axes."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from recipes.files import check_output
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 DPI = 120
+
+
+def check_picture(path: Path) -> None:
+    """Refuse a path that no picture can be written to, before anything is drawn.
+
+    Raises:
+        SystemExit: the kind of the file is not one of a picture, or the file cannot be written.
+    """
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    kinds = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix.removeprefix(".").lower() not in kinds:
+        sys.exit(f"error: {path} is no name of a picture: let it end in .png, .pdf or .svg")
+    check_output(path)
 
 
 @contextmanager

@@ -156,15 +156,29 @@ def _score(values: dict[str, Any], prefix: str) -> str:
     return f"loss {float(values.get(f'{prefix}loss', 'nan')):8.3f}"
 
 
-def follow(lines: Iterable[str], log: Path) -> None:
-    """Append `lines` to `log` as they come, and show the progress."""
+def follow(lines: Iterable[str], log: Path) -> list[str]:
+    """Append `lines` to `log` as they come, show the progress, and return the last lines of an error."""
     progress = Progress(_print)
     with open(log, "a", buffering=1) as file:
         for line in lines:
             file.write(line)
             progress.feed(line)
-    for line in progress.held:
+    return progress.held
+
+
+def show_error(lines: list[str]) -> None:
+    """Print the last lines of a program that failed to stderr."""
+    for line in lines:
         print(line, file=sys.stderr, flush=True)
+
+
+def show_all(lines: Iterable[str], log: Path) -> list[str]:
+    """Append `lines` to `log` as they come, show all of them, and return none that are still to be shown."""
+    with open(log, "a", buffering=1) as file:
+        for line in lines:
+            file.write(line)
+            _print(line.rstrip("\n"))
+    return []
 
 
 def _print(text: str) -> None:
@@ -179,7 +193,7 @@ def main() -> None:
     """Run the command line."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # fairseq ends by it, and its last lines are still read
     sys.stdin.reconfigure(errors="replace")
-    follow(sys.stdin, Path(sys.argv[1]))
+    show_error(follow(sys.stdin, Path(sys.argv[1])))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,12 @@ from pathlib import Path
 from recipes import experiment as read
 from recipes.curves import curves, draw
 from recipes.experiment import DASH, KINDS, SUBSETS
+from recipes.files import sha256
+from recipes.plots import check_picture
+from recipes.processes import end_quietly_by_interrupt
 from recipes.progress import duration
 from recipes.sample import best_checkpoint
+from recipes.stages import record
 
 COLUMNS = (
     "recipe", "arch", "parameters", "valid", "test", "+ fine-tuning", "+ cache", "+ dynamic", "published",
@@ -35,7 +39,9 @@ MEASURES = {  # {measure of an evaluation: (title, format)}
 
 def row(experiment: Path) -> dict[str, str]:
     """Return {column: text} of one experiment."""
-    recipe, environment = read.recipe_of(experiment), read.read_json(experiment / "environment.json")
+    recipe = read.recipe_of(experiment)
+    hardware = read.distinct(read.runs(experiment, "train"), "hardware")
+    commits = [commit[:7] for commit in read.distinct(read.makers(experiment), "commit")]
     arch, parameters = read.architecture(experiment)
     trained = read.training(experiment, "train")
     return {
@@ -45,12 +51,12 @@ def row(experiment: Path) -> dict[str, str]:
         **{name: read.measured(read.results(experiment, "plain", name)) for name in SUBSETS},
         **{name: read.pair(experiment, kind) for kind, name in KINDS.items() if kind != "plain"},
         "published": read.published(recipe) or DASH,
-        "hardware": environment.get("hardware", DASH),
+        "hardware": ", ".join(hardware) or DASH,
         "epochs": str(trained["epochs"]) if trained else DASH,
         "hours": f"{trained['seconds'] / 3600:.2f}" if trained else DASH,
         "words/s": f"{trained['speed']:,.0f}" if trained else DASH,
         "peak GiB": f"{trained['peak']:.2f}" if trained.get("peak") else DASH,
-        "commit": (environment.get("commit") or DASH)[:7],
+        "commit": ", ".join(commits) or DASH,
     }
 
 
@@ -119,15 +125,18 @@ def summary(experiment: Path) -> str:
             epochs = "1 epoch" if done["epochs"] == 1 else f"{done['epochs']} epochs"
             lines.append(f"{name:12s}{epochs} in {time}, {done['speed']:,.0f} tokens/s{peak}")
     lines.append(f"{'hardware':12s}{facts['hardware']}")
+    lines.append(f"{'commit':12s}{facts['commit']}")
     if (experiment / PICTURE).exists():
         lines.append(f"{'curves':12s}{experiment / PICTURE}")
+    lines += [f"{'command':12s}{command}" for command in read.commands(experiment)]
     return "\n".join(lines)
 
 
 def sample(experiment: Path) -> str:
-    """Return the text that the model wrote, indented; "" if it wrote none."""
-    path = experiment / "sample.txt"
-    if not path.exists():
+    """Return the text that the model wrote, indented; "" if it wrote none, or another model did."""
+    path, best = experiment / "sample.txt", best_checkpoint(experiment)
+    writer = (record(experiment, "sample").get("inputs") or {}).get("--checkpoint")
+    if not path.exists() or (writer and best.exists() and sha256(best) != writer):
         return ""
     lines = path.read_text(encoding="utf-8").strip().splitlines()
     wrapped = (textwrap.fill(line, 76, initial_indent="  ", subsequent_indent="  ") for line in lines)
@@ -151,8 +160,8 @@ def next_commands(experiment: Path) -> str:
     if len(evaluated) > 1:
         where = ["fairseq-eval-lm", evaluated[1], "--user-dir", "lm_plugins", "--path", str(best)]
         lines.append(shlex.join([*where, "--gen-subset", "test"]))
-    command = read.read_json(experiment / "environment.json").get("command")
-    if command:
+    if commands := read.distinct(read.runs(experiment, "train"), "command"):
+        command = commands[-1]
         again = experiment.with_name(f"{experiment.name}-seed2")
         lines.append(f"{command} --exp {shlex.quote(str(again))} --seed 2")
         lines.append(
@@ -170,10 +179,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--markdown", action="store_true", help="print a row of a Markdown table for each")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw all of them in one picture")
     options = parser.parse_args(arguments)
+    end_quietly_by_interrupt()
     experiments = options.experiments
     for path in experiments:
         if not path.is_dir():
             sys.exit(f"error: {path} is no folder of an experiment: give one such as exp/ptb/qrnn")
+    if options.picture:
+        check_picture(options.picture)
     drawn = {path: lines for path in experiments if (lines := curves(path))}
     if options.picture and not drawn:
         sys.exit("error: no experiment has logged an epoch yet: there is nothing to draw")

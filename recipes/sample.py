@@ -10,6 +10,8 @@ import logging
 import sys
 from pathlib import Path
 
+from recipes.files import check_output
+
 LENGTH = 60  # words or pieces
 CHARACTERS = 300
 TEMPERATURE = 0.8
@@ -42,6 +44,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="write the text to this file, instead of printing it")
     parser.add_argument("--cpu", action="store_true", help="do not use the GPU")
     options = parser.parse_args()
+    if options.output:
+        check_output(options.output)
 
     logging.basicConfig(level=logging.WARNING)  # before the imports, to hide their messages
     import torch

@@ -15,7 +15,6 @@ import logging
 import os
 import resource
 import shlex
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -28,13 +27,18 @@ except ImportError as error:
     raise SystemExit("error: recipes.search needs Optuna: pip install optuna") from error
 from optuna import Study, Trial
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from lm_plugins.command_line import typed_flags
 from lm_plugins.errors import Refused
+from lm_plugins.training_flags import check_arch
+from recipes.files import check_output, make_folder
 from recipes.logs import DIVERGED, logged
 from recipes.plots import DPI
+from recipes.processes import end_quietly_by_interrupt, piped
 from recipes.samplers import DEFAULT, GRID, SAMPLERS, pruner, queue_grid, sampler
-from recipes.search_spaces import Draw, of_arch, of_file
+from recipes.search_spaces import OURS, Draw, of_arch, of_file, without
+from recipes.stages import CONTENT, by_flag, digest
 
 PLUGIN = os.path.relpath(Path(__file__).resolve().parent.parent / "lm_plugins")
 
@@ -51,25 +55,23 @@ def train(command: list[str], log: Path, report: Callable[[int, float], bool]) -
 
     Raises:
         Failed: training ended with an error, or without a validation
+        SystemExit: a signal was passed on to it
     """
-    best, line = None, ""
-    with (
-        open(log, "w") as file,
-        subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process,
-    ):
-        try:
-            for line in process.stdout:
-                file.write(line)
-                for entry in logged(line, "valid"):
-                    bits = float(entry["valid_loss"])
-                    best = bits if best is None else min(best, bits)
-                    if report(entry["epoch"], bits):
-                        return None
-            status = process.wait()
-        finally:
-            process.kill()
-    if status != 0:
-        raise Failed(line.strip() or f"fairseq-train ended with status {status}")
+    best, line, stopped = None, "", False
+    with open(log, "w", buffering=1) as file, piped(command) as process:
+        for line in process.stdout:
+            file.write(line)
+            for entry in logged(line, "valid"):
+                bits = float(entry["valid_loss"])
+                best = bits if best is None else min(best, bits)
+                stopped = stopped or report(entry["epoch"], bits)
+            if stopped:
+                process.kill()
+                break
+    if stopped:
+        return None
+    if process.returncode != 0:
+        raise Failed(line.strip() or f"fairseq-train ended with status {process.returncode}")
     if best is None:
         raise Failed("fairseq-train ended before the first validation")
     return best
@@ -185,25 +187,53 @@ def draw_pictures(study: Study, path: Path) -> None:
 
 def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
     """Open or create the study; data, flags and space must be the same for all its trials."""
-    options.study.parent.mkdir(parents=True, exist_ok=True)
-    study = optuna.create_study(
-        study_name=options.arch,
-        storage=f"sqlite:///{options.study.resolve()}",
-        sampler=sampler(options.sampler, options.search_seed),
-        pruner=pruner(options.sampler),
-        load_if_exists=True,
-    )
+    try:
+        study = optuna.create_study(
+            study_name=options.arch,
+            storage=f"sqlite:///{options.study.resolve()}",
+            sampler=sampler(options.sampler, options.search_seed),
+            pruner=pruner(options.sampler),
+            load_if_exists=True,
+        )
+    except (SQLAlchemyError, optuna.exceptions.OptunaError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise SystemExit(f"error: --study {options.study} is no study ({reason}): give a new file") from error
     space = options.space.read_text() if options.space else ""
-    compared = {"data": os.path.abspath(options.data), "flags": flags, "space": space}
+    compared = {"data": digest(options.data, CONTENT["data"]), "flags": flags, "space": space}
     before = study.user_attrs.get("compared", compared) if was_validated(study) else compared
     for what in compared:
         if before[what] != compared[what]:
+            shown = "" if what == "data" else f", {before[what]}"
             sys.exit(
-                f"error: the study {options.study} is of other {what}, {before[what]}: give the same, or "
-                "another --study"
+                f"error: the study {options.study} is of other {what}{shown}: give the same, or another "
+                "--study"
             )
     study.set_user_attr("compared", compared)
     return study
+
+
+def check(options: argparse.Namespace, flags: list[str]) -> None:
+    """Refuse what would make every trial fail, or one overwrite another, before the study is opened.
+
+    Raises:
+        SystemExit: the sentence names it.
+    """
+    for folder in options.data.split(":"):
+        if not Path(folder, "dict.txt").is_file():
+            sys.exit(f"error: {folder or '(empty)'} holds no dict.txt: give a data-bin folder")
+    study = options.study
+    if study.suffix in ("", ".png") or set("?%#") & set(str(study)):
+        sys.exit(
+            f"error: --study {study} is no name of a study: give one such as exp/search/{options.arch}.db"
+        )
+    if options.trials < 1:
+        sys.exit(f"error: --trials is {options.trials}: it must be at least 1")
+    for flag in by_flag(flags):
+        if flag in OURS:
+            sys.exit(f"error: the search sets {flag}: leave it out")
+    make_folder(study.parent)
+    if not study.exists():
+        check_output(study)
 
 
 def main() -> None:
@@ -223,10 +253,14 @@ def main() -> None:
     )  # fmt: skip
     parser.add_argument("--search-seed", type=int, help="seed of the sampler")
     options, flags = parser.parse_known_args()
+    end_quietly_by_interrupt()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # fairseq lets every logger say everything
+    check(options, flags)
+    typed = typed_flags(flags)
     try:
-        draw = of_file(options.space) if options.space else of_arch(options.arch, typed_flags(flags))
+        check_arch(options.arch)
+        draw = without(of_file(options.space), typed) if options.space else of_arch(options.arch, typed)
     except Refused as refusal:
         sys.exit(f"error: {refusal}")
     study = open_study(options, flags)

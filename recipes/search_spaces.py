@@ -7,6 +7,8 @@ integers.
 
 import dataclasses
 import json
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ from lm_plugins.training_flags import check_arch
 THESIS = ("lstm_mos_bm", "lstm_mos_bmlg")
 # For the user's own text: nothing is published, so the sizes are drawn as well.
 SMALL = ("qrnn_small", "awd_lstm_small")
+OURS = (  # flags that the search itself sets, or that would leave it without a score
+    "--save-dir", "--arch", "--user-dir", "--log-format", "--no-save", "--disable-validation",
+)  # fmt: skip
 SPREAD = 0.2  # added to and subtracted from a published dropout
 
 Space = dict[str, list | dict]
@@ -130,17 +135,23 @@ def without(draw: Draw, typed: dict[str, str | None]) -> Draw:
 
 
 def of_file(path: Path) -> Draw:
-    """Return the space that a JSON file describes."""
+    """Return the space that a JSON file describes.
+
+    Raises:
+        SystemExit: it describes none; the sentence names what is wrong.
+    """
     try:
-        space = json.loads(path.read_text())
+        space = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_with_unique_names)
     except OSError as error:
         raise SystemExit(f"error: --space {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SystemExit(f"error: --space {path} is no JSON: {error}") from error
     if not isinstance(space, dict) or not space:
         raise SystemExit(f"error: --space {path} is no object {{flag: limits}}")
     for flag, limits in space.items():
-        if not flag.startswith("--") or not (_is_range(limits) or _is_choice(limits)):
+        if flag in OURS:
+            raise SystemExit(f"error: --space {path}: the search sets {flag}: leave it out")
+        if re.fullmatch(r"--[a-z][\w-]*", flag) is None or not (_is_range(limits) or _is_choice(limits)):
             raise SystemExit(
                 f'error: --space {path}: {flag}: {json.dumps(limits)} is none of "--flag": [low, high], '
                 '[low, high, "log"] and {"choices": [...]}'
@@ -148,14 +159,35 @@ def of_file(path: Path) -> Draw:
     return described(space)
 
 
+def _with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, in which each name stands once."""
+    names = [name for name, _ in pairs]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{repeated[0]} occurs twice")
+    return dict(pairs)
+
+
 def _is_range(limits: object) -> bool:
     """Return whether `limits` are [low, high] or [low, high, "log"]."""
     if not isinstance(limits, list) or len(limits) not in (2, 3) or limits[2:] not in ([], ["log"]):
         return False
-    numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in limits[:2])
-    return numbers and limits[0] <= limits[1] and (len(limits) == 2 or limits[0] > 0)
+    low, high = limits[:2]
+    return _is_number(low) and _is_number(high) and low <= high and (len(limits) == 2 or low > 0)
+
+
+def _is_number(value: object) -> bool:
+    """Return whether `value` is a finite number that a float can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _is_choice(limits: object) -> bool:
-    """Return whether `limits` are {"choices": [...]}."""
-    return isinstance(limits, dict) and isinstance(limits.get("choices"), list) and bool(limits["choices"])
+    """Return whether `limits` are {"choices": [...]}, of different numbers or texts."""
+    if (
+        not isinstance(limits, dict)
+        or limits.keys() != {"choices"}
+        or not isinstance(limits["choices"], list)
+    ):
+        return False
+    choices = limits["choices"]
+    single = all(_is_number(choice) or (isinstance(choice, str) and choice) for choice in choices)
+    return single and 0 < len(choices) == len(set(choices))

@@ -20,7 +20,17 @@ if [ ! -x "$recipe" ]; then
   exit 2
 fi
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+
+step() {  # COMMAND...: run it, pass signals on to it, and return its status
+  local status=0 name
+  "$@" &
+  for name in TERM INT HUP USR1 USR2; do trap "stopped=$name; kill -s $name $! 2>/dev/null || true" "$name"; done
+  while wait $! || status=$?; [ -n "${stopped:-}" ] && kill -0 $! 2>/dev/null; do status=0; done
+  if [ -n "${stopped:-}" ]; then exit $((status > 0 ? status : 1)); fi
+  return "$status"
+}
+
 # All nodes train; what comes after needs one.
-srun "$recipe" --stage 2 --stop-stage 3 --nodes "$SLURM_NNODES" --gpus "${SLURM_GPUS_ON_NODE:-1}" \
+step srun "$recipe" --stage 2 --stop-stage 3 --nodes "$SLURM_NNODES" --gpus "${SLURM_GPUS_ON_NODE:-1}" \
   --rendezvous "$first:${RENDEZVOUS_PORT:-29500}" "$@"
-srun --nodes 1 --ntasks 1 "$recipe" --stage 4 "$@"
+step srun --nodes 1 --ntasks 1 "$recipe" --stage 4 "$@"

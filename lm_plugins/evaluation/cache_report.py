@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from lm_plugins.evaluation.cache_tuning import BestCache, CacheGrid
+from lm_plugins.evaluation.outputs import plot_file
 from lm_plugins.files import write_json
 
 logger = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ def report(grid: CacheGrid, path: str, subset: str) -> None:
         if value in (values[0], values[-1]):
             logger.info(f"the best {flag} is at the edge of the grid: values beyond {value} may be better")
     write_json(path, _content(grid, best, subset))
-    plot = Path(path).with_suffix(".png")
+    plot = plot_file(path)
     _plot(plot, table, grid, best)
     logger.info(f"wrote {path} and {plot}: evaluate with --cache-from {path}")
 

@@ -10,10 +10,15 @@ from lm_plugins.files import sha256, write_json
 logger = logging.getLogger(__name__)
 
 
+def results_file(folder: str, subset: str) -> str:
+    """Return the path of the results of `subset` in `folder`."""
+    return os.path.join(folder, f"results-{subset}.json")
+
+
 def write_results(folder: str, subset: str, results: dict[str, float], checkpoint: str) -> None:
     """Write ``folder/results-<subset>.json``: the results, the command, and the checkpoint's SHA-256."""
+    path = results_file(folder, subset)
     os.makedirs(folder, exist_ok=True)
-    path = os.path.join(folder, f"results-{subset}.json")
     content = {
         "subset": subset,
         **results,

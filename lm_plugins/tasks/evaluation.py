@@ -19,6 +19,7 @@ from lm_plugins.evaluation.evaluate import mean_losses
 from lm_plugins.evaluation.fairseq_pass import FairseqPass
 from lm_plugins.evaluation.grid_search import best_rates
 from lm_plugins.evaluation.options import check_options, warm_up
+from lm_plugins.evaluation.outputs import check_outputs
 from lm_plugins.evaluation.report import Report
 from lm_plugins.evaluation.windows import EvaluationWindows
 
@@ -56,6 +57,7 @@ class EvaluationMixin:
                 "--independent-windows has no state that the streams of --eval-streams could warm up: leave "
                 "out --eval-streams"
             )
+        check_outputs(cfg.results_path, dataset.split, cache)
         if "test" in dataset.split and (cache and cache.grid_file or dynamic and dynamic.is_grid):
             logger.warning(
                 f"WARNING: hyper-parameters tuned on '{dataset.split}' must not be used to report results on "

@@ -25,6 +25,14 @@ def recipe(path: Path, *arguments: object, **environ: str) -> subprocess.Complet
     return subprocess.run([str(path), *map(str, arguments)], capture_output=True, text=True, env=environ)
 
 
+def recipe_process(path: Path, *arguments: object, **environ: str) -> subprocess.Popen:
+    """Start `path` in a process group of its own, with its output in a pipe."""
+    return subprocess.Popen(
+        [str(path), *map(str, arguments)], env={**os.environ, **environ}, text=True, process_group=0,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
 def commands(path: Path, *arguments: object) -> list[list[str]]:
     """Return what `path` would run, as lists of words."""
     run = recipe(path, "--dry-run", *arguments)

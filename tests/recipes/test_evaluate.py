@@ -1,5 +1,6 @@
 """Several evaluations in one process: their order, their marks, and what a failure leaves."""
 
+import json
 import os
 import signal
 
@@ -25,7 +26,7 @@ def test_the_commands_and_their_checkpoints(capsys):
 
 @pytest.fixture
 def stages(tmp_path, monkeypatch):
-    """Three stages that append their name to a file and print it, in forks as the real ones."""
+    """Three stages that append their name to a file, and print and write it, in forks as the real ones."""
     checkpoint = tmp_path / "checkpoint.pt"
     checkpoint.write_text("weights")
     monkeypatch.setattr(evaluate, "import_fairseq", lambda: None)
@@ -35,23 +36,44 @@ def stages(tmp_path, monkeypatch):
             exec((tmp_path / f"stop-{command[0]}").read_text())
         with open(tmp_path / "done", "a") as file:
             file.write(command[0])
+        (tmp_path / f"outcome-{command[0]}").touch()
         print(f"WORK {command[0]}")
 
     monkeypatch.setattr(evaluate, "work", work)
-    return [evaluate.Stage(name, checkpoint, [name, "x y"]) for name in "abc"]
+    (tmp_path / "dict.txt").write_text("word 1\n")
+    return [
+        evaluate.Stage(
+            name,
+            checkpoint,
+            str(tmp_path),
+            [name, "x y", "--path", str(checkpoint)],
+            tmp_path / f"outcome-{name}",
+        )
+        for name in "abc"
+    ]
 
 
-def test_what_was_finished_is_not_done_again(stages, tmp_path, capfd):
-    evaluate.run(tmp_path, stages)
-    assert (tmp_path / "done").read_text() == "abc"
-    assert (tmp_path / "logs/b.log").read_text() == "$ b 'x y'\nWORK b\n"
-    evaluate.run(tmp_path, stages)
-    assert (tmp_path / "done").read_text() == "abc"
-    evaluate.run(tmp_path, [stages[0]._replace(command=["a", "z"]), *stages[1:]])
-    assert (tmp_path / "done").read_text() == "abca"
+def run(tmp_path, stages, **environment):
+    """Run the stages, and return the names of all that were run so far."""
+    evaluate.run(tmp_path, stages, lambda: environment)
+    return (tmp_path / "done").read_text()
+
+
+def test_what_is_done_from_the_same_inputs_is_not_done_again(stages, tmp_path, capfd):
+    assert run(tmp_path, stages, commit="1") == "abc"
+    assert (tmp_path / "logs/b.log").read_text() == f"$ b 'x y' --path {stages[0].checkpoint}\nWORK b\n"
+    stages[0].checkpoint.touch()
+    assert run(tmp_path, stages, commit="2") == "abc"
+    record = json.loads((tmp_path / "stages/b.json").read_text())
+    assert record["complete"] and record["runs"] == [{"commit": "1"}], "what made the outcome"
+    changed = stages[0]._replace(command=[*stages[0].command, "--flag"])
+    assert run(tmp_path, [changed, *stages[1:]]) == "abca"
     stages[0].checkpoint.write_text("other weights")
-    evaluate.run(tmp_path, stages[1:])
-    assert (tmp_path / "done").read_text() == "abcabc"
+    assert run(tmp_path, stages[1:]) == "abcabc"
+    (tmp_path / "dict.txt").write_text("other 1\n")
+    assert run(tmp_path, stages[1:]) == "abcabcbc"
+    (tmp_path / "outcome-b").unlink()
+    assert run(tmp_path, stages[1:]) == "abcabcbcb"
 
 
 @pytest.mark.parametrize(
@@ -65,17 +87,16 @@ def test_what_was_finished_is_not_done_again(stages, tmp_path, capfd):
 def test_a_failure_ends_it_and_keeps_what_is_finished(stages, tmp_path, capfd, stop, status, sentence):
     (tmp_path / "stop-b").write_text(stop)
     with pytest.raises(SystemExit) as stopped:
-        evaluate.run(tmp_path, stages)
+        run(tmp_path, stages)
     shown = capfd.readouterr()
     assert stopped.value.code == status and sentence in shown.err
     assert shown.err.endswith(f"the stage b failed with status {status}: see {tmp_path}/logs/b.log\n")
     assert (tmp_path / "done").read_text() == "a" and sentence in (tmp_path / "logs/b.log").read_text()
     os.remove(tmp_path / "stop-b")
-    evaluate.run(tmp_path, stages)
-    assert (tmp_path / "done").read_text() == "abc"
+    assert run(tmp_path, stages) == "abc"
 
 
 def test_without_a_checkpoint_nothing_runs(stages, tmp_path):
     missing = [stage._replace(checkpoint=tmp_path / "none.pt") for stage in stages]
     with pytest.raises(SystemExit, match="there is no checkpoint .*none.pt: train the model first"):
-        evaluate.run(tmp_path, missing)
+        run(tmp_path, missing)

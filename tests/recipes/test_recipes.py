@@ -54,23 +54,32 @@ def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path,
     again = recipe(*line)
     assert again.returncode == 0, again.stdout[-3000:] + again.stderr[-3000:]
     assert recipe(*line).stdout.count("done before: fairseq-eval-lm") == 2
-    (exp / "checkpoints/checkpoint_best.pt").touch()  # another model: its results are not those
-    assert "done before: fairseq-eval-lm" not in recipe(*line).stdout
     saved = json.loads((exp / "results/plain/results-test.json").read_text())
     assert saved["word_perplexity"] == pytest.approx(saved["perplexity"]) and saved["bpc"] > 0
-    environment = json.loads((exp / "environment.json").read_text())
-    assert environment["hardware"] and environment["command"] == shlex.join(map(str, line))
+    trained, evaluated = (
+        json.loads((exp / f"stages/{name}.json").read_text())["runs"][-1] for name in ("train", "plain-test")
+    )
+    assert evaluated["hardware"] and evaluated["command"] == shlex.join(map(str, line))
+    assert trained["command"] == shlex.join(
+        map(str, (path, *where, "--stop-stage", "2", "--gpus", "2", *TINY))
+    )
     row = report.row(exp)
     assert (
         row["recipe"] == "text/qrnn" and row["test"] == f"{saved['perplexity']:.2f}" and row["+ cache"] == "-"
     )
     assert row["epochs"] == "1" and row["arch"] == "qrnn_small" and (exp / "curves.png").stat().st_size > 1000
+    assert row["hardware"] == trained["hardware"] and row["commit"] == trained["commit"][:7]
     table = again.stdout[again.stdout.index("text/qrnn: qrnn_small, ") :]
     assert f"{saved['word_perplexity']:.2f}\nbits per character" in table and "1 epoch in" in table
     assert (exp / "sample.txt").read_text().split()[0] in table and "--seed 2" in table
     assert all(len(line) < 100 for line in table[: table.index("curves  ")].splitlines())
     report.main([str(exp), "--markdown"])
     assert "| text/qrnn | qrnn_small |" in capsys.readouterr().out
+    refused = recipe(path, *where, "--stop-stage", "2", "--gpus", "2", *TINY, "--dropout", "0.9")
+    assert refused.returncode == 1 and refused.stderr.splitlines()[-1] == (
+        f"error: {exp}/checkpoints was trained without --dropout 0.9: give another folder as --exp NAME, or "
+        f"remove {exp}/checkpoints to train anew"
+    )
 
 
 def test_recipes_and_tables_repeat_the_architectures():

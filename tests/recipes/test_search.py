@@ -23,11 +23,16 @@ SPACE = {
 def run(tmp_path, monkeypatch):
     """Runs a search in which `stand_in` takes the place of training."""
     (tmp_path / "space.json").write_text(json.dumps(SPACE))
+    for name in ("data", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "dict.txt").write_text(f"{name} 1\n")
+    monkeypatch.chdir(tmp_path)
 
-    def run(stand_in, *flags, data="data", trials=6):
+    def run(stand_in, *flags, data="data", trials=6, study=tmp_path / "study.db", arch="qrnn_ptb"):
         line = [
-            "search", data, "--arch", "qrnn_ptb", "--study", str(tmp_path / "study.db"), "--trials",
-            str(trials), "--space", str(tmp_path / "space.json"), "--search-seed", "1", "--max-epoch", "2",
+            "search", data, "--arch", arch, "--study", str(study), "--trials", str(trials),
+            "--space", str(tmp_path / "space.json"), "--search-seed", "1",
+            "--max-epoch", "2",
             *flags,
         ]  # fmt: skip
         monkeypatch.setattr(search, "train", stand_in)
@@ -63,7 +68,7 @@ def test_a_search_goes_on_and_finds_the_best(run, tmp_path, capsys):
     assert (tmp_path / "study.png").exists() and (tmp_path / "study.importances.png").exists()
     command = printed.split("best: ")[-1].splitlines()[1].split()
     assert command[:2] == ["fairseq-train", "data"] and command.count("--max-epoch") == 1
-    with pytest.raises(SystemExit, match="is of other data, .*/data: give the same"):
+    with pytest.raises(SystemExit, match="study.db is of other data: give the same, or another --study"):
         run(quadratic, data="other")
     with pytest.raises(SystemExit, match="is of other flags"):
         run(quadratic, "--seed", "3")
@@ -71,9 +76,9 @@ def test_a_search_goes_on_and_finds_the_best(run, tmp_path, capsys):
 
 def test_bad_data_stops_the_search_at_once(run, tmp_path):
     def bad(command, log, tell):
-        raise search.Failed("lm_plugins: error: data holds no dict.txt: give a folder")
+        raise search.Failed("lm_plugins: error: data has no subset 'valid': give a folder")
 
-    with pytest.raises(SystemExit, match="error: the search stops, .*: data holds no dict.txt"):
+    with pytest.raises(SystemExit, match="error: the search stops, .*: data has no subset"):
         run(bad)
     assert [trial.state.name for trial in trials(tmp_path)] == ["FAIL"]
     run(quadratic, data="other")  # nothing was compared yet
@@ -92,6 +97,40 @@ def test_a_trial_that_crashes_or_diverges_does_not(run, tmp_path, capsys):
     run(uneven, trials=4)
     assert [trial.state.name for trial in trials(tmp_path)] == ["COMPLETE", "FAIL", "PRUNED", "COMPLETE"]
     assert "trial 1: fail: out of memory\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"data": "missing"}, "error: missing holds no dict.txt: give a data-bin folder"),
+        ({"data": ""}, "error: .empty. holds no dict.txt"),
+        ({"data": "data:missing"}, "error: missing holds no dict.txt"),
+        ({"trials": 0}, "error: --trials is 0: it must be at least 1"),
+        ({"study": "study"}, "error: --study study is no name of a study: give one such as .*.db"),
+        ({"study": "study.png"}, "is no name of a study"),  # the picture would overwrite it
+        ({"study": "what?.db"}, "is no name of a study"),
+        ({"study": "data"}, "is no name of a study"),
+        ({"study": "space.json"}, "error: --study space.json is no study .*: give a new file"),
+        ({"study": "space.json/study.db"}, "error: space.json cannot be written"),
+        ({"flags": ["--save-dir", "x"]}, "error: the search sets --save-dir: leave it out"),
+        ({"flags": ["--no-save"]}, "error: the search sets --no-save"),
+        ({"arch": "qrnn_pbt"}, "error: unknown --arch qrnn_pbt"),
+    ],
+)
+def test_what_would_make_every_trial_fail_is_refused(run, tmp_path, arguments, sentence):
+    with pytest.raises(SystemExit, match=sentence):
+        run(quadratic, *arguments.pop("flags", []), **arguments)
+    assert not (tmp_path / "study.db").exists() and not list(tmp_path.glob("*/trial*"))
+    assert json.loads((tmp_path / "space.json").read_text()) == SPACE
+
+
+def test_a_typed_flag_is_not_drawn(run, tmp_path):
+    def train(command, log, tell):
+        assert command.count("--dropout") == 1 and "0.25" in command
+        return 5.0
+
+    run(train, "--dropout", "0.25", trials=1)
+    assert "--dropout" in (tmp_path / "space.json").read_text()
 
 
 def test_an_interrupted_trial_is_not_left_running(run, tmp_path):
@@ -178,11 +217,25 @@ def test_another_optimizer_has_its_own_learning_rates():
         ('{"--lr": [2, 1]}', "--lr: .2, 1. is none of"),
         ('{"--lr": [0, 1, "log"]}', "is none of"),
         ('{"--lr": {"choices": []}}', "is none of"),
+        ('{"--lr": {"choices": [[1], [2]]}}', "is none of"),
+        ('{"--lr": {"choices": [1, 1]}}', "is none of"),
+        ('{"--lr": {"choices": [1], "log": true}}', "is none of"),
+        ('{"--lr": [NaN, 1]}', "is none of"),
+        ('{"--lr": [1, 1e400]}', "is none of"),
+        ('{"--lr": [1, 2, "linear"]}', "is none of"),
+        ('{"--lr": ["1", "2"]}', "is none of"),
+        ('{"--lr": [1]}', "is none of"),
+        ('{"--lr": 1}', "is none of"),
+        ('{"--": [1, 2]}', "is none of"),
+        ('{"--lr": [1, 2], "--lr": [3, 4]}', "is no JSON: --lr occurs twice"),
+        ('{"--save-dir": {"choices": ["a", "b"]}}', "the search sets --save-dir"),
+        ("[" * 100000, "is no JSON"),
+        ("\udcff", "is no JSON"),
     ],
 )
 def test_a_bad_space_is_one_sentence(tmp_path, text, part):
     if text is not None:
-        (tmp_path / "space.json").write_text(text)
+        (tmp_path / "space.json").write_text(text, errors="surrogateescape")
     with pytest.raises(SystemExit, match=part):
         search_spaces.of_file(tmp_path / "space.json")
 

@@ -113,6 +113,9 @@ def test_tuned_on_valid_and_used_on_test(checkpoints, data_bin, tmp_path):
         run = evaluate(data_bin, path, "--gen-subset", "valid", *again)
         assert perplexity(run) == pytest.approx(saved["perplexity"], abs=0.006)
     assert saved["perplexity"] <= saved["without"] + 1 and "WARNING" not in tuned.output
+    missing = evaluate(data_bin, path, "--cache-tune", tmp_path / "missing/cache.json", succeeds=False)
+    refused(missing, "missing/cache.json cannot be written (No such file or directory): give a file")
+    assert "scored" not in missing.output, "before the pass"
     on_test = evaluate(data_bin, path, "--gen-subset", "test", "--cache-tune", tmp_path / "test.json")
     assert (
         "WARNING: hyper-parameters tuned on 'test' must not be used to report results on it" in on_test.output

@@ -1,0 +1,91 @@
+"""Read and write the files of an experiment."""
+
+import functools
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in the file `path`; {} if there is no file, or with a warning if it is damaged."""
+    try:
+        content = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError, RecursionError):
+        content = None
+    if isinstance(content, dict):
+        return content
+    warn(f"{path} is cut short or damaged, and is left out")
+    return {}
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write `content` to `path`; whole or not at all, also if several nodes write it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.uname().nodename}.{os.getpid()}.part")
+    part.write_text(json.dumps(content, indent=1) + "\n")
+    part.replace(path)
+
+
+@functools.cache
+def warn(sentence: str) -> None:
+    """Print a warning to stderr, once."""
+    print(f"warning: {sentence}", file=sys.stderr, flush=True)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of the content of `path`, in hexadecimal digits."""
+    facts = path.stat()
+    return _sha256(path, facts.st_mtime_ns, facts.st_size)
+
+
+@functools.cache
+def _sha256(path: Path, changed: int, size: int) -> str:
+    """Compute it once for each state of the file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_output(path: Path) -> None:
+    """Make the folder of a file; refuse one that cannot be written, before the work that makes its content.
+
+    Raises:
+        SystemExit: the sentence names `path` and the reason.
+    """
+    if path.is_dir():
+        sys.exit(f"error: {path} is a folder: give the name of a file")
+    make_folder(path.parent)
+    try:
+        is_new = not path.exists()
+        with open(path, "ab"):
+            pass
+        if is_new:
+            path.unlink()
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {path} cannot be written ({reason(error)}): give another file")
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder `path`; refuse one that cannot be written.
+
+    Raises:
+        SystemExit: the sentence names `path` and the reason.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".{os.getpid()}.part"
+        probe.touch()
+        probe.unlink()
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {path} cannot be written ({reason(error)}): give another folder")
+
+
+def reason(error: OSError | ValueError) -> str:
+    """Return why a file cannot be written, in words."""
+    if isinstance(error, FileExistsError):
+        return "it is a file"
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,68 @@
+"""Decide whether a training may continue what an earlier one left in its folder.
+
+The flags of the completed command and the data are compared, since only the same ones make numbers that
+belong to one command. What only says how long to train, or what to log, may differ.
+"""
+
+from pathlib import Path
+
+from recipes.logs import epochs
+from recipes.stages import Inputs, differences, record, record_path
+
+FREE = (
+    "--max-epoch", "--max-update", "--stop-time-hours", "--patience", "--cpu", "--num-workers",
+    "--data-buffer-size", "--log-interval", "--save-interval", "--keep-last-epochs",
+    "--keep-best-checkpoints",
+)  # fmt: skip
+LENGTHS = {"--max-epoch": "epoch", "--max-update": "train_num_updates"}  # {flag: what the log counts}
+# Schedules of a known length, whose learning rates --max-epoch and --max-update change from the start.
+OF_LENGTH = ("cosine", "polynomial_decay", "linear_decay", "triangular", "tri_stage", "exponential_range")
+
+
+def has_begun(folder: Path) -> bool:
+    """Return whether a training left a checkpoint in `folder`."""
+    return any(folder.glob("checkpoint*.pt"))
+
+
+def check_resumable(experiment: Path, stage: str, folder: Path, inputs: Inputs, settings: Inputs) -> None:
+    """Refuse to continue a training with other settings.
+
+    Args:
+        folder: of its checkpoints
+        inputs: :func:`recipes.stages.inputs_of` of the typed command
+        settings: the same of the completed command, which decide
+
+    Raises:
+        SystemExit: the sentence names what differs.
+    """
+    cure = f"give another folder as --exp NAME, or remove {folder} to train anew"
+    known = record(experiment, stage)
+    before = known.get("settings")
+    if not isinstance(before, dict):
+        raise SystemExit(
+            f"error: {folder} holds a training whose flags are not known, since there is no "
+            f"{record_path(experiment, stage)}: {cure}"
+        )
+    free = () if settings.get("--lr-scheduler") in OF_LENGTH else FREE
+    compared = [{k: v for k, v in one.items() if k not in free} for one in (before, settings)]
+    if different := differences(*compared):
+        different = differences(known.get("inputs") or {}, inputs) or different  # the typed ones explain them
+        raise SystemExit(f"error: {folder} was trained {', '.join(different)}: {cure}")
+    check_length(experiment / "logs" / f"{stage}.log", folder, settings, cure)
+
+
+def check_length(log: Path, folder: Path, settings: Inputs, cure: str) -> None:
+    """Refuse a training that is to be shorter than what was trained already.
+
+    Raises:
+        SystemExit: see above
+    """
+    logged = epochs(log, "train")
+    for flag, key in LENGTHS.items():
+        done = int(float(logged[-1].get(key, 0))) if logged else 0
+        limit = settings.get(flag) or "0"
+        if limit.isdecimal() and 0 < int(limit) < done:
+            unit = "epochs" if key == "epoch" else "updates"
+            raise SystemExit(
+                f"error: {folder} was trained for {done} {unit}, more than {flag} {limit}: {cure}"
+            )

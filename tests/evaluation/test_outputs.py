@@ -1,0 +1,37 @@
+"""What an evaluation writes at its end is opened before it starts."""
+
+import pytest
+
+from lm_plugins.errors import Refused
+from lm_plugins.evaluation.cache_options import CacheConfig, cache_settings
+from lm_plugins.evaluation.outputs import check_outputs
+
+
+@pytest.mark.parametrize(
+    ("results", "tune", "sentence"),
+    [
+        (None, None, None),
+        ("new/folder", "cache.json", None),
+        (None, "cache", None),
+        (None, "missing/cache.json", "--cache-tune missing/cache.json cannot be written .No such file"),
+        (None, "folder", "--cache-tune folder cannot be written .Is a directory"),
+        (None, "cache.png", "--cache-tune cache.png would hold the results, and then their plot"),
+        (None, "folder/../cache.png", "would hold the results, and then their plot"),
+        (None, "plot.json", "--cache-tune plot.png cannot be written .Is a directory"),
+        ("file/results", None, "--results-path file/results cannot be made .Not a directory"),
+        ("file", None, "--results-path file cannot be made .File exists"),
+        ("taken", None, "--results-path taken/results-valid.json cannot be written .Is a directory"),
+    ],
+)
+def test_outputs_are_opened_before_the_work(tmp_path, monkeypatch, results, tune, sentence):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("folder", "plot.png", "taken/results-valid.json"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "file").touch()
+    cache = cache_settings(CacheConfig(cache_tune=tune)) if tune else None
+    if sentence is None:
+        check_outputs(results, "valid", cache)
+    else:
+        with pytest.raises(Refused, match=sentence):
+            check_outputs(results, "valid", cache)
+    assert {path.name for path in tmp_path.iterdir()} - {"new"} == {"folder", "plot.png", "taken", "file"}

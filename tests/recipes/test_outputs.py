@@ -1,0 +1,54 @@
+"""A file or folder that cannot be written is refused before the work whose outcome it is to hold."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import main as benchmark
+from recipes import demo, lr_range
+from recipes.files import check_output, make_folder
+from tests.helpers.runner import ROOT
+
+
+def test_what_can_be_written_is_left_as_it_was(tmp_path):
+    check_output(tmp_path / "new/out.json")
+    assert list(tmp_path.rglob("*")) == [tmp_path / "new"]
+    (tmp_path / "old.json").write_text("{}")
+    check_output(tmp_path / "old.json")
+    make_folder(tmp_path)
+    assert (tmp_path / "old.json").read_text() == "{}" and len(os.listdir(tmp_path)) == 2
+
+
+def sampled(path: str) -> None:
+    line = [sys.executable, "-m", "recipes.sample", "nowhere", "--output", path]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stdout == ""
+    raise SystemExit(done.stderr.strip())
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: check_output(Path(path)),
+        lambda path: sampled(path),
+        lambda path: benchmark(["--quick", "--only", "nothing", "--json", path]),
+        lambda path: lr_range.main(["data", "--arch", "qrnn_ptb", "--out", path]),
+        lambda path: demo.empty(Path(path)),
+    ],
+    ids=["check_output", "sample", "benchmarks", "lr_range", "demo"],
+)
+def test_a_place_under_a_file(tmp_path, write):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        SystemExit, match=f"^error: {tmp_path}/file.* cannot be written .(it is a file|Not a)"
+    ):
+        write(str(tmp_path / "file/out.json"))
+    assert (tmp_path / "file").read_text() == ""
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(SystemExit, match="is a folder: give the name of a file"):
+        check_output(tmp_path)

@@ -1,0 +1,140 @@
+"""A signal to a recipe or a search reaches its training, and nothing outlives them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.recipes import recipe_process
+from tests.helpers.runner import ROOT
+
+# A parent whose child says which signal it received, and ends with a status of its own or by default.
+PARENT = """
+import sys
+from recipes.processes import end_quietly_by_interrupt, piped
+end_quietly_by_interrupt()
+with piped([sys.executable, "-c", sys.argv[1]]) as process:
+    for line in process.stdout:
+        print(line, end="", flush=True)
+print("the next stage", flush=True)
+"""
+SAVING = """
+import os, signal, sys, time
+def save(number, frame):
+    print("saved at", signal.Signals(number).name, flush=True)
+    sys.exit(0 if number == signal.SIGHUP else 128 + number)
+for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"):
+    signal.signal(getattr(signal, name), save)
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+UNPREPARED = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+
+
+def started(child):
+    """Start PARENT with `child`, and return it and the process number of its child."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", PARENT, child], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, process_group=0,
+    )  # fmt: skip
+    return process, int(process.stdout.readline())
+
+
+def is_alive(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def wait_for_end(pid):
+    """Wait until the process has ended, for five seconds at most; return whether it has."""
+    deadline = time.monotonic() + 5
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not is_alive(pid)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"])
+def test_a_signal_is_passed_on_and_decides_the_status(name):
+    number = getattr(signal, name)
+    process, child = started(SAVING)
+    process.send_signal(number)
+    output = process.communicate(timeout=20)[0]
+    assert output == f"saved at {name}\nstopped by {name}\n"
+    assert process.returncode == 128 + number and not is_alive(child)
+
+
+def test_a_group_s_signal_reaches_the_child_once_and_an_unprepared_one_ends():
+    process, child = started(SAVING)
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+    assert process.communicate(timeout=20)[0].count("saved at SIGINT") == 1
+    process, child = started(UNPREPARED)
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=20)[0] == "stopped by SIGTERM\n" and process.returncode == 143
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl")
+def test_a_child_does_not_outlive_a_killed_parent():
+    process, child = started(UNPREPARED)
+    process.kill()
+    assert wait_for_end(child)
+    process.stdout.close(), process.wait()
+
+
+def test_ctrl_z_stops_the_child_too():
+    process, child = started(UNPREPARED)
+    process.send_signal(signal.SIGTSTP)
+    states, deadline = "", time.monotonic() + 5
+    while states != "TT" and time.monotonic() < deadline:
+        stats = (Path(f"/proc/{pid}/stat").read_text() for pid in (process.pid, child))
+        states = "".join(stat.rsplit(")", 1)[1].split()[0] for stat in stats)
+    process.send_signal(signal.SIGCONT)
+    process.send_signal(signal.SIGTERM)
+    assert states == "TT" and process.communicate(timeout=20)[0] == "stopped by SIGTERM\n"
+
+
+TRAINING = f"""#!{sys.executable}
+{SAVING}"""
+
+
+def test_a_signal_to_a_recipe_reaches_its_training(data_bin, tmp_path):
+    program = tmp_path / "fairseq-train"
+    program.write_text(TRAINING)
+    program.chmod(0o755)
+    exp = tmp_path / "exp"
+    flags = ("--data", data_bin, "--exp", exp, "--stage", "2")
+    path = f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    process = recipe_process(ROOT / "recipes/ptb/lstm_small.sh", *flags, PATH=path)
+    log = exp / "logs/train.log"
+    while not (log.exists() and log.read_text().count("\n") > 1):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    child = int(log.read_text().splitlines()[1])
+    process.send_signal(signal.SIGTERM)
+    output = process.communicate(timeout=20)[0]
+    assert process.returncode == 143 and not is_alive(child) and "stopped by SIGTERM\n" in output
+    assert "saved at SIGTERM" in log.read_text() and "fairseq-eval-lm" not in output
+
+
+SLURM = {"scontrol": "echo first", "srun": f"exec {sys.executable} -c '{UNPREPARED}'"}
+
+
+def test_a_signal_to_the_script_of_slurm_reaches_its_step(tmp_path):
+    for name, script in SLURM.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    ptb = ROOT / "recipes/ptb/lstm_small.sh"
+    process = recipe_process(
+        ROOT / "recipes/slurm.sh", ptb, PATH=path, SLURM_JOB_NODELIST="a", SLURM_NNODES="1"
+    )
+    child = int(process.stdout.readline())
+    process.send_signal(signal.SIGUSR1)
+    process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGUSR1 and not is_alive(child)

@@ -1,0 +1,106 @@
+"""The report names what made its numbers, and leaves out what is damaged or of another model."""
+
+import hashlib
+import json
+
+import pytest
+
+from recipes import report
+from recipes.stages import begin
+from tests.helpers.training_log import BEGIN, COMMAND, epoch, line
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    """A training with a restart at another commit, and its evaluation at a third one."""
+    folder = tmp_path / "ptb" / "tiny"
+    for name in ("logs", "checkpoints", "results/plain"):
+        (folder / name).mkdir(parents=True)
+    (folder / "checkpoints/checkpoint_best.pt").write_text("weights")
+    first = COMMAND + line(0, "fairseq_cli.train", BEGIN) + epoch(3600, 1)
+    (folder / "logs/train.log").write_text(
+        first + COMMAND + line(9000, "fairseq_cli.train", BEGIN) + epoch(9900, 2)
+    )
+    run = {"command": "recipes/ptb/lstm_small.sh", "hardware": "1 x CPU"}
+    begin(folder, "train", {}, [{**run, "commit": "a" * 40}, {**run, "commit": "b" * 40}])
+    for subset, perplexity in (("valid", 90.0), ("test", 80.0)):
+        evaluate(folder, subset, perplexity, "weights")
+        begin(
+            folder,
+            f"plain-{subset}",
+            {},
+            [{**run, "command": "recipes/ptb/lstm_small.sh --stage 4", "commit": "c" * 40}],
+        )
+    (folder / "environment.json").write_text(json.dumps({**run, "commit": "d" * 40}))
+    return folder
+
+
+def evaluate(folder, subset, perplexity, weights):
+    digest = hashlib.sha256(weights.encode()).hexdigest()
+    content = {"perplexity": perplexity, "checkpoint": {"path": "elsewhere.pt", "sha256": digest}}
+    (folder / f"results/plain/results-{subset}.json").write_text(json.dumps(content))
+
+
+def test_commits_commands_and_hours_are_those_of_the_runs_that_made_the_numbers(experiment):
+    row = report.row(experiment)
+    assert row["commit"] == "aaaaaaa, bbbbbbb, ccccccc" and row["hardware"] == "1 x CPU"
+    assert row["hours"] == "1.25" and row["valid"] == "90.00" and row["test"] == "80.00"
+    lines = report.summary(experiment).splitlines()
+    assert [text.split(None, 1)[1] for text in lines if text.startswith("command")] == [
+        "recipes/ptb/lstm_small.sh", "recipes/ptb/lstm_small.sh --stage 4",
+    ]  # fmt: skip
+    assert "recipes/ptb/lstm_small.sh --exp" in report.next_commands(experiment)
+
+
+def test_an_experiment_of_an_earlier_version_has_one_environment(experiment):
+    (experiment / "stages/train.json").unlink()
+    assert report.row(experiment)["commit"] == "ddddddd, ccccccc"
+
+
+def test_results_of_another_model_are_left_out(experiment, capsys):
+    weights = hashlib.sha256(b"weights").hexdigest()
+    begin(experiment, "sample", {"--checkpoint": weights}, [{}])
+    (experiment / "sample.txt").write_text("a text")
+    assert "a text" in report.sample(experiment)
+    (experiment / "checkpoints/checkpoint_best.pt").write_text("trained further")
+    row = report.row(experiment)
+    assert row["valid"] == row["test"] == "-" and row["commit"] == "aaaaaaa, bbbbbbb"
+    assert report.sample(experiment) == ""
+    warned = capsys.readouterr().err
+    assert "results-test.json is of another checkpoint than" in warned and warned.count("results-test") == 1
+
+
+@pytest.mark.parametrize("content", ["", '{"perplexity": 8', "[80.0]", '{"targets": 7}', "\udcff"])
+def test_a_damaged_result_is_left_out_with_a_warning(experiment, capsys, content):
+    (experiment / "results/plain/results-test.json").write_text(content, errors="surrogateescape")
+    report.main([str(experiment), "--markdown"])
+    shown = capsys.readouterr()
+    assert "| 90.00 | - |" in shown.out and "results-test.json" in shown.err
+    assert shown.err.startswith("warning: ") and shown.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("cut", [1, 20, 60])
+def test_a_line_cut_short_is_left_out_with_a_warning(experiment, capsys, cut):
+    log = experiment / "logs/train.log"
+    text = log.read_text() + epoch(10000, 3)
+    log.write_text(text[: -1 - cut])
+    assert report.row(experiment)["epochs"] == "2"
+    count = text.count("\n")
+    assert f"warning: line {count} of {log} is cut short, and is left out\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("picture", "sentence"),
+    [
+        ("exp.json", "error: .*exp.json is no name of a picture: let it end in .png"),
+        ("picture", "is no name of a picture"),
+        ("folder.png", "error: .*folder.png is a folder: give the name of a file"),
+        ("file/a.png", "error: .*/file cannot be written .it is a file"),
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_refused_at_once(experiment, tmp_path, capsys, picture, sentence):
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit, match=sentence):
+        report.main([str(experiment), "--picture", str(tmp_path / picture)])
+    assert capsys.readouterr().out == ""

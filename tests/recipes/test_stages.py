@@ -1,0 +1,115 @@
+"""An outcome is decided by flags and by the content of what was read; a training continues only the same."""
+
+import shutil
+
+import pytest
+
+from recipes.resuming import check_resumable, has_begun
+from recipes.run import set_aside
+from recipes.stages import begin, differences, finish, inputs_of, is_done, runs
+from tests.helpers.training_log import COMMAND, epoch
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("dict.txt", "train.bin", "train.idx", "text.json"):
+        (folder / name).write_text(name)
+    return folder
+
+
+def test_content_counts_and_places_do_not(data, tmp_path):
+    (tmp_path / "a.pt").write_text("weights")
+    (tmp_path / "b.pt").write_text("weights")
+    command = ["fairseq-eval-lm", str(data), "--lr=3", "--cpu", "--path", str(tmp_path / "a.pt"), "--lr", "4"]
+    inputs = inputs_of([*command, "--save-dir", "x"], str(data))
+    assert inputs["--lr"] == "4" and inputs["--cpu"] is None and "--save-dir" not in inputs
+    moved = shutil.copytree(data, tmp_path / "moved")
+    again = [word.replace("a.pt", "b.pt") for word in command] + ["--save-dir=y"]
+    assert inputs_of(again, str(moved)) == inputs
+    (tmp_path / "b.pt").write_text("others!")
+    assert differences(inputs, inputs_of(again, str(moved))) == ["from another --path"]
+    for name, kind in (("train.bin", "data"), ("dict.txt", "data"), ("text.json", "text")):
+        other = shutil.copytree(data, tmp_path / f"with-{name}")
+        (other / name).write_text("other")
+        assert differences(inputs, inputs_of(command, str(other))) == [f"on other {kind}"]
+
+
+def test_differences_are_named():
+    before, now = {"--a": "1", "--b": None, "--c": "x"}, {"--a": "2", "--c": "x", "--d": None}
+    assert differences(before, now) == ["with --a 1, not 2", "with --b", "without --d"]
+    assert differences(before, before) == []
+
+
+def test_a_stage_is_done_with_its_inputs_its_end_and_its_outcome(tmp_path, capsys):
+    outcome, inputs = tmp_path / "results.json", {"--lr": "1"}
+    outcome.touch()
+    begin(tmp_path, "plain-test", inputs, [{"commit": "1"}])
+    assert not is_done(tmp_path, "plain-test", inputs, outcome), "killed"
+    finish(tmp_path, "plain-test")
+    assert is_done(tmp_path, "plain-test", inputs, outcome) and runs(tmp_path, "plain-test") == [
+        {"commit": "1"}
+    ]
+    assert not is_done(tmp_path, "plain-test", {"--lr": "2"}, outcome)
+    assert not is_done(tmp_path, "plain-test", inputs, tmp_path / "none")
+    (tmp_path / "stages/plain-test.json").write_text('{"inputs": {"--l')
+    assert not is_done(tmp_path, "plain-test", inputs, outcome)
+    assert "stages/plain-test.json is cut short or damaged, and is left out" in capsys.readouterr().err
+
+
+SETTINGS = {"--lr": "1", "--max-epoch": "2", "--lr-scheduler": "fixed", "data": "a"}
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({}, None),
+        ({"--max-epoch": "4"}, None),
+        ({"--patience": "3", "--cpu": None}, None),
+        ({"--max-epoch": "1"}, "was trained for 2 epochs, more than --max-epoch 1"),
+        ({"--max-update": "70"}, "was trained for 100 updates, more than --max-update 70"),
+        ({"--lr": "2"}, "was trained with --lr 1, not 2"),
+        ({"data": "b"}, "was trained on other data"),
+        ({"--dropout": "0.5"}, "was trained without --dropout 0.5"),
+        (
+            {"--lr-scheduler": "cosine", "--max-epoch": "4"},
+            "was trained with --lr-scheduler fixed, not cosine",
+        ),
+    ],
+)
+def test_a_training_continues_only_the_same_for_longer(tmp_path, change, sentence):
+    folder = tmp_path / "checkpoints"
+    begin(tmp_path, "train", SETTINGS, [{}], settings=SETTINGS)
+    (tmp_path / "logs").mkdir()
+    log = COMMAND + epoch(10, 1) + epoch(20, 2).replace('"50"', '"100"')
+    (tmp_path / "logs/train.log").write_text(log)
+    now = {**SETTINGS, **change}
+    if sentence is None:
+        check_resumable(tmp_path, "train", folder, now, now)
+        return
+    with pytest.raises(SystemExit, match=f"error: {folder} {sentence}.*: give another folder as --exp NAME"):
+        check_resumable(tmp_path, "train", folder, now, now)
+
+
+def test_a_schedule_of_known_length_is_not_made_longer(tmp_path):
+    begin(tmp_path, "train", SETTINGS, [{}], settings={**SETTINGS, "--lr-scheduler": "cosine"})
+    longer = {**SETTINGS, "--max-epoch": "4"}
+    with pytest.raises(SystemExit, match="was trained with --max-epoch 2, not 4: give"):
+        check_resumable(tmp_path, "train", tmp_path, longer, {**longer, "--lr-scheduler": "cosine"})
+
+
+def test_a_training_without_a_record_is_not_continued(tmp_path):
+    assert not has_begun(tmp_path)
+    (tmp_path / "checkpoint_last.pt").touch()
+    assert has_begun(tmp_path)
+    with pytest.raises(SystemExit, match="holds a training whose flags are not known, since there is no"):
+        check_resumable(tmp_path, "train", tmp_path, SETTINGS, SETTINGS)
+
+
+def test_the_log_of_another_training_is_set_aside(tmp_path):
+    log = tmp_path / "train.log"
+    for text in ("first", "second"):
+        log.write_text(text)
+        set_aside(log)
+    assert not log.exists() and (tmp_path / "train.2.log").read_text() == "second"
