@@ -23,6 +23,7 @@ MAY_IMPORT = {  # package -> packages of lm_plugins, from the bottom to the top
 # Files next to the packages that any package but ops may import; the others are above all packages.
 BASE = {
     "checkpoints",
+    "data_folders",
     "errors",
     "files",
     "matmul_precision",

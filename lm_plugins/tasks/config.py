@@ -17,8 +17,9 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     data: Optional[str] = field(
         default=None,
         metadata={
-            "help": "data folder written by fairseq-preprocess --destdir; of several folders, separated by "
-            "colons, each epoch trains on the next one, and validation uses the first one"
+            "help": "data folder written by fairseq-preprocess --destdir; several folders are separated by "
+            "colons: training reads one after another, options that count epochs mean passes over all of "
+            "them, and validation uses the first one"
         },
     )
     tokens_per_sample: int = field(
