@@ -15,7 +15,7 @@ TIED = {"share_decoder_input_output_embed": True}
 
 # Flags of fairseq-train.
 SGD: Flags = {"--optimizer": "sgd", "--lr-scheduler": "fixed"}
-ADAM: Flags = {"--optimizer": "adam", "--lr-scheduler": "fixed"}
+ADAM: Flags = {"--optimizer": "torch_adam", "--lr-scheduler": "fixed"}  # with L2, as published
 NT_ASGD: Flags = {"--optimizer": "nt_asgd", "--lr-scheduler": "fixed", "--nonmono": "5"}
 VARIED: Flags = {"--bptt-variation": "5"}  # with every optimizer, as in awd-lstm-lm
 AR_TAR: Flags = {"--ar-alpha": "2", "--tar-beta": "1"}

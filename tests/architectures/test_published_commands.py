@@ -122,7 +122,8 @@ def check(arch: str, command: str, *typed: str) -> argparse.Namespace:
     if theirs.alpha:
         assert (ours.ar_alpha, ours.tar_beta) == (theirs.alpha, theirs.beta)
     if theirs.optimizer == "adam":
-        assert (ours.optimizer, ours.lr_scheduler) == ("adam", "multi_step")
+        assert (ours.optimizer, ours.lr_scheduler) == ("torch_adam", "multi_step")
+        assert not ours.decoupled_weight_decay and ours.adam_betas == (0.9, 0.999) and ours.adam_eps == 1e-8
         assert list(ours.milestones) == theirs.when
     else:
         assert (ours.optimizer, ours.lr_scheduler) == ("nt_asgd", "fixed")
