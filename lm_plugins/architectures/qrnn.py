@@ -9,14 +9,16 @@ from lm_plugins.architectures.one_cycle import one_cycle
 from lm_plugins.architectures.shared import (
     ADAM,
     AR_TAR,
-    AVERAGED,
     AWD,
-    DYNAMIC,
+    FINETUNED,
+    LIMITED,
     TIED,
+    VALIDATED,
     VARIED,
     WEIGHT_DECAY,
     batches,
     divided_after,
+    dynamic,
 )
 from lm_plugins.models.qrnn import QRNN
 
@@ -59,8 +61,8 @@ Architecture(
         "--seed": "9001",
     },
     regimes={"short": short},
-    finetuning={**AVERAGED, "--seed": "404", "--max-epoch": "300"},
-    dynamic=DYNAMIC,
+    finetuning={**FINETUNED, "--seed": "404", "--max-epoch": "300"},
+    dynamic=dynamic(lr="1.2e-4", decay="2e-2", epsilon="2e-5", window=20),
     recipes=(
         Recipe(
             "ptb/qrnn",
@@ -75,6 +77,7 @@ Architecture(
     ),
     parameters="24.0 M",
     source=DYNAMIC_SOURCE,
+    departures=(LIMITED, VALIDATED),
 )
 
 Architecture(
@@ -88,8 +91,8 @@ Architecture(
         "--clip-norm": "0.25",
         "--seed": "4002",
     },
-    finetuning=AVERAGED,
-    dynamic=DYNAMIC,
+    finetuning=FINETUNED,
+    dynamic=dynamic(lr="1.2e-4", decay="8e-3", epsilon="2e-5", window=20),
     recipes=(
         Recipe(
             "wt2/qrnn",
@@ -104,6 +107,7 @@ Architecture(
     ),
     parameters="33.4 M",
     source=DYNAMIC_SOURCE,
+    departures=(LIMITED, VALIDATED),
 )
 
 Architecture(
@@ -138,6 +142,7 @@ Architecture(
     ),
     parameters="151 M",
     source=SOURCE,
+    departures=(LIMITED, VALIDATED),
 )
 
 # The paper gives six layers and 13.8 M parameters; the dropouts are those of its LSTM.
@@ -175,4 +180,5 @@ Architecture(
     ),
     parameters="13.8 M",
     source=SOURCE,
+    departures=(LIMITED, VALIDATED),
 )
