@@ -24,6 +24,7 @@ from lm_plugins.tasks.checkpointing import CheckpointingMixin
 from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
 from lm_plugins.tasks.cuda_graphs import check_graphs
 from lm_plugins.tasks.evaluation import EvaluationMixin
+from lm_plugins.tasks.finetuning import FinetuningMixin
 from lm_plugins.tasks.generation import GenerationMixin
 from lm_plugins.tasks.iteration import IterationMixin
 from lm_plugins.tasks.starting_point import check_starting_point
@@ -39,7 +40,13 @@ REFUSED = {
 
 @register_task("recurrent_language_modeling", dataclass=RecurrentLanguageModelingConfig)
 class RecurrentLanguageModelingTask(
-    CheckpointingMixin, IterationMixin, ValidationMixin, EvaluationMixin, GenerationMixin, FairseqTask
+    CheckpointingMixin,
+    FinetuningMixin,
+    IterationMixin,
+    ValidationMixin,
+    EvaluationMixin,
+    GenerationMixin,
+    FairseqTask,
 ):
     """Train and evaluate a recurrent language model on contiguous streams.
 
