@@ -15,6 +15,7 @@ from lm_plugins.optim.lr_scheduler import (  # noqa: F401
     linear_decay,
     multi_step,
     plateau,
+    rollback,
 )
 from lm_plugins.tasks import recurrent_language_modeling  # noqa: F401
 
