@@ -9,7 +9,14 @@ from lm_plugins import architectures, program  # noqa: F401
 from lm_plugins.criterions import adaptive_softmax, lm_cross_entropy, mos, nce  # noqa: F401
 from lm_plugins.models import awd_gru, awd_lstm, qrnn, simple_rnn  # noqa: F401
 from lm_plugins.optim import nt_asgd, sparse_adagrad, torch_adam  # noqa: F401
-from lm_plugins.optim.lr_scheduler import exponential_range, linear_decay, multi_step, plateau  # noqa: F401
+from lm_plugins.optim.lr_scheduler import (  # noqa: F401
+    exponential_range,
+    fixed_by_pass,
+    linear_decay,
+    multi_step,
+    plateau,
+    rollback,
+)
 from lm_plugins.tasks import recurrent_language_modeling  # noqa: F401
 
 program.prepare()

@@ -22,7 +22,12 @@ from lm_plugins.errors import Refused
 from lm_plugins.process_flags import process_count, process_flags, streams_per_process
 from lm_plugins.tasks.recurrent_language_modeling import RecurrentLanguageModelingTask
 from lm_plugins.training_flags import Flags, check_arch, is_recurrent, training_flags
-from lm_plugins.typed_checks import check_evaluation, check_numbers, check_training
+from lm_plugins.typed_checks import (
+    check_evaluation,
+    check_numbers,
+    check_training,
+    warn_of_decoupled_decay,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +96,8 @@ def flags_of_training(typed: Flags, arguments: list[str], environ: Mapping[str, 
         flags["--batch-size"] = streams_per_process(flags["--batch-size"], world)
     check_numbers({**flags, **typed})
     check_training({**flags, **typed})
+    if environ.get("RANK", "0") == "0":
+        warn_of_decoupled_decay({**flags, **typed})
     return flags
 
 

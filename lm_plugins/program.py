@@ -13,6 +13,7 @@ from lm_plugins.command_line import program_name
 from lm_plugins.completion import complete
 from lm_plugins.excepthook import excepthook
 from lm_plugins.option_help import HELP, help_and_exit
+from lm_plugins.passes import count_folders
 from lm_plugins.quiet import filter_configuration, filter_tracebacks, filter_warnings
 
 
@@ -48,7 +49,7 @@ class UnreadCommandLine(list):
         if HELP & {*sys.argv}:
             help_and_exit(sys.argv)
         else:
-            sys.argv = complete(sys.argv)
+            sys.argv = count_folders(complete(sys.argv))
         return sys.argv[index]
 
     def __reduce__(self) -> tuple:

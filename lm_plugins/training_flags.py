@@ -2,6 +2,7 @@
 
 import difflib
 
+from fairseq.criterions import CRITERION_REGISTRY
 from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.optim import OPTIMIZER_REGISTRY
 from fairseq.registry import REGISTRIES
@@ -64,7 +65,7 @@ def training_flags(typed: Flags, arguments: list[str], world: int) -> Flags:
         Refused: a flag is missing that nothing else supplies, or see :func:`architecture_flags`.
     """
     flags = {**COMMON, **architecture_flags(typed, arguments, world)}
-    if typed.get("--criterion") != flags["--criterion"] and (head := needed_head(typed.get("--criterion"))):
+    if head := needed_head({**flags, **typed}.get("--criterion")):
         flags["--output-layer"] = head
     criterion = default_criterion(typed.get("--output-layer"))
     implied = {"--criterion": criterion} if criterion else {}
@@ -72,6 +73,8 @@ def training_flags(typed: Flags, arguments: list[str], world: int) -> Flags:
         _leave_out_options(kind, flags, {**implied, **typed})
     flags |= implied
     chosen = {**flags, **typed}
+    if start := getattr(CRITERION_REGISTRY.get(chosen["--criterion"]), "output_bias_init", None):
+        flags["--output-bias-init"] = start
     takes_large_tables = issubclass(OPTIMIZER_REGISTRY.get(chosen.get("--optimizer"), object), LargeTables)
     if not takes_large_tables or chosen.get("--output-layer") not in (None, "softmax"):
         flags.pop("--sparse-embedding-grad", None)

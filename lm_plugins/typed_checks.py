@@ -1,5 +1,6 @@
 """Refuse typed flags that have no effect, or that fairseq would notice only after it has trained."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 
@@ -12,6 +13,8 @@ from fairseq.tasks import TASK_DATACLASS_REGISTRY
 from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy
 from lm_plugins.errors import Refused
 from lm_plugins.ranges import check_typed
+
+logger = logging.getLogger(__name__)
 
 Flags = Mapping[str, str | None]
 METRICS = ("loss", "nll_loss", "ppl")  # what LMCrossEntropy logs in validation
@@ -64,6 +67,16 @@ def check_training(flags: Flags) -> None:
                 f"--stop-min-lr {flags['--stop-min-lr']} is not below --lr {rate}: training would end at "
                 "once; lower it"
             )
+
+
+def warn_of_decoupled_decay(flags: Flags) -> None:
+    """Warn in one line if --weight-decay is typed for fairseq's Adam, which is AdamW."""
+    if flags.get("--optimizer") == "adam" and float(flags.get("--weight-decay") or 0):
+        logger.warning(
+            f"WARNING: --weight-decay {flags['--weight-decay']} of --optimizer adam is decoupled (AdamW): it "
+            "shrinks weights by lr x decay; for the L2 term of the published trainings use --optimizer "
+            "torch_adam"
+        )
 
 
 def check_evaluation(program: str, flags: Flags) -> None:

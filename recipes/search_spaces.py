@@ -65,7 +65,7 @@ def published(arch: str, typed: dict[str, str | None]) -> Space:
     optimizer = typed.get("--optimizer") or flags["--optimizer"]
     if optimizer == "nt_asgd" and flags.get("--averaging") != "never":
         rates = [10.0, 40.0]  # AWD-LSTM, QRNN and MoS: 15 to 30
-    elif optimizer == "adam":
+    elif optimizer in ("adam", "torch_adam"):
         rates = [3e-4, 1e-2, "log"]
     else:
         rates = [float(flags["--lr"]) / 4, float(flags["--lr"]) * 4, "log"]

@@ -54,6 +54,8 @@ def script(architecture: Architecture, recipe: Recipe) -> str:
     lines = ["#!/usr/bin/env bash", *comment(recipe.title)]
     if architecture.source:
         lines += comment(f"source: {architecture.source}")
+    for departure in architecture.departures:
+        lines += comment(f"departure: {departure}")
     if recipe.published:
         rows = {
             name: getattr(recipe.published, protocol)

@@ -25,7 +25,7 @@ def test_the_three_commands_of_the_readme():
     assert flags["--task"] == "recurrent_language_modeling"
     assert flags["--criterion"] == "adaptive_softmax"
     assert (flags["--optimizer"], flags["--batch-size"], flags["--tokens-per-sample"]) == (
-        "adam",
+        "torch_adam",
         "60",
         "140",
     )
@@ -74,7 +74,7 @@ def test_other_programs_tasks_and_architectures_are_left_alone(argv):
 
 
 @pytest.mark.parametrize("environ", [{}, {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}])
-@pytest.mark.parametrize("arch", ["lstm_wt103", "lstm_gbw_2x250", "awd_lstm_mos_ptb"])
+@pytest.mark.parametrize("arch", ["lstm_wt103", "lstm_gbw_2x250", "awd_lstm_mos_ptb", "qrnn_wt103"])
 def test_doing_it_twice_changes_nothing(arch, environ):
     once = complete([*TRAIN, "--arch", arch], environ)
     assert complete(once, environ) == once
@@ -111,13 +111,37 @@ def test_flags_of_another_choice_are_left_out():
         ("qrnn_ptb", ("--criterion", "lm_cross_entropy", "--output-layer", "mos"), "lm_cross_entropy", "mos"),
         ("qrnn_wt103", ("--output-layer", "softmax"), "lm_cross_entropy", "softmax"),
         ("qrnn_wt103", ("--criterion", "nce"), "nce", "softmax"),
-        ("awd_lstm_mos_ptb", (), "mos", None),
+        ("awd_lstm_mos_ptb", (), "mos", "mos"),
         ("awd_lstm_ptb", (), "lm_cross_entropy", None),
     ],
 )
 def test_criterion_and_output_layer_bring_each_other(arch, typed, criterion, layer):
     flags = completed(*TRAIN, "--arch", arch, *typed)
     assert (flags["--criterion"], flags.get("--output-layer")) == (criterion, layer)
+
+
+@pytest.mark.parametrize(
+    "arch, typed, start",
+    [
+        ("lstm_gbw_2x250", (), "uniform"),
+        ("lstm_gbw_2x250", ("--criterion", "lm_cross_entropy"), None),
+        ("qrnn_ptb", ("--criterion", "nce"), "uniform"),
+        ("qrnn_ptb", ("--criterion", "nce", "--output-bias-init", "zero"), "zero"),
+        ("qrnn_ptb", (), None),
+    ],
+)
+def test_nce_starts_from_probabilities(arch, typed, start):
+    assert completed(*TRAIN, "--arch", arch, *typed).get("--output-bias-init") == start
+
+
+def test_the_weight_decay_of_fairseqs_adam_is_said_to_be_decoupled(caplog):
+    adam = ("--arch", "awd_lstm_enwik8", "--optimizer", "adam", "--lr", "1e-3")
+    complete([*TRAIN, *adam], {})
+    complete([*TRAIN, "--arch", "awd_lstm_enwik8"], {})
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    complete([*TRAIN, *adam, "--weight-decay", "1e-6"], {})
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "of --optimizer adam is decoupled" in warning and "torch_adam" in warning
 
 
 @pytest.mark.parametrize("world, streams", [("1", "20"), ("2", "10"), ("4", "5"), ("8", "3")])

@@ -25,6 +25,7 @@ BASE = {
     "checkpoint_contents",
     "checkpoints",
     "damage",
+    "data_folders",
     "errors",
     "files",
     "matmul_precision",

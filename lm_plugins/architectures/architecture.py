@@ -76,6 +76,7 @@ class Architecture:
         recipes: scripts that train it, each on one corpus
         parameters: published number of parameters
         source: paper and code
+        departures: where the training is not the published one, a sentence each; in the header of the recipe
 
     Raises:
         Refused: the name is taken, or the model has no such option.
@@ -91,6 +92,7 @@ class Architecture:
     recipes: tuple[Recipe, ...] = ()
     parameters: str = ""
     source: str = ""
+    departures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.name in ARCH_MODEL_REGISTRY or self.name in MODEL_REGISTRY:

@@ -8,14 +8,16 @@ arXiv:1709.07432).
 from lm_plugins.architectures.architecture import Architecture, Published, Recipe
 from lm_plugins.architectures.shared import (
     ADAM,
-    AVERAGED,
     AWD,
-    DYNAMIC,
+    FINETUNED,
+    LIMITED,
     TIED,
+    VALIDATED,
     VARIED,
     WEIGHT_DECAY,
     batches,
     divided_after,
+    dynamic,
 )
 from lm_plugins.models.awd_lstm import AWDLSTM
 
@@ -36,8 +38,8 @@ Architecture(
         "--clip-norm": "0.25",
         "--seed": "141",
     },
-    finetuning=AVERAGED,
-    dynamic=DYNAMIC,
+    finetuning=FINETUNED,
+    dynamic=dynamic(lr="4.64e-5", decay="1.43e-3", epsilon="2.3e-5"),  # --oldhyper, .002 .02 .001
     recipes=(
         Recipe(
             "ptb/awd_lstm",
@@ -52,6 +54,7 @@ Architecture(
     ),
     parameters="24.2 M",
     source=WORDS,
+    departures=(LIMITED, VALIDATED),
 )
 
 Architecture(
@@ -65,8 +68,8 @@ Architecture(
         "--clip-norm": "0.25",
         "--seed": "1882",
     },
-    finetuning=AVERAGED,
-    dynamic=DYNAMIC,
+    finetuning=FINETUNED,
+    dynamic=dynamic(lr="3.09e-5", decay="1.43e-3", epsilon="1.55e-5"),  # --oldhyper, .002 .02 .001
     recipes=(
         Recipe(
             "wt2/awd_lstm",
@@ -81,6 +84,7 @@ Architecture(
     ),
     parameters="33.6 M",
     source=WORDS,
+    departures=(LIMITED, VALIDATED),
 )
 
 Architecture(
@@ -120,6 +124,7 @@ Architecture(
     ),
     parameters="47 M",
     source=CHARACTERS,
+    departures=(LIMITED, VALIDATED),
 )
 
 Architecture(
@@ -154,4 +159,5 @@ Architecture(
     ),
     parameters="13.8 M",
     source=CHARACTERS,
+    departures=(LIMITED, VALIDATED),
 )

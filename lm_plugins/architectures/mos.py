@@ -1,7 +1,7 @@
 """AWD-LSTM with a mixture of softmaxes of Yang et al. (2018, arXiv:1711.03953; zihangdai/mos)."""
 
 from lm_plugins.architectures.architecture import Architecture, Published, Recipe
-from lm_plugins.architectures.shared import AVERAGED, AWD, DYNAMIC, TIED, batches
+from lm_plugins.architectures.shared import AVERAGED, AWD, TIED, VALIDATED, batches, dynamic
 from lm_plugins.models.awd_lstm import AWDLSTM
 
 SOURCE = "Yang et al. 2018, arXiv:1711.03953; the README of mos"
@@ -29,7 +29,7 @@ Architecture(
         "--seed": "28",
     },
     finetuning={**AVERAGED, "--lr": "25"},
-    dynamic=DYNAMIC,
+    dynamic=dynamic(lr="4.64e-5", decay="4.4e-3", epsilon="2.3e-5"),  # .002, .075, .001
     recipes=(
         Recipe(
             "ptb/awd_lstm_mos",
@@ -41,6 +41,7 @@ Architecture(
     ),
     parameters="21.5 M",
     source=SOURCE,
+    departures=(VALIDATED,),
 )
 
 Architecture(
@@ -65,7 +66,7 @@ Architecture(
         "--seed": "1882",
     },
     finetuning={**AVERAGED, "--lr": "20"},
-    dynamic=DYNAMIC,
+    dynamic=dynamic(lr="3.09e-5", decay="1.2e-3", epsilon="3.1e-5"),  # .002, .02, .002
     recipes=(
         Recipe(
             "wt2/awd_lstm_mos",
@@ -77,4 +78,9 @@ Architecture(
     ),
     parameters="34.9 M",
     source=SOURCE,
+    departures=(
+        VALIDATED,
+        "one mask of weights and of words for all 15 streams; the published code has one for every 5 streams "
+        "(--small_batch_size 5)",
+    ),
 )

@@ -10,8 +10,8 @@ import math
 from pathlib import Path
 
 from fairseq.data import data_utils
-from fairseq.utils import split_paths
 
+from lm_plugins.data_folders import data_folders
 from lm_plugins.errors import Refused
 
 WARM_UP = 0.1  # share of the updates
@@ -19,29 +19,27 @@ LAST = 1e-3  # learning rate at the end, as a share of the peak
 
 
 def training_tokens(arguments: list[str], subset: str = "train") -> int:
-    """Return the number of tokens of `subset` in the data folder that the command line names.
+    """Return the number of tokens of `subset` in all data folders that the command line names.
 
-    If it names several folders, separated by colons, each epoch trains on one of them, and the result is
-    their mean. If it names no folder, the result is 1,000,000: flags can then be checked without a corpus.
+    If it names none, the result is 1,000,000: flags can then be checked without a corpus.
 
     Args:
         arguments: of the command line
         subset: name of the training set
 
     Raises:
-        Refused: the data folder has no `subset`.
+        Refused: a data folder has no `subset`.
     """
-    for argument in arguments:
-        folders = split_paths(argument)
-        if folders and all(Path(folder, "dict.txt").exists() for folder in folders):
-            loaded = [data_utils.load_indexed_dataset(str(Path(folder, subset))) for folder in folders]
-            if None in loaded:
-                raise Refused(
-                    f"the length of this training depends on the corpus size, but {argument} has no subset "
-                    f"'{subset}': give a folder written by preprocess.text or fairseq-preprocess"
-                )
-            return max(1, sum(int(dataset.sizes.sum()) for dataset in loaded) // len(folders))
-    return 1_000_000
+    folders = data_folders(arguments)
+    if not folders:
+        return 1_000_000
+    loaded = [data_utils.load_indexed_dataset(str(Path(folder, subset))) for folder in folders]
+    if None in loaded:
+        raise Refused(
+            f"the length of this training depends on the corpus size, but {folders[loaded.index(None)]} has "
+            f"no subset '{subset}': give a folder written by preprocess.text or fairseq-preprocess"
+        )
+    return max(1, sum(int(dataset.sizes.sum()) for dataset in loaded))
 
 
 def one_cycle(

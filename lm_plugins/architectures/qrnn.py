@@ -9,14 +9,16 @@ from lm_plugins.architectures.one_cycle import one_cycle
 from lm_plugins.architectures.shared import (
     ADAM,
     AR_TAR,
-    AVERAGED,
     AWD,
-    DYNAMIC,
+    FINETUNED,
+    LIMITED,
     TIED,
+    VALIDATED,
     VARIED,
     WEIGHT_DECAY,
     batches,
     divided_after,
+    dynamic,
 )
 from lm_plugins.models.qrnn import QRNN
 
@@ -65,8 +67,8 @@ Architecture(
         "--seed": "9001",
     },
     regimes={"short": short},
-    finetuning={**AVERAGED, "--seed": "404", "--max-epoch": "300"},
-    dynamic=DYNAMIC,
+    finetuning={**FINETUNED, "--seed": "404", "--max-epoch": "300"},
+    dynamic=dynamic(lr="1.2e-4", decay="2e-2", epsilon="2e-5", window=20),
     recipes=(
         Recipe(
             "ptb/qrnn",
@@ -81,6 +83,7 @@ Architecture(
     ),
     parameters="24.0 M",
     source=DYNAMIC_SOURCE,
+    departures=(LIMITED, VALIDATED),
 )
 
 Architecture(
@@ -94,8 +97,8 @@ Architecture(
         "--clip-norm": "0.25",
         "--seed": "4002",
     },
-    finetuning=AVERAGED,
-    dynamic=DYNAMIC,
+    finetuning=FINETUNED,
+    dynamic=dynamic(lr="1.2e-4", decay="8e-3", epsilon="2e-5", window=20),
     recipes=(
         Recipe(
             "wt2/qrnn",
@@ -110,6 +113,7 @@ Architecture(
     ),
     parameters="33.4 M",
     source=DYNAMIC_SOURCE,
+    departures=(LIMITED, VALIDATED),
 )
 
 Architecture(
@@ -144,6 +148,7 @@ Architecture(
     ),
     parameters="151 M",
     source=SOURCE,
+    departures=(LIMITED, VALIDATED),
 )
 
 # The paper gives six layers and 13.8 M parameters; the dropouts are those of its LSTM.
@@ -181,6 +186,7 @@ Architecture(
     ),
     parameters="13.8 M",
     source=SOURCE,
+    departures=(LIMITED, VALIDATED),
 )
 
 # The paper compares QRNN and LSTM on enwik8, but the README has no command line for this QRNN. Dropouts and

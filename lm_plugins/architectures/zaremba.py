@@ -3,6 +3,10 @@
 Their dropout is on the non-recurrent connections alone, with a new mask at each time step. The schedules are
 those of the TensorFlow tutorial, whose decay of 0.8 for the medium model is 1/1.2 = 0.83 in the paper.
 
+Departures: a short last window of an epoch is trained on, with a step of full size; the published code drops
+it. On Penn Treebank there is none. Zaremba's Lua code decays the rate of the small model first after 5
+epochs, the tutorial after 4.
+
 fairseq divides the gradient by all tokens of a batch, Zaremba et al. by the streams alone. Learning rate and
 clipping norm are therefore converted by the length T of a window: lr x T, and norm / T.
 """

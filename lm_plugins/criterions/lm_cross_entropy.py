@@ -66,6 +66,7 @@ class LMCrossEntropy(FairseqCriterion):
 
     training_loss: Loss | None = None  # in place of -ln p(target)
     takes_normaliser: bool = False  # supports --nce-z
+    output_bias_init: str | None = None  # the --output-bias-init that this loss needs; None: any
 
     def __init__(
         self,

@@ -89,6 +89,8 @@ class NCE(LMCrossEntropy):
             have the order that log-uniform noise needs.
     """
 
+    output_bias_init = "uniform"  # logits are probabilities without a normaliser, also at the start
+
     def __init__(self, cfg: NCEConfig, task: FairseqTask):
         super().__init__(task, cfg.ar_alpha, cfg.tar_beta, cfg.sentence_avg, cfg.output_l2)
         words = len(task.target_dictionary)

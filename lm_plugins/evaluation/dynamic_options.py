@@ -44,9 +44,9 @@ class DynamicEvaluationConfig(FairseqDataclass):
     dynamic_batches: int = field(
         default=200,
         metadata={
-            "range": at_least(1),
+            "range": at_least(0),
             "help": "number of windows of training data, read in up to 100 streams, from which the gradient "
-            "RMS is computed, at least 1; rms only (Krause et al. 2018: all)",
+            "RMS is computed; 0: all windows (Krause et al. 2018); rms only",
         },
     )
 
@@ -58,7 +58,7 @@ class DynamicSettings(NamedTuple):
     lrs: list[float]
     decays: list[float]
     epsilon: float
-    batches: int  # windows of training data for the gradient RMS
+    batches: int  # windows of training data for the gradient RMS; 0: all
 
     @property
     def is_grid(self) -> bool:

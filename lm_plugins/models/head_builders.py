@@ -1,6 +1,7 @@
 """Functions that build each head from the options of a model."""
 
-from typing import Protocol
+import math
+from typing import Any, Protocol
 
 from fairseq.data import Dictionary
 
@@ -42,7 +43,7 @@ def build_softmax(
     head: type[Head], cfg: HeadConfig, features: int, dictionary: Dictionary, embedding: Embedding
 ) -> Head:
     """Build a softmax, which may be split across processes like the embedding."""
-    options = {**matrix_options(cfg), "split": embedding.split, "normaliser": str(cfg.nce_z)}
+    options = {**matrix_options(cfg, dictionary), "split": embedding.split, "normaliser": str(cfg.nce_z)}
     return build_plain(head, cfg, features, dictionary, embedding, **options)
 
 
@@ -51,13 +52,20 @@ def build_mixture(
 ) -> Head:
     """Build a mixture of softmaxes, whose latent vectors are as wide as the embedding."""
     mixture = {"experts": cfg.n_experts, "latent_dropout": cfg.latent_dropout, "width": cfg.decoder_embed_dim}
-    return build_plain(head, cfg, features, dictionary, embedding, **matrix_options(cfg), **mixture)
+    return build_plain(
+        head, cfg, features, dictionary, embedding, **matrix_options(cfg, dictionary), **mixture
+    )
 
 
-def matrix_options(cfg: HeadConfig) -> dict:
+def matrix_options(cfg: HeadConfig, dictionary: Dictionary) -> dict[str, Any]:
     """Return the options of a :class:`~lm_plugins.modules.vocabulary_matrix.VocabularyMatrix`."""
-    init_range = cfg.output_init_range or cfg.init_range
-    return {"rank": cfg.output_rank, "init_range": init_range, "sparse": cfg.sparse_embedding_grad}
+    uniform = str(cfg.output_bias_init) == "uniform"
+    return {
+        "rank": cfg.output_rank,
+        "init_range": cfg.output_init_range or cfg.init_range,
+        "bias_init": -math.log(len(dictionary)) if uniform else 0.0,
+        "sparse": cfg.sparse_embedding_grad,
+    }
 
 
 def build_adaptive(

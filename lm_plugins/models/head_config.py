@@ -76,6 +76,14 @@ class HeadConfig(FairseqDataclass):
             "estimates of the first 10 updates; learned: a trained parameter"
         },
     )
+    output_bias_init: ChoiceEnum(["zero", "uniform"]) = field(
+        default="zero",
+        metadata={
+            "help": "initial bias of each word in a softmax or mixture of softmaxes; zero: 0; uniform: "
+            "-ln V, with which the exponentials of all logits sum to about 1, as --criterion nce needs, for "
+            "which it is added to the command"
+        },
+    )
     sparse_embedding_grad: bool = field(
         default=False,
         metadata={

@@ -1,7 +1,5 @@
 """VocabularyMatrix: from features to a logit for each word, which softmax and mixture have in common."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -14,9 +12,6 @@ from lm_plugins.ops.logits import logits
 class VocabularyMatrix(nn.Module):
     """The logits of V words: W h + b, or W (P h) + b with W P of rank r.
 
-    The bias is initialised to -ln V, so that the exponentials of all logits sum to about one. No softmax
-    depends on that, but noise contrastive estimation does.
-
     Args:
         features: C
         vocabulary_size: V
@@ -25,6 +20,8 @@ class VocabularyMatrix(nn.Module):
         rank: r, factorises a W that is not shared into [V, r] [r, C] (Zhang 2018, section 7.3, after
             Kuchaiev and Ginsburg 2017, arXiv:1703.10722); None: no factors
         init_range: a W that is not shared is initialised uniformly in +- this
+        bias_init: initial value of all elements of b; -ln V makes the exponentials of all logits sum to about
+            one. No softmax depends on that, but noise contrastive estimation does.
         sparse: the gradients of :meth:`scores` are sparse
         split: a :class:`SplitVocabulary`, if each process has a shard of the rows of W and b
 
@@ -39,6 +36,7 @@ class VocabularyMatrix(nn.Module):
         weight: nn.Parameter | None = None,
         rank: int | None = None,
         init_range: float = 0.1,
+        bias_init: float = 0.0,
         sparse: bool = False,
         split: SplitVocabulary | None = None,
     ):
@@ -54,7 +52,7 @@ class VocabularyMatrix(nn.Module):
             nn.init.uniform_(weight, -init_range, init_range)
         elif weight is None:
             weight = nn.Parameter(split.uniform(width, init_range))
-        bias = torch.full((vocabulary_size,), -math.log(vocabulary_size))
+        bias = torch.full((vocabulary_size,), bias_init)
         if split is not None:
             bias = split.own(bias).clone()
         check_shared_weight(weight, len(bias), width)

@@ -42,8 +42,9 @@ class TorchAdam(FairseqOptimizer):
 
     m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,  w = w - lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)
 
-    With L2 regularisation g is the gradient plus weight_decay w. fairseq's ``adam`` knows only the decoupled
-    form, and updates one parameter after another.
+    With L2 regularisation g is the clipped gradient plus weight_decay w, as in awd-lstm-lm. fairseq's
+    ``adam`` has only the decoupled form, adds eps before the bias correction, and updates one parameter after
+    another.
     """
 
     def __init__(self, cfg: TorchAdamConfig, params: Iterable[nn.Parameter]) -> None:

@@ -18,8 +18,9 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     data: Optional[str] = field(
         default=None,
         metadata={
-            "help": "data folder written by fairseq-preprocess --destdir; of several folders, separated by "
-            "colons, each epoch trains on the next one, and validation uses the first one"
+            "help": "data folder written by fairseq-preprocess --destdir; several folders are separated by "
+            "colons: training reads one after another, options that count epochs mean passes over all of "
+            "them, and validation uses the first one"
         },
     )
     text_level: Optional[ChoiceEnum(list(LEVELS))] = field(
@@ -127,6 +128,8 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     tpu: bool = II("common.tpu")
     use_bmuf: bool = II("optimization.use_bmuf")
     max_valid_steps: Optional[int] = II("dataset.max_valid_steps")
+    disable_validation: bool = II("dataset.disable_validation")
+    best_checkpoint_metric: str = II("checkpoint.best_checkpoint_metric")
     validate_interval: int = II("dataset.validate_interval")
     validate_interval_updates: int = II("dataset.validate_interval_updates")
     save_interval_updates: int = II("checkpoint.save_interval_updates")

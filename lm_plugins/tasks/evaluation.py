@@ -93,11 +93,12 @@ class EvaluationMixin:
     def gradient_rms(self, dynamic: DynamicSettings) -> Sequence[Tensor]:
         """Return the root mean square of the gradients on windows of the training data."""
         parameters = list(self.decoder.parameters())
-        logger.info(f"computing the gradient RMS on {dynamic.batches} windows of the training data")
+        count = f"{dynamic.batches:,}" if dynamic.batches else "all"
+        logger.info(f"computing the gradient RMS on {count} windows of the training data")
         corpus = self.read(self.folders[0], self.cfg.train_subset, combine=False)
         count = max(1, min(RMS_STREAMS, len(corpus) // self.cfg.tokens_per_sample))
         windows = self.evaluation_windows(corpus, contiguous(corpus, count), count)
-        losses = mean_losses(self.decoder, itertools.islice(windows, dynamic.batches))
+        losses = mean_losses(self.decoder, itertools.islice(windows, dynamic.batches or None))
         return gradient_rms(parameters, losses)
 
 

@@ -26,6 +26,7 @@ from lm_plugins.tasks.checkpointing import CheckpointingMixin
 from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
 from lm_plugins.tasks.cuda_graphs import check_graphs
 from lm_plugins.tasks.evaluation import EvaluationMixin
+from lm_plugins.tasks.finetuning import FinetuningMixin
 from lm_plugins.tasks.generation import GenerationMixin
 from lm_plugins.tasks.iteration import IterationMixin
 from lm_plugins.tasks.resume import check_resumed_options
@@ -48,6 +49,7 @@ REFUSED = {
 class RecurrentLanguageModelingTask(
     StoppingMixin,
     CheckpointingMixin,
+    FinetuningMixin,
     IterationMixin,
     ValidationMixin,
     EvaluationMixin,

@@ -123,7 +123,8 @@ def check(arch: str, command: str, *typed: str) -> argparse.Namespace:
     if theirs.alpha:
         assert (ours.ar_alpha, ours.tar_beta) == (theirs.alpha, theirs.beta)
     if theirs.optimizer == "adam":
-        assert (ours.optimizer, ours.lr_scheduler) == ("adam", "multi_step")
+        assert (ours.optimizer, ours.lr_scheduler) == ("torch_adam", "multi_step")
+        assert not ours.decoupled_weight_decay and ours.adam_betas == (0.9, 0.999) and ours.adam_eps == 1e-8
         assert list(ours.milestones) == theirs.when
     else:
         assert (ours.optimizer, ours.lr_scheduler) == ("nt_asgd", "fixed")
@@ -143,7 +144,33 @@ def test_training_is_that_of_the_command_line(arch, command):
 
 @pytest.mark.parametrize("arch, command", FINETUNING, ids=[arch for arch, _ in FINETUNING])
 def test_fine_tuning_averages_from_the_first_update(arch, command):
-    assert check(arch, command, "--finetune-from-model", "x.pt").averaging == "always"
+    ours = check(arch, command, "--finetune-from-model", "x.pt")
+    assert ours.averaging == "always"
+    if "mos" not in arch:  # finetune.py: seq_len = min(seq_len, args.bptt + 10)
+        assert ours.bptt_max_delta == 10
+
+
+OLDHYPER = {"ptb": 1859, "wt2": 4177}  # training windows of 5 tokens in 100 streams
+DYNAMIC = [  # lr, lambda and epsilon as published, window, number of weight tensors in the older scaling
+    ("awd_lstm_ptb", 0.002, 0.02, 0.001, 5, 14),
+    ("awd_lstm_wt2", 0.002, 0.02, 0.001, 5, 14),
+    ("qrnn_ptb", 0.00012, 0.02, 2e-5, 20, None),
+    ("qrnn_wt2", 0.00012, 0.008, 2e-5, 20, None),
+    ("awd_lstm_mos_ptb", 0.002, 0.075, 0.001, 5, 17),
+    ("awd_lstm_mos_wt2", 0.002, 0.02, 0.002, 5, 17),
+]
+
+
+@pytest.mark.parametrize(
+    "arch, lr, decay, epsilon, window, tensors", DYNAMIC, ids=[one[0] for one in DYNAMIC]
+)
+def test_dynamic_evaluation_is_converted(arch, lr, decay, epsilon, window, tensors):
+    flags = ARCHITECTURES[arch].dynamic
+    root = OLDHYPER[arch.rsplit("_")[-1]] ** 0.5 if tensors else 1
+    assert float(flags["--dynamic-lr"]) == pytest.approx(lr / root, rel=0.01)
+    assert float(flags["--dynamic-epsilon"]) == pytest.approx(epsilon / root, rel=0.01)
+    assert float(flags["--dynamic-decay"]) == pytest.approx(decay / (tensors or 1), rel=0.02)
+    assert (flags["--tokens-per-sample"], flags["--dynamic-batches"]) == (str(window), "0")
 
 
 # The configurations of the TensorFlow tutorial, and Zhang's best model (2018, tables 4.1 and A.2).

@@ -200,8 +200,10 @@ def test_a_drawn_command_can_be_typed(arch, data_bin, tmp_path):
 
 
 def test_another_optimizer_has_its_own_learning_rates():
-    adam = search_spaces.published("awd_lstm_ptb", {"--optimizer": "adam"})
-    assert adam["--lr"] == [3e-4, 1e-2, "log"] and search_spaces.published("qrnn_ptb", {})["--lr"] == [
+    for adam in ("adam", "torch_adam"):
+        space = search_spaces.published("awd_lstm_ptb", {"--optimizer": adam})
+        assert space["--lr"] == [3e-4, 1e-2, "log"]
+    assert search_spaces.published("qrnn_ptb", {})["--lr"] == [
         10.0,
         40.0,
     ]

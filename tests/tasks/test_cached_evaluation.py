@@ -169,6 +169,18 @@ def test_a_grid_of_dynamic_evaluation_on_top_of_a_cache(checkpoints, data_bin):
     assert "give a lower --dynamic-lr" in wild.error()
 
 
+def test_the_gradient_rms_of_all_windows(checkpoints, data_bin):
+    """0 takes every window: as many as there are, and more than there are."""
+    flags = ("--dynamic-evaluation", "rms", "--dynamic-lr", "1e-5", "--tokens-per-sample", "7")
+    every, many, few = (
+        evaluate(data_bin, checkpoints["lstm"], *flags, "--dynamic-batches", count)
+        for count in ("0", "100000", "5")
+    )
+    assert "gradient RMS on all windows" in every.output
+    losses = [run.output.split("Loss (base 2): ")[1].split(",")[0] for run in (every, many, few)]
+    assert losses[0] == losses[1] != losses[2]
+
+
 @pytest.mark.parametrize(
     "flags, sentence",
     [
@@ -179,8 +191,8 @@ def test_a_grid_of_dynamic_evaluation_on_top_of_a_cache(checkpoints, data_bin):
         (("--eval-streams", "50"), "lower --eval-streams"),
         (("--eval-streams", "0"), "--eval-streams is 0: it must be at least 1"),
         (
-            ("--dynamic-evaluation", "rms", "--dynamic-batches", "0"),
-            "--dynamic-batches is 0: it must be at least 1",
+            ("--dynamic-evaluation", "rms", "--dynamic-batches", "-1"),
+            "--dynamic-batches is -1: it must be at least 0",
         ),
     ],
 )

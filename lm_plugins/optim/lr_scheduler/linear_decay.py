@@ -20,6 +20,7 @@ class LinearDecayConfig(FairseqDataclass):
         default=300,
         metadata={
             "range": at_least(1),
+            "unit": "epochs",
             "help": "number of epochs over which the learning rate decays linearly to --lr-end, at least 1 "
             "(Torch: saturate, 300)",
         },

@@ -18,6 +18,7 @@ class MultiStepConfig(FairseqDataclass):
         default=None,
         metadata={
             "range": at_least(1),
+            "unit": "epochs",
             "help": "epochs after which the learning rate is multiplied by --lr-gamma, such as 25,35 "
             "(awd-lstm-lm: when)",
         },

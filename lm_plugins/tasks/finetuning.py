@@ -1,0 +1,53 @@
+"""Fine-tuning ends with the model that it began with, or with a better one.
+
+finetune.py of awd-lstm-lm validates the loaded model first, and overwrites it only with a better one. Here
+the loaded checkpoint is copied to ``checkpoint_best.pt``, and its loss is the one to beat.
+"""
+
+import logging
+import os
+import shutil
+from typing import Any
+
+from fairseq import checkpoint_utils
+from fairseq.criterions import FairseqCriterion
+from fairseq.file_io import PathManager
+from fairseq.models import BaseFairseqModel
+
+from lm_plugins.files import atomically
+from lm_plugins.ranks import rank_and_world
+from lm_plugins.tasks.starting_point import LAST
+
+logger = logging.getLogger(__name__)
+
+BEST = "checkpoint_best.pt"
+PERPLEXITY = "ppl"  # the --best-checkpoint-metric that is not the loss in bits
+
+
+class FinetuningMixin:
+    """For a task with a `cfg` and a `validation_loss` (:class:`ValidationMixin`)."""
+
+    def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> FairseqCriterion:
+        self.criterion = super().build_criterion(cfg, from_checkpoint)
+        return self.criterion
+
+    def begin_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
+        """Validate a loaded model before it is fine-tuned, and keep it as the best one.
+
+        A run that is resumed has done so: its checkpoints hold the best loss.
+        """
+        super().begin_epoch(epoch, model)
+        cfg = self.cfg
+        started = os.path.exists(os.path.join(cfg.save_dir, LAST))
+        if epoch > 1 or cfg.finetune_from_model is None or started or cfg.disable_validation:
+            return
+        loss = self.validation_loss(model)
+        logger.info(
+            f"the loaded model has a validation loss of {loss:.6f} bits: only a better one replaces {BEST}"
+        )
+        # fairseq keeps the best loss in this attribute of its function, and sets it when it resumes.
+        best = 2**loss if cfg.best_checkpoint_metric == PERPLEXITY else loss
+        checkpoint_utils.save_checkpoint.best = best
+        if rank_and_world()[0] == 0 and not cfg.no_save:
+            with atomically(os.path.join(cfg.save_dir, BEST)) as path:
+                shutil.copyfile(PathManager.get_local_path(cfg.finetune_from_model), path)

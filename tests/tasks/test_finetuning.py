@@ -1,0 +1,66 @@
+"""Fine-tuning ends with the model that it began with, or with a better one."""
+
+from pathlib import Path
+
+import pytest
+
+from recipes.logs import logged
+from tests.helpers.checkpoints import load, same_weights
+from tests.helpers.plain_model import NO_DROPOUT
+from tests.helpers.runner import Finished, train, train_ranks
+
+BEST, LAST = "checkpoint_best.pt", "checkpoint_last.pt"
+REGIME = ("--optimizer", "nt_asgd", "--nonmono", "2", *NO_DROPOUT)
+
+
+@pytest.fixture(scope="module")
+def trained(data_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
+    """Return the best checkpoint of a training, and its validation loss in bits."""
+    folder = tmp_path_factory.mktemp("trained")
+    run = train(data_bin, folder, *REGIME, "--lr", "4", "--max-epoch", "4")
+    return folder / BEST, min(losses(run))
+
+
+def losses(run: Finished) -> list[float]:
+    """Return the validation losses of a run."""
+    return [float(one["valid_loss"]) for one in logged(run.output, "valid")]
+
+
+def tune(data_bin: Path, trained: tuple[Path, float], folder: Path, *flags: str) -> Finished:
+    """Fine-tune the trained model."""
+    return train(data_bin, folder, *REGIME, "--finetune-from-model", trained[0], *flags)
+
+
+@pytest.mark.parametrize("metric", ["loss", "ppl"])
+def test_a_worse_model_does_not_replace_the_loaded_one_also_after_a_resume(
+    metric: str, data_bin: Path, trained: tuple[Path, float], tmp_path: Path
+) -> None:
+    flags = ("--lr", "300", "--clip-norm", "100", "--best-checkpoint-metric", metric)
+    run = tune(data_bin, trained, tmp_path, *flags, "--max-epoch", "1")
+    assert min(losses(run)) > trained[1]
+    said = run.output.split("the loaded model has a validation loss of ")[1].split()[0]
+    assert float(said) == pytest.approx(trained[1], abs=1e-4)
+    assert same_weights(tmp_path / BEST, trained[0]) and not same_weights(tmp_path / LAST, trained[0])
+    again = tune(data_bin, trained, tmp_path, *flags, "--max-epoch", "2")
+    assert "the loaded model" not in again.output and min(losses(again)) > trained[1]
+    assert same_weights(tmp_path / BEST, trained[0])
+
+
+def test_a_better_model_replaces_it(data_bin: Path, trained: tuple[Path, float], tmp_path: Path) -> None:
+    run = tune(data_bin, trained, tmp_path, "--lr", "4", "--max-epoch", "2")
+    assert min(losses(run)) < trained[1]
+    assert not same_weights(tmp_path / BEST, trained[0])
+    assert load(tmp_path / BEST)["extra_state"]["val_loss"] == pytest.approx(min(losses(run)))
+
+
+def test_two_processes_keep_it_too(data_bin: Path, trained: tuple[Path, float], tmp_path: Path) -> None:
+    flags = (*REGIME, "--finetune-from-model", trained[0], "--lr", "300", "--clip-norm", "100")
+    train_ranks(2, data_bin, tmp_path, *flags, "--batch-size", "2", "--max-epoch", "1")
+    assert same_weights(tmp_path / BEST, trained[0])
+
+
+def test_nothing_is_validated_without_validation(
+    data_bin: Path, trained: tuple[Path, float], tmp_path: Path
+) -> None:
+    tune(data_bin, trained, tmp_path, "--disable-validation", "--max-epoch", "1")
+    assert not (tmp_path / BEST).exists()
