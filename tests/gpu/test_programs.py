@@ -6,9 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.gpu.conftest import SMALL, OnGPU, Server
-from tests.gpu.test_training import ADAPTIVE, AVERAGED, BF16, DETERMINISTIC, FP16, GBW, MOS, losses
 from tests.helpers.checkpoints import same_weights
+from tests.helpers.gpu_runs import (
+    ADAPTIVE,
+    AVERAGED,
+    BF16,
+    DETERMINISTIC,
+    FP16,
+    GBW,
+    MOS,
+    SMALL,
+    OnGPU,
+    Server,
+    losses,
+)
 from tests.helpers.runner import PLUGIN, perplexity
 
 RESUMED = {

@@ -1,23 +1,27 @@
 """Training on a GPU: every tensor on its device, the losses of a CPU, and the waits of the host."""
 
-import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.gpu.conftest import SMALL, OnGPU, Server
-from tests.helpers.runner import Finished
-
-BF16, FP16, SENTENCES = ("--autocast", "bf16"), ("--fp16",), ("--sample-break-mode", "eos")
-ADAPTIVE = ("--adaptive-softmax-cutoff", "20,50")
-UNTIED = ("--no-share-decoder-input-output-embed",)
-MOS = ("--n-experts", "3", "--decoder-last-size", "20")
-NCE = ("--criterion", "nce", "--nce-k", "5", *UNTIED)
-GBW = ("--nce-k", "5", "--decoder-layers", "1", "--decoder-last-size", "16")
-ADAGRAD = ("--optimizer", "sparse_adagrad", "--lr", "0.1")
-AVERAGED = ("--averaging", "always")
+from tests.helpers.gpu_runs import (
+    ADAGRAD,
+    ADAPTIVE,
+    AVERAGED,
+    BF16,
+    DETERMINISTIC,
+    FP16,
+    GBW,
+    MOS,
+    NCE,
+    SENTENCES,
+    SMALL,
+    UNTIED,
+    OnGPU,
+    Server,
+    losses,
+)
 
 # Where the host waits in an update, other than in EVERY_UPDATE.
 SCALED = {  # fairseq's scaling of half-precision losses
@@ -62,7 +66,7 @@ EVERY_UPDATE = {
 }
 # Slower than it could be, on a GPU, but right.
 KNOWN = ("cuDNN compacts the weights", "a tensor on the GPU is pickled")
-# Kernels of an update as tests/gpu/pretended/record.py counts them, without cuDNN's; these may only decrease.
+# Kernels of an update without cuDNN's, as pretended_gpu/record.py counts them; these may only decrease.
 MOST_KERNELS = {"qrnn": 245, "lstm": 215, "mos": 245, "adaptive": 420}
 
 
@@ -76,10 +80,6 @@ def test_a_training_stays_on_the_gpu_and_waits_where_it_must(train: Callable[...
     assert sum(finished.update()["kernels"].values()) <= MOST_KERNELS.get(name, float("inf"))
 
 
-DETERMINISTIC = (
-    "--dropout", "0", "--hidden-dropout", "0", "--input-dropout", "0", "--embedding-dropout", "0",
-    "--weight-dropout", "0", "--log-interval", "1",
-)  # fmt: skip
 COMPARED = {
     "lstm": ("awd_lstm_ptb",),
     "qrnn": ("qrnn_ptb",),
@@ -87,12 +87,6 @@ COMPARED = {
     "adaptive": ("qrnn_wt103", *ADAPTIVE),
     "sentences": ("awd_lstm_ptb", *SENTENCES),
 }
-
-
-def losses(finished: Finished) -> list[float]:
-    """Return the training loss of each update."""
-    lines = re.findall(r"train_inner[ |:]+(\{.*\})$", finished.output, re.MULTILINE)
-    return [float(json.loads(line)["loss"]) for line in lines]
 
 
 @pytest.mark.parametrize("name", COMPARED)

@@ -1,4 +1,4 @@
-"""Run fairseq's programs on pretended GPUs: ``python -m tests.gpu.pretended.server LIBRARY``.
+"""Run fairseq's programs on pretended GPUs: ``python -m tests.helpers.pretended_gpu.server LIBRARY``.
 
 torch and fairseq are imported once. Each line of standard input is a job as JSON, {"program", "arguments",
 "environ", "log", "report", "peak_gib"}. The job runs in a fork of this process, and its exit status is a line
@@ -18,10 +18,10 @@ GPUS = "LM_PLUGINS_PRETENDED_GPUS"  # environment variable: how many there are
 
 def start() -> tuple[Any, Any]:
     """Give this process its GPUs. Processes that fairseq spawns import this module and so have them, too."""
-    from tests.gpu.pretended import guard
+    from tests.helpers.pretended_gpu import guard
 
     guard.load(os.environ[LIBRARY])  # before torch
-    from tests.gpu.pretended.cuda import install
+    from tests.helpers.pretended_gpu.cuda import install
 
     return install(int(os.environ.get(GPUS, "1")))
 
@@ -36,7 +36,7 @@ def run(job: dict[str, Any], record: Any, memory: Any) -> None:
     from fairseq.trainer import Trainer
 
     from lm_plugins.ops.fo_pooling import self_test  # after argv is set, which the plug-in completes
-    from tests.gpu.pretended.pooling import kernels
+    from tests.helpers.pretended_gpu.pooling import kernels
     from tests.helpers.runner import end_with
 
     self_test.triton_kernels = lambda: kernels(record)

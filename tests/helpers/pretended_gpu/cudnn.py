@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tests.gpu.pretended.record import Record
-from tests.gpu.pretended.tensors import GPUTensor
+from tests.helpers.pretended_gpu.record import Record
+from tests.helpers.pretended_gpu.tensors import GPUTensor
 
 CPU_LSTM = torch.lstm
 # The backward pass runs in a thread that is not inside a dispatch mode, nor below autograd.

@@ -7,10 +7,10 @@ from torch import Generator, Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
-from tests.gpu.pretended import cudnn
-from tests.gpu.pretended.memory import Memory
-from tests.gpu.pretended.record import INDEXING, WAITING, Record
-from tests.gpu.pretended.tensors import Device, GPUTensor, SparseGPUTensor
+from tests.helpers.pretended_gpu import cudnn
+from tests.helpers.pretended_gpu.memory import Memory
+from tests.helpers.pretended_gpu.record import INDEXING, WAITING, Record
+from tests.helpers.pretended_gpu.tensors import Device, GPUTensor, SparseGPUTensor
 
 PRODUCTS = ("aten::mm", "aten::addmm")  # occur in forward and backward passes only
 # Ops that take tensors of both devices.

@@ -1,5 +1,5 @@
 // Register a CUDA device with a CPU-only torch, which autograd, autocast and DDP look for as soon as a tensor
-// says "cuda". The device does nothing: tests/gpu/pretended/dispatch.py computes on the CPU.
+// says "cuda". The device does nothing: tests/helpers/pretended_gpu/dispatch.py computes on the CPU.
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/FakeGuardImpl.h>

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes
 
 from lm_plugins.ops.fo_pooling import cpu
-from tests.gpu.pretended.record import Record
-from tests.gpu.pretended.tensors import GPUTensor
+from tests.helpers.pretended_gpu.record import Record
+from tests.helpers.pretended_gpu.tensors import GPUTensor
 
 
 def kernels(record: Record) -> types.SimpleNamespace:

@@ -10,11 +10,11 @@ import torch._dynamo  # before the replacements: it maps the functions of torch.
 import torch.optim.optimizer as optimizers
 from torch import Tensor
 
-from tests.gpu.pretended import cudnn
-from tests.gpu.pretended.dispatch import PretendedGPU
-from tests.gpu.pretended.memory import Memory
-from tests.gpu.pretended.record import Record
-from tests.gpu.pretended.tensors import Device, GPUTensor
+from tests.helpers.pretended_gpu import cudnn
+from tests.helpers.pretended_gpu.dispatch import PretendedGPU
+from tests.helpers.pretended_gpu.memory import Memory
+from tests.helpers.pretended_gpu.record import Record
+from tests.helpers.pretended_gpu.tensors import Device, GPUTensor
 
 NAME, MEMORY = "Pretended GPU", 80 << 30
 TYPES = {
