@@ -44,7 +44,7 @@ def ours(arch: str, vocabulary: int, sizes: tuple[int, int] | None, *flags: str)
     with tempfile.TemporaryDirectory() as folder:
         lines = (f"w{number} {vocabulary - number}" for number in range(vocabulary - 4))  # 4: special symbols
         Path(folder, "dict.txt").write_text("\n".join(lines) + "\n")
-        flags = ["fairseq-train", folder, "--arch", arch, *flags]
+        flags = ["fairseq-train", folder, "--arch", arch, "--no-save", *flags]
         if torch.get_default_device().type == "cpu":
             flags += ["--cpu"]
         if sizes:

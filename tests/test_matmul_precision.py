@@ -45,6 +45,7 @@ def test_another_choice_is_set(on_cpu):
 
 @pytest.mark.parametrize("choice, lstm", [("auto", "ieee"), ("highest", "ieee"), ("high", "tf32")])
 def test_lstms_on_a_gpu_have_the_precision_of_matrix_products(choice, lstm):
+    torch.set_float32_matmul_precision("highest")
     torch.backends.cudnn.rnn.fp32_precision = "tf32"  # cuDNN's default
     set_matmul_precision(choice, on_cpu=False)
     assert torch.backends.cudnn.rnn.fp32_precision == lstm

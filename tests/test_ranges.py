@@ -197,7 +197,7 @@ def test_typed_flags(command, flags, part):
             lambda: ExponentialRange(Namespace(range_updates=1, lr_max=9, lr=[1]), None),
             "--range-updates is 1: it must be at least 2",
         ),
-        (lambda: dynamic_settings(EvaluationFlags(dynamic_batches=0)), "--dynamic-batches is 0"),
+        (lambda: dynamic_settings(EvaluationFlags(dynamic_batches=-1)), "--dynamic-batches is -1"),
         (
             lambda: TorchAdam(TorchAdamConfig(adam_betas=(0.9, 1.0), lr=[1]), [WEIGHT]),
             "--adam-betas is 0.9,1.0",

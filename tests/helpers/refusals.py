@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lm_plugins.writer_lock import LOCK
 from tests.helpers.runner import Finished
 
 
@@ -14,5 +15,6 @@ def refused(finished: Finished, *phrases: str) -> None:
 
 
 def files(folder: Path) -> dict[Path, bytes]:
-    """Return the content of all files under `folder`."""
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    """Return the content of all files under `folder`, other than the lock of the process that writes there."""
+    paths = (path for path in folder.rglob("*") if path.is_file() and path.name != LOCK)
+    return {path: path.read_bytes() for path in paths}

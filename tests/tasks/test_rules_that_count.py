@@ -11,7 +11,10 @@ from tests.helpers.runner import train, train_ranks
 from tests.helpers.tasks import training
 
 NO_EPOCHS = "--no-epoch-checkpoints"
-TRIGGERED = ("--optimizer", "nt_asgd", "--lr", "60", "--nonmono", "0", NO_EPOCHS)  # fires after epoch 2
+# A rate so high that the rule fires after epoch 2, with a start from which training does not diverge for good.
+TRIGGERED = (
+    "--optimizer", "nt_asgd", "--lr", "60", "--output-bias-init", "uniform", "--nonmono", "0", NO_EPOCHS,
+)  # fmt: skip
 TWO_TAILED = ("--optimizer", "nt_asgd", "--lr", "4", "--averaging", "two_tailed", NO_EPOCHS)
 PLATEAU = ("--lr-scheduler", "plateau", "--lr-patience", "1", "--lr", "8", NO_EPOCHS)
 ON_PLATEAU = ("--lr-scheduler", "reduce_lr_on_plateau", "--lr-shrink", "0.5", "--lr", "8", NO_EPOCHS)

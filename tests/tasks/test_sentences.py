@@ -102,7 +102,8 @@ def test_two_processes_train_like_one(trained, data_bin, tmp_path):
 
 def test_the_order_of_another_seed_is_refused_in_the_middle_of_an_epoch(data_bin, tmp_path):
     train(data_bin, tmp_path, *SENTENCES, "--max-update", "20")
-    refused(train(data_bin, tmp_path, "--max-update", "30", succeeds=False), "order of sentences")
+    flags = ("--max-update", "30", "--accept-changes")
+    refused(train(data_bin, tmp_path, *flags, succeeds=False), "order of sentences")
 
 
 @pytest.fixture(scope="module")
