@@ -15,6 +15,6 @@ def refused(finished: Finished, *phrases: str) -> None:
 
 
 def files(folder: Path) -> dict[Path, bytes]:
-    """Return the content of all files under `folder`, other than the lock of the process that writes there."""
+    """Return the content of all files under `folder`, other than the lock of the process that writes."""
     paths = (path for path in folder.rglob("*") if path.is_file() and path.name != LOCK)
     return {path: path.read_bytes() for path in paths}

@@ -11,7 +11,7 @@ from tests.helpers.runner import train, train_ranks
 from tests.helpers.tasks import training
 
 NO_EPOCHS = "--no-epoch-checkpoints"
-# A rate so high that the rule fires after epoch 2, with a start from which training does not diverge for good.
+# A rate so high that the rule fires after epoch 2, and a start from which training does not diverge.
 TRIGGERED = (
     "--optimizer", "nt_asgd", "--lr", "60", "--output-bias-init", "uniform", "--nonmono", "0", NO_EPOCHS,
 )  # fmt: skip
