@@ -129,6 +129,11 @@ class RecurrentLanguageModelingTask(
                     "--use-bmuf trains a separate model on each process, and its checkpoints cannot hold the "
                     "carried states: leave it out"
                 )
+            if self.cfg.store_ema:
+                raise Refused(
+                    "--store-ema would decay the copy of a tied matrix twice in each update: leave it out, "
+                    "and average with --averaging"
+                )
             self.save_dir_lock = prepare_start(self.cfg)
             check_patience(self.cfg)
             check_resumed_options(self.cfg)

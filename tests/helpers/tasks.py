@@ -9,8 +9,8 @@ from fairseq.dataclass.utils import convert_namespace_to_omegaconf
 from lm_plugins.completion import complete
 
 TINY = (
-    "--cpu", "--decoder-embed-dim", "12", "--decoder-hidden-size", "16", "--decoder-layers", "3",
-    "--batch-size", "4", "--tokens-per-sample", "10", "--bptt-variation", "0",
+    "--cpu", "--no-save", "--decoder-embed-dim", "12", "--decoder-hidden-size", "16",
+    "--decoder-layers", "3", "--batch-size", "4", "--tokens-per-sample", "10", "--bptt-variation", "0",
 )  # fmt: skip
 
 

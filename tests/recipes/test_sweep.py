@@ -17,6 +17,9 @@ def run(tmp_path, monkeypatch):
 
     def run(*flags, space=SPACE, name="study", trials=20):
         (tmp_path / "space.json").write_text(json.dumps(space))
+        data = tmp_path / "data"
+        data.mkdir(exist_ok=True)
+        (data / "dict.txt").touch()
         drawn = []
 
         def train(command, log, report):
@@ -36,8 +39,8 @@ def run(tmp_path, monkeypatch):
 
         monkeypatch.setattr(search, "train", train)
         study = str(tmp_path / f"{name}.db")
-        line = ["search", "data", "--arch", "lstm_small", "--study", study, "--trials", str(trials), *flags]
-        monkeypatch.setattr(sys, "argv", [*line, "--space", str(tmp_path / "space.json")])
+        line = ["search", str(data), "--arch", "lstm_small", "--study", study, "--trials", str(trials)]
+        monkeypatch.setattr(sys, "argv", [*line, *flags, "--space", str(tmp_path / "space.json")])
         search.main()
         return drawn
 

@@ -26,6 +26,7 @@ def checkpoints(data_bin, tmp_path_factory):
         (("--amp",), "--amp"),
         (("--bf16",), "--bf16"),
         (("--sentence-avg",), "--sentence-avg"),
+        (("--store-ema",), "--store-ema"),
         (("--skip-remainder-batch",), "--skip-remainder-batch"),
         (("--tokens-per-sample", "0"), "--tokens-per-sample is 0"),
         (("--tokens-per-sample", "5000"), "less than one window of 5000 tokens"),
