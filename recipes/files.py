@@ -1,12 +1,13 @@
 """Read and write the files of an experiment."""
 
 import functools
-import hashlib
 import json
 import os
 import sys
 from pathlib import Path
 from typing import Any
+
+from preprocess import files
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -46,8 +47,7 @@ def sha256(path: Path) -> str:
 @functools.cache
 def _sha256(path: Path, changed: int, size: int) -> str:
     """Compute it once for each state of the file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return files.sha256(path)
 
 
 def check_output(path: Path) -> None:

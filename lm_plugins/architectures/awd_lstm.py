@@ -9,6 +9,7 @@ from lm_plugins.architectures.architecture import Architecture, Published, Recip
 from lm_plugins.architectures.shared import (
     ADAM,
     AWD,
+    ENWIK8,
     FINETUNED,
     LIMITED,
     TIED,
@@ -98,15 +99,7 @@ Architecture(
         "embedding_dropout": 0.0,
         "weight_dropout": 0.2,
     },
-    training={
-        **ADAM,
-        **VARIED,
-        **WEIGHT_DECAY,
-        **batches(128, window=200, epochs=50),
-        **divided_after(1e-3, 25, 35),
-        "--clip-norm": "0.25",
-        "--seed": "1111",
-    },
+    training=ENWIK8,
     recipes=(
         Recipe(
             "enwik8/awd_lstm",

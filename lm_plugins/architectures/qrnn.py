@@ -10,6 +10,7 @@ from lm_plugins.architectures.shared import (
     ADAM,
     AR_TAR,
     AWD,
+    ENWIK8,
     FINETUNED,
     LIMITED,
     TIED,
@@ -202,15 +203,7 @@ Architecture(
         "embedding_dropout": 0.0,
         "weight_dropout": 0.2,
     },
-    training={
-        **ADAM,
-        **VARIED,
-        **WEIGHT_DECAY,
-        **batches(128, window=200, epochs=50),
-        **divided_after(1e-3, 25, 35),
-        "--clip-norm": "0.25",
-        "--seed": "1111",
-    },
+    training=ENWIK8,
     recipes=(
         Recipe(
             "enwik8/qrnn",

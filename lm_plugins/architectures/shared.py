@@ -66,3 +66,15 @@ def divided_after(lr: float, *epochs: int) -> Flags:
         "--lr-scheduler": "multi_step",
         "--milestones": ",".join(map(str, epochs)),
     }
+
+
+# The training on enwik8 in awd-lstm-lm's README, which has one for its LSTM only.
+ENWIK8: Flags = {
+    **ADAM,
+    **VARIED,
+    **WEIGHT_DECAY,
+    **batches(128, window=200, epochs=50),
+    **divided_after(1e-3, 25, 35),
+    "--clip-norm": "0.25",
+    "--seed": "1111",
+}
