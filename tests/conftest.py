@@ -1,11 +1,16 @@
 """Fixtures of all tests: a small corpus and a fixed seed."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.helpers.corpus import SPLITS, binarize, write_corpus
+
+if not torch.cuda.is_available():
+    # Triton reads this once, when it is first imported, and parts of torch import it too.
+    os.environ["TRITON_INTERPRET"] = "1"
 
 
 @pytest.fixture(autouse=True)

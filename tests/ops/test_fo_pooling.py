@@ -20,14 +20,6 @@ IMPLS = [
 ]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def without_a_gpu_triton_is_interpreted():
-    with pytest.MonkeyPatch.context() as patch:
-        if DEVICE == "cpu":
-            patch.setenv("TRITON_INTERPRET", "1")
-        yield
-
-
 def inputs(shape, zoneout=None, resets=False, dtype=torch.float64):
     """Leaves (gates, c0) and the further arguments (f_factor, reset)."""
     steps, streams, units = shape

@@ -1,6 +1,7 @@
 """A signal to a recipe or a search reaches its training, and nothing outlives them."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,10 +108,13 @@ def test_a_signal_to_a_recipe_reaches_its_training(data_bin, tmp_path):
     program = tmp_path / "fairseq-train"
     program.write_text(TRAINING)
     program.chmod(0o755)
-    exp = tmp_path / "exp"
+    tree, exp = tmp_path / "tree", tmp_path / "exp"
+    shutil.copytree(ROOT / "recipes", tree / "recipes", symlinks=True)
+    for package in ("lm_plugins", "preprocess"):  # and no .venv, whose programs would come first
+        (tree / package).symlink_to(ROOT / package)
     flags = ("--data", data_bin, "--exp", exp, "--stage", "2")
     path = f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    process = recipe_process(ROOT / "recipes/ptb/lstm_small.sh", *flags, PATH=path)
+    process = recipe_process(tree / "recipes/ptb/lstm_small.sh", *flags, PATH=path)
     log = exp / "logs/train.log"
     while not (log.exists() and log.read_text().count("\n") > 1):
         assert process.poll() is None, process.communicate()
