@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in "$$(sed -n 1p $(VENV)/lm_plugins-environment 2>/dev/n
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test lint docs clean
+.PHONY: help setup extras demo test lint docs clean
 
 help:
 	@echo 'make demo    train and evaluate a small QRNN on the Python documentation'
@@ -17,6 +17,7 @@ help:
 	@echo 'make lint    check style'
 	@echo 'make docs    build the documentation into site/'
 	@echo 'make setup   install into $(VENV) (the targets above do this first)'
+	@echo 'make extras  install the optional packages too: ONNX, KenLM'
 	@echo 'make clean   remove $(VENV), the files of the demo and the built documentation'
 
 setup:
@@ -26,8 +27,10 @@ setup:
 demo: setup
 	@$(VENV)/bin/python -m recipes.demo
 
-test: setup
-	@$(VENV)/bin/python tools/install_triton.py
+extras: setup
+	@$(VENV)/bin/python tools/install_extras.py
+
+test: extras
 	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
 
 lint: setup

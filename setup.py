@@ -69,5 +69,11 @@ setup(
         "tensorboardx",
         "tqdm",
     ],
-    extras_require={"search": ["optuna"]},
+    extras_require={
+        "convert": ["safetensors"],
+        "export": ["onnx", "onnxruntime", "onnxscript"],
+        "ngram": ["kenlm"],
+        "rescore": ["jiwer"],
+        "search": ["optuna"],
+    },
 )
