@@ -26,7 +26,16 @@ def main() -> None:
     lines = (line.split("#")[0].strip() for line in EXTRAS.read_text().splitlines())
     missing = [line for line in lines if line and not is_installed(line.split("==")[0])]
     for line in missing:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", line]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            line,
+        ]
         print(line, flush=True)
         if subprocess.run(command).returncode:
             print(f"{line} cannot be installed: tests that need it are skipped", file=sys.stderr)
