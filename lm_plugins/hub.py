@@ -135,7 +135,7 @@ class LanguageModel:
             Refused: a text is no str or holds a symbol that never occurs in a corpus, or a probability is
                 zero or NaN
         """
-        start = self.initial_state() if state is None else state
+        start = self._beginning() if state is None else state
         if isinstance(text, str):
             return self._score_one(self.encode(text, eos), start, scorer)
         check("batch_size", batch_size, at_least(1))
@@ -158,9 +158,9 @@ class LanguageModel:
         scores = self.score(text, **options)
         return scores.nll if isinstance(scores, Score) else [score.nll for score in scores]
 
-    def initial_state(self, batch_size: int = 1) -> TextState:
-        """Return the state at the beginning of a text: a zero state, after a ``</s>``."""
-        return initial_state(self.dictionary.eos(), batch_size, self._device)
+    def _beginning(self) -> TextState:
+        """Return the state at the beginning of a text."""
+        return initial_state(self.dictionary.eos(), 1, self._device)
 
     @torch.no_grad()
     def sample(
