@@ -18,6 +18,7 @@ MAY_IMPORT = {  # package -> packages of lm_plugins, from the bottom to the top
     "models": {"data", "modules", "ops"},
     "criterions": {"data", "modules", "ops"},
     "architectures": {"models"},
+    "converting": {"data", "models"},
     "tasks": {"ops", "modules", "data", "optim", "evaluation", "models", "criterions"},
 }
 # Files next to the packages that any package but ops may import; the others are above all packages.
