@@ -1,0 +1,70 @@
+"""Convert a model of another project into a checkpoint of ours, or ours into plain tensors and back.
+
+    python -m lm_plugins.convert SOURCE OUT [--vocabulary FILE] [--to checkpoint | safetensors]
+
+SOURCE is what awd-lstm-lm, mos or fastai saved, a checkpoint of ours, or a folder with model.safetensors.
+Nothing that a pickle names is imported or run.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from typing import Any
+
+from lm_plugins.converting.conversion import convert
+from lm_plugins.converting.vocabulary import FORMS
+from lm_plugins.data.text_json import LEVELS
+from lm_plugins.errors import Refused
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    result = argparse.ArgumentParser(
+        prog="python -m lm_plugins.convert", description=__doc__.splitlines()[0], allow_abbrev=False
+    )
+    result.add_argument(
+        "source",
+        help="the file that awd-lstm-lm, mos or fastai (learn.save) saved; or a checkpoint of ours; or a "
+        "folder with model.safetensors and config.json",
+    )
+    result.add_argument("out", help="folder to write, which must not exist or be empty")
+    result.add_argument("--vocabulary", metavar="PATH", help=f"for a model of another project: {FORMS}")
+    result.add_argument(
+        "--to", choices=("checkpoint", "safetensors"), default="checkpoint", help="what to write (checkpoint)"
+    )
+    result.add_argument("--data", help="folder of our dict.txt (the one that our checkpoint names)")
+    result.add_argument(
+        "--text-level", choices=LEVELS, help="what a token of the other project's model is (a word)"
+    )
+    result.add_argument("--json", action="store_true", help="print the result as JSON")
+    return result
+
+
+def report(result: dict[str, Any]) -> str:
+    """Return the result of :func:`convert` as lines of text."""
+    lines = [
+        f"{result['model']} of {result['project']}: {result['parameters']:,} parameters, "
+        f"{result['words']:,} words"
+    ]
+    if result["absent"]:
+        lines.append(f"{', '.join(result['absent'])}: not in its vocabulary, given a probability of 0")
+    return "\n".join([*lines, *(f"  {path}" for path in result["files"])])
+
+
+def main() -> None:
+    """Run the command line; the status is 2 if the conversion is refused."""
+    options = parser().parse_args()
+    logging.basicConfig(level=logging.WARNING)
+    try:
+        result = convert(
+            options.source, options.out, options.vocabulary, options.to, options.data, options.text_level
+        )
+    except Refused as error:
+        print(f"lm_plugins: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    print(json.dumps(result) if options.json else report(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The parts of ``python -m lm_plugins.convert``: models of other projects, and plain tensors."""

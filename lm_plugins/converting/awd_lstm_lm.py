@@ -1,0 +1,41 @@
+"""Models of salesforce/awd-lstm-lm: ``torch.save([model, criterion, optimizer])``, or a state_dict.
+
+LSTM, QRNN and GRU are converted, with a full or a split softmax. The splits are in the criterion, and a
+state_dict of the model has none.
+"""
+
+from lm_plugins.converting.foreign import Foreign
+from lm_plugins.converting.translated import Translated, translate
+from lm_plugins.errors import Refused
+
+
+def recognises(foreign: Foreign) -> bool:
+    """Return whether `foreign` has the layout of awd-lstm-lm."""
+    names = {*foreign.weights}
+    return {"encoder.weight", "decoder.bias"} <= names and any(name.startswith("rnns.") for name in names)
+
+
+def convert(foreign: Foreign) -> Translated:
+    """Return the model in our terms.
+
+    The i-th tail of SplitCrossEntropyLoss has the i-th vector from the end; ours has the i-th one.
+
+    Raises:
+        Refused: it is no model of ours
+    """
+    model = translate(foreign, foreign.weights)
+    if foreign.layers and not all(layer.get("output_gate", True) for layer in foreign.layers):
+        raise Refused(f"{foreign.path} has QRNN layers without an output gate, which ours cannot compute")
+    cutoffs = list(foreign.criterion.get("splits", ()))[1:-1]
+    if not cutoffs:
+        return model
+    if model.output is not None or cutoffs[-1] >= model.size:
+        raise Refused(
+            f"{foreign.path} has a split softmax that is not tied to the embedding, or a split without words"
+        )
+    head = {
+        "tail_vectors": foreign.criterion["tail_vectors"].flip(0),
+        "tail_bias": foreign.criterion["tail_bias"].flip(0),
+    }
+    options = {**model.options, "output_layer": "adaptive_softmax"}
+    return model._replace(options=options, head=head, cutoffs=cutoffs)
