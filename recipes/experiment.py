@@ -113,14 +113,14 @@ def pair(experiment: Path, kind: str) -> str:
 
 
 def training(experiment: Path, stage: str) -> dict[str, Any]:
-    """Return epochs, seconds, tokens/s (the median) and peak GiB of a stage; {} if it was not run."""
+    """Return passes over the corpus, seconds, tokens/s (the median) and peak GiB of a stage, or {}."""
     entries = epochs(experiment / "logs" / f"{stage}.log", "train")
     if not entries:
         return {}
     speeds = sorted(float(one.get("train_wps", "nan")) for one in entries)
     peaks = [float(one["train_peak_gib"]) for one in entries if "train_peak_gib" in one]
     return {
-        "epochs": len(entries),
+        "epochs": entries[-1]["epoch"],
         "seconds": entries[-1]["seconds"],
         "speed": speeds[len(speeds) // 2],
         "peak": max(peaks, default=None),

@@ -12,6 +12,7 @@ from recipes.files import warn
 LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \| (\w+) \| (\S+) \| (.*)", re.DOTALL)
 DIVERGED = re.compile("diverged|no longer a finite number")  # in the last line of fairseq-train
 STARTED = re.compile(r"\$ (fairseq-train|torchrun) ")  # the command, which a recipe writes before its output
+FOLDERS = re.compile(r"(\d+) data folders: ")  # what lm_plugins.passes logs, which alone converts epochs
 
 
 class Record(NamedTuple):
@@ -46,25 +47,33 @@ def logged(output: str, tag: str) -> list[dict[str, Any]]:
     return [values for values in entries if values]
 
 
-def epochs(log: Path, tag: str) -> list[dict[str, Any]]:
-    """Return the entries of `tag`, one for each epoch; the last one of an epoch that was run twice.
+def folders(line: Record) -> int | None:
+    """Return the number of data folders if this line states it; fairseq counts each folder as an epoch."""
+    match = FOLDERS.match(line.message) if line.name == "lm_plugins.passes" else None
+    return match and int(match[1])
 
-    Each also has "seconds", the time since training started, summed over its restarts. The time between
-    two runs does not count.
+
+def epochs(log: Path, tag: str) -> list[dict[str, Any]]:
+    """Return the entries of `tag`, one for each epoch of fairseq; the last one if it was run twice.
+
+    "epoch" counts passes over the corpus: after the second of three data folders it is 2/3. Each entry also
+    has "seconds", the time since training started, summed over its restarts. The time between two runs does
+    not count.
     """
     by_epoch = {one["epoch"]: one | {"seconds": seconds} for one, seconds in _timed(log, tag)}
     return [by_epoch[epoch] for epoch in sorted(by_epoch)]
 
 
 def _timed(log: Path, tag: str) -> Iterator[tuple[dict[str, Any], float]]:
-    """Yield the entries of `tag` with their seconds of training."""
+    """Yield the entries of `tag`, whose epochs are passes, with their seconds of training."""
     earlier = seconds = 0.0
-    began = None
+    began, count = None, 1
     if not log.exists():
         return
     with open(log, errors="replace") as file:
         for number, line in enumerate(file, start=1):
             parsed = record(line)
+            count = (parsed and folders(parsed)) or count
             if parsed and parsed.message == "Start iterating over samples":
                 began = began or parsed.time
             if parsed and began:
@@ -74,6 +83,6 @@ def _timed(log: Path, tag: str) -> Iterator[tuple[dict[str, Any], float]]:
             if parsed and parsed.name == tag:
                 one = entry(parsed, tag)
                 if one and "epoch" in one:
-                    yield one, earlier + seconds
+                    yield one | {"epoch": one["epoch"] / count}, earlier + seconds
                 else:
                     warn(f"line {number} of {log} is cut short, and is left out")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from recipes.logs import Record, entry, record
+from recipes.logs import Record, entry, folders, record
 
 UNTIMED = re.compile(r"(INFO|DEBUG):[\w.]+:")  # a record of a program that has not set a format
 EVERY = 10.0  # seconds between two lines within an epoch
@@ -51,7 +51,8 @@ class Progress:
         self, show: Callable[[str], None] = print, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.show, self.clock = show, clock
-        self.max_epoch = self.max_update = 0
+        self.max_epoch = self.max_update = 0  # max_epoch counts data folders, as fairseq does
+        self.folders = 1
         self.parameters = ""
         self.start: tuple[float, float] | None = None  # time, and the fraction of the training done by then
         self.within = False  # whether an update within an epoch was read
@@ -79,6 +80,7 @@ class Progress:
 
     def _training(self, parsed: Record) -> None:
         """Read a record of fairseq-train."""
+        self.folders = folders(parsed) or self.folders
         if parsed.name in ("fairseq_cli.train", "lm_plugins.completion"):
             self.max_epoch = last_number("max_epoch", parsed.message) or self.max_epoch
             self.max_update = last_number("max_update", parsed.message) or self.max_update
@@ -120,9 +122,13 @@ class Progress:
         self.valid = None
 
     def _epoch(self, epoch: int) -> str:
-        """Return "epoch 3 of 40"."""
-        width = len(str(self.max_epoch))
-        return f"epoch {epoch:{width}d} of {self.max_epoch}" if self.max_epoch else f"epoch {epoch}"
+        """Return "epoch 3 of 40"; of several data folders, "epoch 3 of 20, folder 7 of 99"."""
+        done, folder = divmod(epoch - 1, self.folders)
+        last = self.max_epoch // self.folders
+        text = f"epoch {done + 1:{len(str(last))}d} of {last}" if last else f"epoch {done + 1}"
+        if self.folders == 1:
+            return text
+        return f"{text}, folder {folder + 1:{len(str(self.folders))}d} of {self.folders}"
 
     def _done(self, epochs: float, updates: float) -> float:
         """Return the fraction of the training that is done, from 0 to 1; 0 if no end is known."""

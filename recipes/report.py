@@ -52,12 +52,17 @@ def row(experiment: Path) -> dict[str, str]:
         **{name: read.pair(experiment, kind) for kind, name in KINDS.items() if kind != "plain"},
         "published": read.published(recipe) or DASH,
         "hardware": ", ".join(hardware) or DASH,
-        "epochs": str(trained["epochs"]) if trained else DASH,
+        "epochs": passes(trained["epochs"]) if trained else DASH,
         "hours": f"{trained['seconds'] / 3600:.2f}" if trained else DASH,
         "words/s": f"{trained['speed']:,.0f}" if trained else DASH,
         "peak GiB": f"{trained['peak']:.2f}" if trained.get("peak") else DASH,
         "commit": ", ".join(commits) or DASH,
     }
+
+
+def passes(epochs: float) -> str:
+    """Return a number of passes over the corpus, such as "20" or, after 33 of 99 data folders, "0.33"."""
+    return f"{round(epochs, 2):g}"
 
 
 def markdown(rows: list[dict[str, str]]) -> str:
@@ -122,7 +127,7 @@ def summary(experiment: Path) -> str:
         if done:
             peak = f", peak {done['peak']:.2f} GiB" if done["peak"] else ""
             time = duration(done["seconds"])
-            epochs = "1 epoch" if done["epochs"] == 1 else f"{done['epochs']} epochs"
+            epochs = "1 epoch" if done["epochs"] == 1 else f"{passes(done['epochs'])} epochs"
             lines.append(f"{name:12s}{epochs} in {time}, {done['speed']:,.0f} tokens/s{peak}")
     lines.append(f"{'hardware':12s}{facts['hardware']}")
     lines.append(f"{'commit':12s}{facts['commit']}")

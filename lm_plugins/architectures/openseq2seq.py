@@ -4,18 +4,7 @@ An update has the 1,792 windows of its 8 processes: 224 windows at a time, 8 tim
 candidate words of its own. ``--update-freq 1 --batch-size 1792`` does the same at once where memory permits.
 Each window starts from a zero state, and the windows are shuffled.
 
-Departures of `lstm_wt103`:
-
-- The embedding has the size of the documentation, 400; it is 320 in the configuration.
-- Embedding dropout drops words, where OpenSeq2Seq drops entries of the table.
-- The layer normalisation has an epsilon of 1e-5 (1e-12), trains the forget bias, and starts its shifts like
-  biases (0): from 0, the first gradients of a window of dropped words overflow.
-- The whole epoch is shuffled, where OpenSeq2Seq shuffles within a buffer of 25,000 windows, and no token is
-  skipped.
-- Training stops after 10 validations without a better one. OpenSeq2Seq's training was ended by hand, after
-  36 and 72 hours of at most 1,500 epochs.
-- Training is in float32, where the configuration has mixed precision; ``--fp16`` is the closest.
-- The tokens are those of the corpus, where OpenSeq2Seq tokenises the raw text itself.
+The `departures` of `lstm_wt103` list what differs.
 """
 
 from lm_plugins.architectures.architecture import Architecture, Published, Recipe
@@ -40,7 +29,7 @@ Architecture(
         "layer_norm": True,
     },
     training={
-        **ADAM,  # whose epsilon is TensorFlow's, added before the correction of the bias
+        **ADAM,
         **batches(224, window=96, epochs=1500),
         "--update-freq": "8",
         "--lr": "0.001",
@@ -70,4 +59,18 @@ Architecture(
     ),
     parameters="124 M",
     source="OpenSeq2Seq, its documentation and lstm-wkt103-mixed",
+    departures=(
+        "the embedding has the 400 units of the documentation; the configuration has 320",
+        "embedding dropout drops words; OpenSeq2Seq drops entries of the table",
+        "the layer normalisation has an epsilon of 1e-5 (1e-12 there), trains the forget bias, and starts "
+        "its shifts as biases start (at 0 there), because from 0 the first gradients of a window whose words "
+        "were all dropped overflow",
+        "Adam adds its epsilon after the bias correction; TensorFlow adds it before",
+        "the whole epoch is shuffled, and no token is skipped; OpenSeq2Seq shuffles within a buffer of "
+        "25,000 windows and skips up to 95 tokens at the start of an epoch",
+        "training stops after 10 validations without a better one; OpenSeq2Seq's was ended by hand, after 36 "
+        "and 72 hours of at most 1,500 epochs",
+        "float32; the configuration has mixed precision, to which --fp16 is closest",
+        "the tokens of the corpus; OpenSeq2Seq tokenises the raw text itself",
+    ),
 )

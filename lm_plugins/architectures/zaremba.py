@@ -3,10 +3,6 @@
 Their dropout is on the non-recurrent connections alone, with a new mask at each time step. The schedules are
 those of the TensorFlow tutorial, whose decay of 0.8 for the medium model is 1/1.2 = 0.83 in the paper.
 
-Departures: a short last window of an epoch is trained on, with a step of full size; the published code drops
-it. On Penn Treebank there is none. Zaremba's Lua code decays the rate of the small model first after 5
-epochs, the tutorial after 4.
-
 fairseq divides the gradient by all tokens of a batch, Zaremba et al. by the streams alone. Learning rate and
 clipping norm are therefore converted by the length T of a window: lr x T, and norm / T.
 """
@@ -16,6 +12,14 @@ from lm_plugins.architectures.shared import SGD, batches
 from lm_plugins.models.awd_lstm import AWDLSTM
 
 SOURCE = "Zaremba, Sutskever and Vinyals 2014, arXiv:1409.2329; the TensorFlow tutorial on recurrent networks"
+REMAINDER = (
+    "every token is trained on, also in a short last window, whose step has the full size; the published "
+    "code drops what does not fill all streams and windows"
+)
+FIRST_DECAY = (
+    "the learning rate decays first as in the paper and the TensorFlow tutorial; Zaremba's Lua code decays "
+    "it an epoch later"
+)
 
 
 def options(units: int, *, dropout: float, init_range: float, layers: int = 2) -> dict[str, object]:
@@ -69,6 +73,7 @@ Architecture(
     ),
     parameters="4.7 M",
     source=SOURCE,
+    departures=(REMAINDER, FIRST_DECAY),
 )
 
 Architecture(
@@ -88,6 +93,7 @@ Architecture(
     ),
     parameters="19.8 M",
     source=SOURCE,
+    departures=(REMAINDER, FIRST_DECAY),
 )
 
 Architecture(
@@ -104,4 +110,5 @@ Architecture(
     ),
     parameters="66.0 M",
     source=SOURCE,
+    departures=(REMAINDER, FIRST_DECAY),
 )

@@ -42,6 +42,7 @@ Architecture(
     ),
     parameters="48.8 M",
     source=SOURCE,
+    departures=(zaremba.REMAINDER,),
 )
 
 Architecture(
@@ -58,6 +59,7 @@ Architecture(
     ),
     parameters="41.5 M",
     source=SOURCE,
+    departures=(zaremba.REMAINDER,),
 )
 
 Architecture(
@@ -74,6 +76,7 @@ Architecture(
     ),
     parameters="41.5 M",
     source=SOURCE,
+    departures=(zaremba.REMAINDER,),
 )
 
 Architecture(
@@ -90,6 +93,7 @@ Architecture(
     ),
     parameters="41.5 M",
     source=SOURCE,
+    departures=(zaremba.REMAINDER,),
 )
 
 Architecture(
@@ -109,4 +113,5 @@ Architecture(
     ),
     parameters="41.5 M",
     source=SOURCE,
+    departures=(zaremba.REMAINDER,),
 )

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # large LSTM on Penn Treebank, 2 x 1500
 # source: Zaremba, Sutskever and Vinyals 2014, arXiv:1409.2329; the TensorFlow tutorial on recurrent networks
+# departure: every token is trained on, also in a short last window, whose step has the full size; the
+#   published code drops what does not fill all streams and windows
+# departure: the learning rate decays first as in the paper and the TensorFlow tutorial; Zaremba's Lua code
+#   decays it an epoch later
 # published perplexity, valid / test:
 #   trained  82.2 / 78.4
 arch=lstm_large finetune=no cache=yes

@@ -14,6 +14,11 @@ def line(seconds: float, name: str, message: str, level: str = "INFO") -> str:
     return f"{stamp} | {level} | {name} | {message}\n"
 
 
+def folders(seconds: float, count: int) -> str:
+    """Return what is logged of several data folders."""
+    return line(seconds, "lm_plugins.passes", f"{count} data folders: an epoch of fairseq trains on one")
+
+
 def inner(seconds: float, update: float, updates: int, **more: str) -> str:
     """Return what is logged within an epoch; `update` counts epochs, `updates` updates."""
     values = {"loss": "5", "wps": "1000", "num_updates": str(updates), **more}

@@ -7,8 +7,9 @@ import pytest
 
 from recipes import curves, plots, report
 from recipes.logs import epochs
+from recipes.resuming import check_length
 from tests.helpers.runner import ROOT
-from tests.helpers.training_log import BEGIN, COMMAND, epoch, line
+from tests.helpers.training_log import BEGIN, COMMAND, epoch, folders, line
 
 
 def run_of(start, *ends):
@@ -40,6 +41,22 @@ def test_an_epoch_that_was_run_twice_counts_once(tmp_path):
     (tmp_path / "log").write_text(run_of(0, (100, 1), (200, 2)) + run_of(500, (600, 2, 1.0, 2.0)))
     entries = epochs(tmp_path / "log", "valid")
     assert [(one["valid_ppl"], one["seconds"]) for one in entries] == [("100.0", 100), ("2.0", 300)]
+
+
+def test_epochs_are_passes_over_several_data_folders(experiment):
+    """fairseq counts each of three folders as an epoch."""
+    log = experiment / "logs/train.log"
+    runs = run_of(0, (100, 1), (200, 2), (300, 3)), run_of(900, (1000, 4))
+    log.write_text("".join(folders(0, 3) + run for run in runs))
+    assert [round(3 * one["epoch"]) for one in epochs(log, "train")] == [1, 2, 3, 4]
+    assert report.row(experiment)["epochs"] == "1.33"
+    assert "1.33 epochs in 7 min" in report.summary(experiment)
+    curve = next(curve for curve in curves.curves(experiment) if curve.label == "fine-tuned, training")
+    assert curve.epochs == pytest.approx([4 / 3 + 1, 4 / 3 + 2])
+    log.write_text(log.read_text() + epoch(1200, 5) + epoch(1300, 6) + epoch(1400, 7))
+    check_length(log, experiment, {"--max-epoch": "3"}, "")
+    with pytest.raises(SystemExit, match="was trained for 2 epochs, more than --max-epoch 1"):
+        check_length(log, experiment, {"--max-epoch": "1"}, "")
 
 
 def test_fine_tuning_comes_after_the_training(experiment):

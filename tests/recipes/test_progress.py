@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from recipes.progress import Progress, duration, follow, last_number
-from tests.helpers.training_log import BEGIN, epoch, inner, line
+from tests.helpers.training_log import BEGIN, epoch, folders, inner, line
 
 
 class Clock:
@@ -47,6 +47,15 @@ def test_an_epoch_is_a_line_with_the_time_left(terminal):
     ]
     feed(60, epoch(60, 2) + epoch(61, 3) + epoch(62, 4))
     assert "left" not in lines[-1] and lines[-1].startswith("  epoch 4 of 4 ")
+
+
+def test_of_several_data_folders_an_epoch_is_a_pass_over_all(terminal):
+    feed, lines = terminal
+    feed(0, folders(0, 12) + line(0, "fairseq_cli.train", "{'max_epoch': 36, 'max_update': 0}"))
+    feed(0, line(0, "fairseq.trainer", "begin training epoch 1") + line(0, "fairseq_cli.train", BEGIN))
+    feed(140, epoch(140, 14))
+    assert lines[0].startswith("  epoch 1 of 3, folder  1 of 12 begins")
+    assert lines[1].startswith("  epoch 2 of 3, folder  2 of 12 ") and lines[1].endswith("4 min left")
 
 
 def test_within_an_epoch_there_is_a_line_every_ten_seconds(terminal):

@@ -15,7 +15,7 @@ from lm_plugins.errors import Refused
 from lm_plugins.optim.lr_scheduler.fixed_by_pass import FixedByPass, FixedByPassConfig
 from lm_plugins.optim.nt_asgd import NTASGD, NTASGDConfig
 from lm_plugins.passes import count_folders
-from recipes.logs import logged
+from recipes.logs import epochs, logged
 from tests.helpers.checkpoints import optimizer_state, same_weights
 from tests.helpers.corpus import binarize, write_corpus
 from tests.helpers.runner import train
@@ -58,6 +58,8 @@ def test_epochs_of_a_schedule_and_validations_are_passes(flags, rates, data, tmp
     assert [float(one["train_lr"]) for one in trained] == pytest.approx(rates)
     assert [one["epoch"] for one in validated] == [3, 6, 9]
     assert run.output.count("3 data folders: an epoch of fairseq trains on one of them") == 1
+    (tmp_path / "log").write_text(run.output)
+    assert [one["epoch"] for one in epochs(tmp_path / "log", "valid")] == [1, 2, 3], "for the report"
 
 
 def test_patience_counts_passes(data, tmp_path):
