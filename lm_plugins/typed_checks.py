@@ -44,6 +44,7 @@ def check_training(flags: Flags) -> None:
         Refused: see above
     """
     _refuse_max_tokens(flags)
+    _refuse_ema(flags)
     metric = flags.get("--best-checkpoint-metric", METRICS[0])
     criterion = CRITERION_REGISTRY.get(flags.get("--criterion"))
     if getattr(criterion, "reduce_metrics", None) is LMCrossEntropy.reduce_metrics:
@@ -106,6 +107,17 @@ def check_evaluation(program: str, flags: Flags) -> None:
     for flag in ("--cache-tune", "--cache-from"):
         if flag in flags and not flags[flag]:
             raise Refused(f"{flag} is empty: give the path of a file, or leave it out")
+
+
+def _refuse_ema(flags: Flags) -> None:
+    for flag in ("--ema-decay", "--ema-start-update", "--ema-seed-model", "--ema-update-freq", "--ema-fp32"):
+        if flag in flags:
+            raise Refused(
+                f"{flag} belongs to --store-ema, which is not supported: give --averaging ema "
+                "--averaging-decay 0.9999 (with --optimizer nt_asgd)"
+            )
+    if "--averaging-decay" in flags and flags.get("--averaging") != "ema":
+        raise Refused("--averaging-decay has no effect without --averaging ema: give it, or leave it out")
 
 
 def _refuse_max_tokens(flags: Flags) -> None:
