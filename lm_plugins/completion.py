@@ -25,9 +25,11 @@ from lm_plugins.training_flags import Flags, check_arch, is_recurrent, training_
 from lm_plugins.typed_checks import (
     check_evaluation,
     check_numbers,
+    check_required,
     check_training,
     warn_of_decoupled_decay,
 )
+from lm_plugins.unsupported import check_supported
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +66,18 @@ def complete(argv: list[str], environ: Mapping[str, str] = os.environ) -> list[s
     return [*argv, *added]
 
 
+def check_arch_is_typed(argv: list[str], environ: Mapping[str, str] = os.environ) -> None:
+    """Refuse fairseq-train without --arch, from which fairseq raises an error without a message.
+
+    Raises:
+        Refused: see above
+    """
+    if program_name(argv[0]) == "train":
+        typed = typed_flags(with_added_options(argv, environ.get(ADDED_OPTIONS, ""))[1:])
+        if "--arch" not in typed:
+            check_arch(None)
+
+
 def is_recurrent_task(name: str | None) -> bool:
     """Return whether `name` is registered as a RecurrentLanguageModelingTask."""
     return issubclass(TASK_REGISTRY.get(name, object), RecurrentLanguageModelingTask)
@@ -89,12 +103,14 @@ def flags_of_training(typed: Flags, arguments: list[str], environ: Mapping[str, 
     check_arch(typed["--arch"])
     if not is_recurrent(typed["--arch"]):
         return {}
+    check_supported(typed)
     check_numbers({**COMMON, **typed})  # the flags of an architecture may depend on them
     world = process_count(typed, environ)
     flags = training_flags(typed, arguments, world) | process_flags(typed, environ)
     if "--batch-size" in flags and "--batch-size" not in typed:
         flags["--batch-size"] = streams_per_process(flags["--batch-size"], world)
     check_numbers({**flags, **typed})
+    check_required({**flags, **typed})
     check_training({**flags, **typed})
     if environ.get("RANK", "0") == "0":
         warn_of_decoupled_decay({**flags, **typed})
@@ -112,6 +128,7 @@ def flags_of_evaluation(program: str, typed: Flags) -> Flags:
     tasks = [read_own_checkpoint(path)["cfg"]["task"]["_name"] for path in checkpoint_files(typed)]
     task = typed.get("--task") or (tasks or [COMMON["--task"]])[0]
     check_numbers({**typed, "--task": task})
+    check_supported(typed)
     check_evaluation(program, typed)
     return {"--task": task} | ({"--batch-size": "1"} if program == "validate" else {})
 

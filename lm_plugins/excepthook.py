@@ -1,16 +1,34 @@
 """Print one clear sentence for a run that is refused, in place of a traceback."""
 
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
-from fairseq.checkpoint_utils import load_checkpoint_to_cpu, save_checkpoint
+import torch
+from fairseq.checkpoint_utils import (
+    load_checkpoint_to_cpu,
+    save_checkpoint,
+    verify_checkpoint_directory,
+)
+from fairseq.trainer import Trainer
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from lm_plugins.checkpoints import UNREADABLE, why_unreadable
 from lm_plugins.errors import Refused
 from lm_plugins.out_of_memory import is_out_of_memory
+from lm_plugins.stop_signals import STOP_SIGNALS, end_by
+
+OF_FLAGS = (AssertionError, ImportError, ValueError)  # what fairseq raises about flags of an optimizer
+# Exceptions of a spawned process, by the name that its traceback gives them.
+OF_PROCESSES = {
+    "lm_plugins.errors.Refused": Refused,
+    "lm_plugins.out_of_memory.OutOfMemory": Refused,
+    "FloatingPointError": FloatingPointError,
+    "torch.OutOfMemoryError": torch.OutOfMemoryError,
+}
 
 
 def excepthook(
@@ -20,7 +38,12 @@ def excepthook(
     *,
     default: Callable = sys.__excepthook__,
 ) -> None:
-    """Print the sentence of `error` to stderr, as ``sys.excepthook``; without one, call `default`."""
+    """Print the sentence of `error` to stderr, as ``sys.excepthook``; without one, call `default`.
+
+    If a stop signal ended a spawned process, end this one by the same signal.
+    """
+    if isinstance(error, ProcessExitedException) and -error.exit_code in STOP_SIGNALS:
+        end_by(signal.Signals(-error.exit_code))
     text = sentence(error)
     if isinstance(error, KeyboardInterrupt):  # after which Python ends with status 130
         print("lm_plugins: interrupted", file=sys.stderr, flush=True)
@@ -51,6 +74,20 @@ def sentence(error: BaseException) -> str | None:
             return f"{cause}: give the path of a checkpoint that exists"
         if isinstance(cause, RuntimeError) and str(cause).startswith("Neither args nor cfg exist"):
             return "the checkpoint was not written by fairseq: use a checkpoint written by lm_plugins"
+        if isinstance(cause, ProcessExitedException):
+            return f"{cause}, after which the others were ended: see its output above"
+        if isinstance(cause, ProcessRaisedException):
+            return _sentence_of_process(cause)
+        if isinstance(cause, ValueError) and str(cause).startswith("Unsupported optimizer"):
+            return (
+                "--memory-efficient-fp16 needs an optimizer that updates half-precision weights: give "
+                "--optimizer adam or adafactor, or --fp16 alone"
+            )
+        folder = _locals_of(verify_checkpoint_directory, cause)
+        if folder is not None and isinstance(cause, OSError):
+            return (
+                f"--save-dir {folder['save_dir']} cannot be written ({cause.strerror}): give another folder"
+            )
         folder = _folder_being_written(cause)
         if folder is not None and isinstance(cause, OSError):
             return (
@@ -60,6 +97,17 @@ def sentence(error: BaseException) -> str | None:
         path = _path_being_read(cause)
         if path is not None and isinstance(cause, UNREADABLE):
             return why_unreadable(path, cause)
+        if isinstance(cause, OF_FLAGS) and str(cause) and _locals_of(Trainer._build_optimizer, cause):
+            return f"fairseq does not accept these flags: {' '.join(str(cause).split())}"
+    return None
+
+
+def _sentence_of_process(error: ProcessRaisedException) -> str | None:
+    """Return the sentence that explains the failure of a spawned process, of which only the text is known."""
+    for line in reversed(error.msg.splitlines()):
+        name, _, message = line.partition(": ")
+        if name in OF_PROCESSES:
+            return sentence(OF_PROCESSES[name](message))
     return None
 
 

@@ -45,12 +45,27 @@ def process_flags(typed: dict[str, str | None], environ: Mapping[str, str]) -> d
     world = typed.get("--distributed-world-size")
     if "--cpu" in typed and world is None and DistributedTrainingConfig().distributed_world_size > 1:
         flags["--distributed-world-size"] = "1"  # fairseq's default: the number of GPUs, hidden ones included
+    if on_cpu and "--profile" in typed:
+        raise Refused("--profile needs a GPU, whose profiler it starts: leave it out")
+    if "--distributed-no-spawn" not in typed:
+        _refuse_lone_process(typed, on_cpu)
     if world not in (None, "1") and not torch.cuda.is_available() and "--distributed-no-spawn" not in typed:
         raise Refused(
             f"--distributed-world-size {world} starts no processes where there is no GPU: use "
             f"torchrun --nproc-per-node {world} $(which fairseq-train) ..."
         )
     return flags
+
+
+def _refuse_lone_process(typed: dict[str, str | None], on_cpu: bool) -> None:
+    """Refuse flags that connect processes where fairseq would start none and end with status 0.
+
+    Raises:
+        Refused: see above
+    """
+    for flag in ("--distributed-init-method", "--distributed-rank"):
+        if on_cpu and typed.get(flag) not in (None, "0"):
+            raise Refused(f"{flag} starts no processes where there is no GPU: use torchrun, which sets it")
 
 
 def _torchrun_flags(environ: Mapping[str, str], on_cpu: bool) -> dict[str, str | None]:

@@ -10,19 +10,22 @@ from typing import SupportsIndex
 
 from lm_plugins.checkpoints import force_safe_loading
 from lm_plugins.command_line import program_name
-from lm_plugins.completion import complete
+from lm_plugins.completion import check_arch_is_typed, complete
 from lm_plugins.excepthook import excepthook
 from lm_plugins.option_help import HELP, help_and_exit
 from lm_plugins.passes import count_folders
 from lm_plugins.quiet import filter_configuration, filter_tracebacks, filter_warnings
+from lm_plugins.stop_signals import pass_to_children
 
 
 def prepare() -> None:
     """Complete the command line, load checkpoints safely, and filter messages, in fairseq's programs.
 
-    With ``--cpu`` the GPUs are hidden. Elsewhere, as in a notebook, this function does nothing.
+    With ``--cpu`` the GPUs are hidden. The signals that end a training are passed on to its processes.
+    Elsewhere, as in a notebook, this function does nothing.
     """
-    if program_name(sys.argv[0]) is None:
+    program = program_name(sys.argv[0])
+    if program is None:
         return
     sys.excepthook = excepthook
     filter_warnings()
@@ -31,6 +34,8 @@ def prepare() -> None:
     force_safe_loading()
     if "--cpu" in sys.argv:  # fairseq moves the norms of CPU gradients to a GPU wherever there is one
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    if program == "train":
+        pass_to_children()
     sys.argv = UnreadCommandLine(sys.argv)
 
 
@@ -49,6 +54,7 @@ class UnreadCommandLine(list):
         if HELP & {*sys.argv}:
             help_and_exit(sys.argv)
         else:
+            check_arch_is_typed(sys.argv)
             sys.argv = count_folders(complete(sys.argv))
         return sys.argv[index]
 

@@ -53,6 +53,7 @@ def between(low: float, high: float) -> Range:
 
 FINITE = Range()
 PROBABILITY = Range(0, 1, below=True)  # of a dropout, or a decay rate: 1 would leave nothing
+PAIRS = ("adam_betas",)  # options of two numbers
 SHRINKING = Range(0, 1, above=True, below=True)  # factors
 
 # fairseq's options that training and evaluation rely on. -1 is fairseq's way to write "all" or "never".
@@ -144,8 +145,12 @@ def check_typed(typed: dict[str, str | None], options: Iterable[type]) -> None:
             continue
         field = declared[flag]
         allowed = range_of(field)
-        if allowed is not None:
-            check(flag, read(flag, text, field), allowed)
+        if allowed is None:
+            continue
+        numbers = read(flag, text, field)
+        check(flag, numbers, allowed)
+        if field.name in PAIRS and (not isinstance(numbers, list | tuple) or len(numbers) != 2):
+            raise Refused(f"{flag} is {text}: give two numbers, such as (0.9, 0.999)")
 
 
 def read(flag: str, text: str | None, field: Field) -> Any:

@@ -1,5 +1,6 @@
 """The signals with which a scheduler asks a program to save and end: SIGTERM, and SIGUSR1 of Slurm."""
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR1)
 
 
 class StopSignals:
-    """Records which signal has asked this process to end."""
+    """Record which signal has asked this process to end."""
 
     def __init__(self) -> None:
         self.received: Optional[signal.Signals] = None
@@ -21,11 +22,31 @@ class StopSignals:
         if threading.current_thread() is not threading.main_thread():
             return  # where Python allows no handlers
         for number in STOP_SIGNALS:
-            if signal.getsignal(number) is signal.SIG_DFL:
+            if signal.getsignal(number) in (signal.SIG_DFL, _pass_on):
                 signal.signal(number, self._record)
 
     def _record(self, number: int, frame: Optional[FrameType]) -> None:
         self.received = signal.Signals(number)
+
+
+def pass_to_children() -> None:
+    """Pass the signals on to the processes that this one starts, and end by them while there are none.
+
+    fairseq starts one process for each GPU and waits for their end. A process that trains itself calls
+    :meth:`StopSignals.listen` afterwards.
+    """
+    if threading.current_thread() is threading.main_thread():
+        for number in STOP_SIGNALS:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _pass_on)
+
+
+def _pass_on(number: int, frame: Optional[FrameType]) -> None:
+    children = multiprocessing.active_children()
+    for child in children:
+        os.kill(child.pid, number)
+    if not children:
+        end_by(signal.Signals(number))
 
 
 def end_by(number: signal.Signals) -> NoReturn:

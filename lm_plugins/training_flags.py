@@ -17,8 +17,11 @@ from lm_plugins.optim.large_tables import LargeTables
 KEEPS_EPOCHS = {"--keep-last-epochs", "--save-interval"}  # if typed, checkpoints of epochs are wanted
 
 
-def check_arch(name: str) -> None:
+def check_arch(name: str | None) -> None:
     """Refuse an architecture that nobody has registered.
+
+    Args:
+        name: as it was typed; None: it was not
 
     Raises:
         Refused: `name` is unknown; the message has the nearest name, and the recurrent architectures.
@@ -28,7 +31,7 @@ def check_arch(name: str) -> None:
     near = difflib.get_close_matches(str(name), ARCH_MODEL_REGISTRY, n=1)
     recurrent = sorted(arch for arch in ARCH_MODEL_REGISTRY if is_recurrent(arch))
     raise Refused(
-        f"unknown --arch {name}"
+        ("--arch is missing" if name is None else f"unknown --arch {name}")
         + (f", did you mean {near[0]}?" if near else ".")
         + f" The architectures of lm_plugins are {', '.join(recurrent)}"
     )

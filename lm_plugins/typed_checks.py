@@ -2,22 +2,24 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 
 from fairseq.criterions import CRITERION_REGISTRY
 from fairseq.dataclass.configs import FairseqConfig
 from fairseq.models import ARCH_MODEL_NAME_REGISTRY, MODEL_DATACLASS_REGISTRY
 from fairseq.registry import REGISTRIES
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
+from omegaconf import MISSING
 
 from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy
 from lm_plugins.errors import Refused
-from lm_plugins.ranges import check_typed
+from lm_plugins.ranges import check_typed, flag_of
 
 logger = logging.getLogger(__name__)
 
 Flags = Mapping[str, str | None]
 METRICS = ("loss", "nll_loss", "ppl")  # what LMCrossEntropy logs in validation
+NO_DEFAULT = ("total_num_update",)  # declared as --max-update, which fairseq-train does not fill in
 OF_FAIRSEQ = [group.type for group in FairseqConfig.__dataclass_fields__.values() if is_dataclass(group.type)]
 
 
@@ -37,6 +39,20 @@ def check_numbers(flags: Flags) -> None:
     check_typed(flags, [*OF_FAIRSEQ, *filter(is_dataclass, chosen)])
 
 
+def check_required(flags: Flags) -> None:
+    """Refuse a criterion, an optimizer or a schedule without an option that has no default.
+
+    Raises:
+        Refused: see above
+    """
+    for kind in ("criterion", "optimizer", "lr_scheduler"):
+        flag = flag_of(kind)
+        options = REGISTRIES[kind]["dataclass_registry"].get(flags.get(flag))
+        for field in fields(options) if is_dataclass(options) else ():
+            if (field.default == MISSING or field.name in NO_DEFAULT) and flag_of(field.name) not in flags:
+                raise Refused(f"{flag} {flags[flag]} needs {flag_of(field.name)}: give it")
+
+
 def check_training(flags: Flags) -> None:
     """Refuse flags of fairseq-train that have no effect, or with which it would keep the wrong checkpoint.
 
@@ -44,6 +60,10 @@ def check_training(flags: Flags) -> None:
         Refused: see above
     """
     _refuse_max_tokens(flags)
+    if "--averaging-decay" in flags and flags.get("--averaging") != "ema":
+        raise Refused("--averaging-decay has no effect without --averaging ema: give it, or leave it out")
+    if "--patience" in flags and "--disable-validation" in flags:
+        raise Refused("--patience has no effect with --disable-validation: leave one of them out")
     metric = flags.get("--best-checkpoint-metric", METRICS[0])
     criterion = CRITERION_REGISTRY.get(flags.get("--criterion"))
     if getattr(criterion, "reduce_metrics", None) is LMCrossEntropy.reduce_metrics:

@@ -63,6 +63,7 @@ while [ $# -gt 0 ]; do
       --) refuse "-- is no option: leave it out" ;;
       --save-dir) refuse "the recipe sets $option: give --exp FOLDER, which holds checkpoints/" ;;
       --arch | -a | --log-format) refuse "the recipe sets $option: leave it out" ;;
+      --distributed-world-size) refuse "the recipe sets $option: give --gpus N" ;;
       --no-save) refuse "a recipe evaluates the checkpoint that it saves: leave out $option" ;;
     esac
     flags+=("$1")

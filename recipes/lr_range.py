@@ -23,7 +23,7 @@ from preprocess.files import atomically
 from recipes.files import make_folder
 from recipes.logs import DIVERGED, logged
 from recipes.plots import picture
-from recipes.processes import end_quietly_by_interrupt, piped
+from recipes.processes import ONE_PROCESS, end_quietly_by_interrupt, piped
 from recipes.progress import follow, show_error
 from recipes.report import aligned
 
@@ -129,7 +129,7 @@ def draw(points: list[Point], suggestion: dict[str, float], path: Path, title: s
 def command_of(options: argparse.Namespace, flags: list[str]) -> list[str]:
     """Return the fairseq-train command of the test, as a user can type it."""
     return [
-        "fairseq-train", options.data, "--user-dir", PLUGIN, "--arch", options.arch, *flags,
+        "fairseq-train", options.data, "--user-dir", PLUGIN, "--arch", options.arch, *ONE_PROCESS, *flags,
         "--lr", f"{options.lr_min:g}", "--lr-scheduler", "exponential_range",
         "--lr-max", f"{options.lr_max:g}", "--range-updates", str(options.updates),
         "--max-update", str(options.updates), "--max-epoch", "0", "--disable-validation", "--no-save",

@@ -20,6 +20,8 @@ HANDLED = (*PASSED, signal.SIGTSTP)
 PR_SET_PDEATHSIG = 1
 # torchrun passes SIGTERM on to its processes, and would die of these and leave them behind.
 SENT_TO_TORCHRUN = {signal.SIGUSR1: signal.SIGTERM, signal.SIGUSR2: signal.SIGTERM}
+# fairseq-train would otherwise start one process for each GPU of the machine.
+ONE_PROCESS = ("--distributed-world-size", "1")
 prctl = getattr(ctypes.CDLL(None), "prctl", None)  # Linux
 
 

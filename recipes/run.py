@@ -20,7 +20,14 @@ from pathlib import Path
 from recipes import evaluate, report, stages
 from recipes.environment import read_environment
 from recipes.files import make_folder
-from recipes.processes import SENT_TO_TORCHRUN, Stopped, end_quietly_by_interrupt, exit_status, piped
+from recipes.processes import (
+    ONE_PROCESS,
+    SENT_TO_TORCHRUN,
+    Stopped,
+    end_quietly_by_interrupt,
+    exit_status,
+    piped,
+)
 from recipes.progress import follow, show_all, show_error
 from recipes.resuming import check_resumable, has_begun
 
@@ -71,7 +78,7 @@ class Recipe:
         return ["python", "-m", f"preprocess.{self.options.corpus}", self.options.data, *arguments]
 
     def training(self, stage: str, folder: Path, *more: str) -> list[str]:
-        """Return the command of a training on one process."""
+        """Return the command of a training, without the flags that depend on the number of processes."""
         return [
             "fairseq-train", self.data(), "--user-dir", "lm_plugins", "--arch", self.options.arch,
             "--save-dir", str(folder), "--no-epoch-checkpoints", "--log-format", "json",
@@ -83,7 +90,7 @@ class Recipe:
     def launched(self, command: list[str]) -> list[str]:
         """Return `command` as it is started, on one process or several."""
         if self.processes == 1:
-            return command
+            return [*command, *ONE_PROCESS]
         options = self.options
         launch = ["torchrun", "--nproc-per-node", str(options.gpus), "--nnodes", str(options.nodes)]
         if options.rendezvous:
@@ -151,7 +158,8 @@ def completed(recipe: Recipe, command: list[str]) -> list[str]:
         SystemExit: fairseq-train does not understand its flags.
     """
     options = recipe.options
-    checking = [sys.executable, "-m", "recipes.check_flags", options.name, options.own, *command[1:]]
+    typed = command if recipe.processes > 1 else recipe.launched(command)
+    checking = [sys.executable, "-m", "recipes.check_flags", options.name, options.own, *typed[1:]]
     ranks = {"WORLD_SIZE": str(recipe.processes), "RANK": "0", "LOCAL_RANK": "0"}
     environ = os.environ | (ranks if recipe.processes > 1 else {})
     with piped(checking, stderr=None, env=environ) as process:
@@ -171,10 +179,10 @@ def train(recipe: Recipe, stage: str, folder: Path, command: list[str]) -> None:
 
     def inputs_of(words: list[str]) -> stages.Inputs:
         added = {ADDED: os.environ[ADDED]} if os.environ.get(ADDED) else {}
-        return stages.inputs_of(words, recipe.data(), ("data",)) | {
-            "processes": str(recipe.processes),
-            **added,
-        }
+        inputs = stages.inputs_of(words, recipe.data(), ("data",))
+        if recipe.processes == 1:  # which "processes" says
+            inputs.pop(ONE_PROCESS[0], None)
+        return inputs | {"processes": str(recipe.processes), **added}
 
     inputs = inputs_of(command)
     if stages.is_done(experiment, stage, inputs, folder / "checkpoint_best.pt"):

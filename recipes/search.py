@@ -35,7 +35,7 @@ from lm_plugins.training_flags import check_arch
 from recipes.files import check_output, make_folder
 from recipes.logs import DIVERGED, logged
 from recipes.plots import DPI
-from recipes.processes import end_quietly_by_interrupt, piped
+from recipes.processes import ONE_PROCESS, end_quietly_by_interrupt, piped
 from recipes.samplers import DEFAULT, GRID, SAMPLERS, pruner, queue_grid, sampler
 from recipes.search_spaces import OURS, Draw, of_arch, of_file, without
 from recipes.stages import CONTENT, by_flag, digest
@@ -82,7 +82,7 @@ def command_of(options: argparse.Namespace, flags: list[str], drawn: dict[str, A
     return [
         "fairseq-train", options.data, "--user-dir", PLUGIN, "--arch", options.arch, "--save-dir", str(save),
         "--no-epoch-checkpoints", "--no-last-checkpoints", "--log-format", "json", "--no-progress-bar",
-        *flags,
+        *ONE_PROCESS, *flags,
         *(word for flag, value in drawn.items() for word in (flag, typed_value(value))),
     ]  # fmt: skip
 

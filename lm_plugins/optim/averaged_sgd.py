@@ -24,14 +24,27 @@ class AveragedSGD(torch.optim.Optimizer):
     Departure: torch.optim.ASGD(t0=0, lambd=0), which AWD-LSTM used, leaves the first iterate out and
     applies a change of lr one step late.
 
+    With a `decay` the average is exponential:
+
+        avg_n = avg_{n-1} + (w_t - avg_{n-1}) max(1 / n, 1 - decay)
+
+    Its first 1 / (1 - decay) iterates have equal weights, so that the initial weights of a model, from which
+    fairseq's --store-ema starts, are not part of it.
+
     The parameters hold either the iterates or the averages, and `other` holds the other copy. Averaging
     therefore costs one copy of the parameters, and nothing before it starts.
+
+    Args:
+        decay: of the exponential average, at least 0 and below 1; None: all iterates have the same weight
     """
 
     supports_flat_params = True  # read by fairseq
 
-    def __init__(self, params: Any, lr: float, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self, params: Any, lr: float, weight_decay: float = 0.0, decay: Optional[float] = None
+    ) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+        self.least_weight = 0.0 if decay is None else 1 - decay  # of an iterate that enters the average
         self.averaged: Optional[int] = None  # number of iterates in the average; None: not averaging
         # The averages while the parameters hold the iterates, and vice versa; None: there is no average.
         self.other: Optional[list[Tensor]] = None
@@ -67,7 +80,7 @@ class AveragedSGD(torch.optim.Optimizer):
             if self.averaged == 1:
                 self.other = [iterate.clone() for iterate in iterates]
             else:
-                torch._foreach_lerp_(self.other, iterates, weight=1 / self.averaged)
+                torch._foreach_lerp_(self.other, iterates, weight=max(1 / self.averaged, self.least_weight))
 
     @torch.no_grad()
     def show(self, average: bool) -> bool:

@@ -14,7 +14,7 @@ from lm_plugins.optim.averaged_sgd import AveragedSGD
 from lm_plugins.optim.large_tables import LargeTables
 from lm_plugins.optim.two_tailed import TwoTailedSGD
 from lm_plugins.optim.validation import on_validation
-from lm_plugins.ranges import at_least
+from lm_plugins.ranges import PROBABILITY, at_least
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +35,23 @@ class NTASGDConfig(FairseqDataclass):
             "earlier ones except the last N (awd-lstm-lm: nonmono, 5)",
         },
     )
-    averaging: ChoiceEnum(["triggered", "always", "never", "two_tailed"]) = field(
+    averaging: ChoiceEnum(["triggered", "always", "never", "two_tailed", "ema"]) = field(
         default="triggered",
         metadata={
             "help": "triggered: start averaging when the trigger of --nonmono fires (NT-ASGD); always: "
             "average from the first update and stop training when the trigger fires (fine-tuning); never: "
             "plain SGD; two_tailed: average from the first update over a length that validation adapts "
             "(two-tailed averaging, Melis 2022, arXiv:2209.12581), which takes two to three more passes over "
-            "the first --valid-subset at each validation"
+            "the first --valid-subset at each validation; ema: exponential moving average from the first "
+            "update, with --averaging-decay"
+        },
+    )
+    averaging_decay: float = field(
+        default=0.999,
+        metadata={
+            "range": PROBABILITY,
+            "help": "decay D of --averaging ema, at least 0 and below 1: the average is over 1 / (1 - D) "
+            "updates",
         },
     )
     lr: List[float] = II("optimization.lr")
@@ -64,7 +73,7 @@ class NTASGD(LargeTables, FairseqOptimizer):
     :class:`AveragedSGD` computes the average, and training continues with the iterates. Fine-tuning
     (`averaging` "always") averages from the first update, and the same rule ends training after the epoch.
     With `averaging` "two_tailed" there is no trigger: :class:`TwoTailedSGD` averages over a length that it
-    adapts.
+    adapts. With "ema" there is none either, and the average is exponential.
 
     The task puts the average into the model before it validates or saves, and the iterate before each
     training step (:mod:`lm_plugins.optim.averaged_sgd`).
@@ -72,13 +81,22 @@ class NTASGD(LargeTables, FairseqOptimizer):
 
     def __init__(self, cfg: NTASGDConfig, params: Iterable[torch.nn.Parameter]) -> None:
         super().__init__(cfg)
-        sgd = TwoTailedSGD if str(self.cfg.averaging) == "two_tailed" else AveragedSGD
-        self._optimizer = sgd(params, **self.optimizer_config)
+        averaging = str(self.cfg.averaging)
+        if averaging == "two_tailed":
+            self._optimizer = TwoTailedSGD(params, **self.optimizer_config)
+        else:
+            decay = self.cfg.averaging_decay if averaging == "ema" else None
+            self._optimizer = AveragedSGD(params, **self.optimizer_config, decay=decay)
         self.history: list[float] = []
         self.finished = False
-        if str(cfg.averaging) == "always":
-            self.optimizer.start_averaging()
+        self.averages_from_start = averaging in ("always", "ema")
+        self.start()
         on_validation(self, self.validated)
+
+    def start(self) -> None:
+        """Start averaging if it has no trigger."""
+        if self.averages_from_start:
+            self.optimizer.start_averaging()
 
     @property
     def optimizer_config(self) -> dict[str, float]:
@@ -114,3 +132,4 @@ class NTASGD(LargeTables, FairseqOptimizer):
     ) -> None:
         super().load_state_dict(state_dict, optimizer_overrides)
         self.history, self.finished = list(state_dict["history"]), state_dict["finished"]
+        self.start()  # the checkpoint may be that of a training without an average

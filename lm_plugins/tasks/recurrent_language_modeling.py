@@ -131,8 +131,8 @@ class RecurrentLanguageModelingTask(
                 )
             if self.cfg.store_ema:
                 raise Refused(
-                    "--store-ema would decay the copy of a tied matrix twice in each update: leave it out, "
-                    "and average with --averaging"
+                    "--store-ema would decay a tied matrix twice in each update, and its average is not "
+                    "evaluated: give --averaging ema --averaging-decay 0.9999 (with --optimizer nt_asgd)"
                 )
             self.save_dir_lock = prepare_start(self.cfg)
             check_patience(self.cfg)

@@ -64,6 +64,26 @@ def test_the_average_is_the_mean_of_all_iterates_since_the_trigger(trigger):
     close(params, iterates)
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.6, 0.999])
+def test_the_exponential_average(decay):
+    params = parameters()
+    optimizer = AveragedSGD(params, lr=99.0, weight_decay=DECAY, decay=decay)
+    optimizer.start_averaging()
+    run(optimizer, params, range(4))
+    resumed = AveragedSGD(params, lr=99.0, weight_decay=DECAY, decay=decay)
+    resumed.load_state_dict(optimizer.state_dict())
+    run(resumed, params, range(4, len(RATES)))
+    weights, average = [p.detach().clone() for p in parameters()], None
+    for step, rate in enumerate(RATES):
+        weights = [w - rate * (g + DECAY * w) for w, g in zip(weights, gradients(step), strict=True)]
+        new = max(1 / (step + 1), 1 - decay)
+        pairs = zip(average or weights, weights, strict=True)
+        average = [(1 - new) * a + new * w for a, w in pairs]
+    close(params, weights)
+    resumed.show(average=True)
+    close(params, average)
+
+
 def test_without_an_average_nothing_is_kept_and_nothing_changes():
     params = parameters()
     optimizer = AveragedSGD(params, lr=1.0)

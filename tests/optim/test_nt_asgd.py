@@ -53,9 +53,12 @@ def test_small_cases(losses, nonmono, expected):
     assert triggered_at(losses, nonmono=nonmono) == expected
 
 
-def test_from_the_start():
-    optimizer = build(averaging="always")
+@pytest.mark.parametrize("averaging", ["always", "ema"])
+def test_from_the_start(averaging):
+    optimizer = build(averaging=averaging)
     assert is_averaging(optimizer)
+    optimizer.load_state_dict(build(averaging="never").state_dict())
+    assert is_averaging(optimizer), "also where the checkpoint has no average"
 
 
 def test_fine_tuning_ends_by_the_same_rule():

@@ -26,6 +26,8 @@ def test_what_it_would_run_is_parsed(path, tmp_path):
 
 def test_launches_on_several_gpus_and_nodes():
     path = ROOT / "recipes/ptb/lstm_small.sh"
+    (train,) = [c for c in commands(path, "--gpus", "1") if c[0] == "fairseq-train"]
+    assert train[-2:] == ["--distributed-world-size", "1"], "not one process for each GPU of the machine"
     (train,) = [c for c in commands(path, "--gpus", "4") if c[0] == "torchrun"]
     assert train[1:5] == ["--nproc-per-node", "4", "--nnodes", "1"] and train[5].endswith("fairseq-train")
     nodes = ("--gpus", "8", "--nodes", "2", "--rendezvous", "host:29500")

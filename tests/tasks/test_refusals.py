@@ -26,7 +26,9 @@ def checkpoints(data_bin, tmp_path_factory):
         (("--amp",), "--amp"),
         (("--bf16",), "--bf16"),
         (("--sentence-avg",), "--sentence-avg"),
-        (("--store-ema",), "--store-ema"),
+        (("--store-ema",), "give --averaging ema"),
+        (("--memory-efficient-fp16", "--optimizer", "nt_asgd"), "give --optimizer adam or adafactor"),
+        (("--lr", "1,0.5", "--lr-scheduler", "cosine"), "Consider --lr-scheduler=fixed"),
         (("--skip-remainder-batch",), "--skip-remainder-batch"),
         (("--tokens-per-sample", "0"), "--tokens-per-sample is 0"),
         (("--tokens-per-sample", "5000"), "less than one window of 5000 tokens"),
@@ -56,6 +58,16 @@ def test_no_batch_size(data_bin, tmp_path):
 
 def test_an_unknown_arch_names_the_near_one(data_bin, tmp_path):
     refused(train(data_bin, tmp_path, arch="qrnn_wt13", succeeds=False), "did you mean qrnn_wt103?")
+
+
+def test_no_arch(data_bin):
+    refused(run_fairseq("train", data_bin, "--user-dir", PLUGIN, succeeds=False), "--arch is missing")
+
+
+def test_a_folder_that_cannot_be_made(data_bin, tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", "/proc/x"):
+        refused(train(data_bin, folder, succeeds=False), f"--save-dir {folder} cannot be written")
 
 
 def test_an_optimizer_without_its_learning_rate(data_bin, tmp_path):

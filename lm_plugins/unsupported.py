@@ -1,0 +1,64 @@
+"""Refuse options of fairseq that do not work with the models of this package, or that do nothing."""
+
+import ast
+from collections.abc import Mapping
+
+from lm_plugins.errors import Refused
+from lm_plugins.files import check_writable
+
+Flags = Mapping[str, str | None]
+EMA = "belongs to --store-ema, which is not supported: give --averaging ema (with --optimizer nt_asgd)"
+NO_ORDER = "has no effect: windows are read in the order of the text; leave it out"
+WHOLE_MODELS = "trains and saves parts of a model, without the carried states: leave it out"
+# {(flag, value), or a flag with any value: why it is refused}
+REASONS: dict[tuple[str, str] | str, str] = {
+    "--curriculum": NO_ORDER,
+    "--ema-decay": EMA,
+    "--ema-fp32": EMA,
+    "--ema-seed-model": EMA,
+    "--ema-start-update": EMA,
+    "--ema-update-freq": EMA,
+    "--grouped-shuffling": NO_ORDER,
+    "--pipeline-model-parallel": WHOLE_MODELS,
+    "--quantization-config-path": "quantizes layers by names that these models do not have: leave it out",
+    "--update-epoch-batch-itr": NO_ORDER,
+    "--update-ordered-indices-seed": NO_ORDER,
+    "--use-plasma-view": "has no effect: each process maps the file of the corpus, and all share its memory; "
+    "leave it out",
+    "--write-checkpoints-asynchronously": "would end a training before its last checkpoint is verified: "
+    "leave it out",
+    ("--ddp-backend", "fully_sharded"): WHOLE_MODELS,
+    ("--ddp-backend", "slowmo"): "trains another model on each process: use pytorch_ddp or legacy_ddp",
+    ("--optimizer", "composite"): "needs groups of parameters that these models do not name: choose another",
+    ("--zero-sharding", "os"): "does not save the carried states of all processes: leave it out",
+}
+DICTIONARIES = ("--optimizer-overrides", "--model-overrides")
+
+
+def check_supported(flags: Flags) -> None:
+    """Refuse flags of REASONS, and flags whose value fairseq could not use.
+
+    Raises:
+        Refused: see above
+    """
+    for flag, value in flags.items():
+        reason = REASONS.get(flag) or REASONS.get((flag, value or ""))
+        if reason:
+            typed = flag if flag in REASONS else f"{flag} {value}"
+            raise Refused(f"{typed} {reason}")
+    if (flags.get("--model-parallel-size") or "1") != "1":
+        raise Refused(f"--model-parallel-size {flags['--model-parallel-size']} {WHOLE_MODELS}")
+    for flag in DICTIONARIES:
+        if flag in flags:
+            _check_dictionary(flag, flags[flag] or "")
+    if flags.get("--log-file"):
+        check_writable(flags["--log-file"], "--log-file")
+
+
+def _check_dictionary(flag: str, text: str) -> None:
+    try:
+        value = ast.literal_eval(text)
+    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise Refused(f"{flag} is {text or 'empty'}: give a dictionary, such as \"{{'dropout': 0.3}}\"")
