@@ -8,7 +8,8 @@ lm.sample("the company", length=50, temperature=0.8)
 """
 
 import os
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from fairseq import tasks
@@ -20,42 +21,16 @@ import lm_plugins  # noqa: F401  registers the models
 from lm_plugins.checkpoint_contents import read_own_checkpoint
 from lm_plugins.data.text_codec import text_codec
 from lm_plugins.errors import Refused
-from lm_plugins.evaluation.scorers import ModelScorer, Scorer
-from lm_plugins.evaluation.tally import Tally
+from lm_plugins.evaluation.scorers import Scorer
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 from lm_plugins.ranges import Range, at_least, check
 from lm_plugins.sampling import draw
+from lm_plugins.scoring.batches import BATCH_SIZE, WINDOW, batch_log_probs, log_probs
+from lm_plugins.scoring.score import Score
+from lm_plugins.scoring.state import TextState, initial_state
+from lm_plugins.scoring.text_encoder import TextEncoder
 
-UNKNOWN = "<unk>"  # fairseq's symbol
 BEST = "checkpoint_best.pt"  # what a folder of checkpoints stands for
-
-
-class Score(NamedTuple):
-    """Symbols of a text, and ln p of each in nats, [T]."""
-
-    tokens: list[str]
-    log_probs: Tensor
-
-    @property
-    def tally(self) -> Tally:
-        unknown = torch.tensor([token == UNKNOWN for token in self.tokens])
-        tally = Tally()
-        tally.add(-self.log_probs, torch.ones_like(unknown), unknown)
-        return tally
-
-    @property
-    def perplexity(self) -> float:
-        return self.tally.perplexity
-
-    @property
-    def unknown(self) -> int:
-        """The number of symbols that the model does not know: ``<unk>``."""
-        return self.tally.unknown
-
-    @property
-    def perplexity_without_unknown(self) -> float | None:
-        """The perplexity of all other symbols; None if there are none."""
-        return self.tally.perplexity_without_unknown
 
 
 def load(
@@ -114,66 +89,78 @@ class LanguageModel:
 
     def __init__(self, decoder: RecurrentDecoder, dictionary: Dictionary, folder: str, level: str) -> None:
         self.decoder, self.dictionary, self.level = decoder, dictionary, level
-        self.codec = text_codec(level, folder)
+        self.encoder = TextEncoder(dictionary, text_codec(level, folder))
 
-    def encode(self, text: str) -> Tensor:
-        """Return the ids of `text`, [T]. Each newline becomes a ``</s>``; none is added at the end.
+    def encode(self, text: str, eos: bool = False) -> Tensor:
+        """Return the ids of `text`, [T]. Each newline becomes a ``</s>``; `eos` adds one at the end.
 
         Raises:
             Refused: `text` is no str, or holds a symbol that never occurs in a corpus
         """
-        if not isinstance(text, str):
-            raise Refused(f"a text is a str, not a {type(text).__name__}: {text!r:.60}")
-        lines = [
-            self.dictionary.encode_line(self.codec.encode(line), append_eos=True, add_if_not_exist=False)
-            for line in text.split("\n")
-        ]
-        ids = torch.cat(lines).long()[:-1]
-        for index in (self.dictionary.pad(), self.dictionary.bos()):
-            if index in ids:
-                raise Refused(
-                    f"the text holds the literal symbol {self.dictionary[index]}, which no corpus has: "
-                    "replace it in the text"
-                )
-        return ids
+        return self.encoder.encode(text, eos)
 
     def decode(self, ids: Tensor) -> str:
-        """Return the text of `ids`, with a newline for each ``</s>``."""
-        lines, line = [], []
-        for index in [*ids.tolist(), self.dictionary.eos()]:
-            if index == self.dictionary.eos():
-                lines.append(self.codec.decode(" ".join(line)))
-                line = []
-            else:
-                line.append(self.dictionary[index])
-        return "\n".join(lines)
+        """Return the text of `ids` [T], with a newline for each ``</s>``."""
+        return self.encoder.decode(ids)
 
-    def score(self, text: str | list[str], scorer: Scorer | None = None) -> Score | list[Score]:
+    def score(
+        self,
+        text: str | Sequence[str],
+        scorer: Scorer | None = None,
+        *,
+        eos: bool = False,
+        state: TextState | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> Score | list[Score]:
         r"""Return ln p of each token of `text` given the tokens before it.
 
-        A ``</s>`` is scored where `text` has a newline, and only there. End a sentence with ``"\n"`` to
-        include the probability that it ends; ``"a b\n"`` has one log-probability more than ``"a b"``.
-        Each text of a list is scored separately, from a zero state.
+        A ``</s>`` is scored where `text` has a newline, and with `eos` at its end. ``"a b\n"``, or ``"a b"``
+        with `eos`, has one token more than ``"a b"``: the end of the sentence.
+
+        The texts of a list are scored in batches of similar length, each from the same state. A long text is
+        read in windows, so that memory does not grow with its length.
 
         Args:
             text: one text, or a list of them
             scorer: scores with a neural cache or dynamic evaluation (:mod:`lm_plugins.evaluation.scorers`),
                 and keeps what it has seen from text to text; None: scores with the model alone
+            eos: whether to score a ``</s>`` after each text
+            state: the ``state`` of the score of what comes before `text`; None: a zero state, after ``</s>``
+            batch_size: number of texts that are scored at a time
+
+        Returns:
+            a :class:`Score`, or a list of them in the order of the texts
+
+        Raises:
+            Refused: a text is no str or holds a symbol that never occurs in a corpus, or a probability is
+                zero or NaN
         """
-        if isinstance(text, list | tuple):
-            return [self.score(one, scorer) for one in text]
-        ids = self.encode(text)
+        start = self._beginning() if state is None else state
+        if isinstance(text, str):
+            return self._score_one(self.encode(text, eos), start, scorer)
+        check("batch_size", batch_size, at_least(1))
+        ids = [self.encode(one, eos) for one in text]
+        if scorer is not None:
+            return [self._score_one(one, start, scorer)._replace(state=None) for one in ids]
+        scored = log_probs(self.decoder, ids, start, batch_size)
+        return [Score(self.encoder.tokens(one), values) for one, values in zip(ids, scored, strict=True)]
+
+    def _score_one(self, ids: Tensor, state: TextState, scorer: Scorer | None) -> Score:
+        """Return the score of `ids` [T], in one window if there is a scorer, which may learn from it."""
         if not len(ids):
-            raise Refused("there is nothing to score in an empty text: give some words")
-        scorer = scorer or ModelScorer()
-        source, target = self._after_eos(ids)[:-1], ids.unsqueeze(1).to(self._device)
-        with torch.set_grad_enabled(scorer.needs_graph):
-            features, _, _ = self.decoder.extract_features(source)
-            counted = torch.ones_like(target, dtype=torch.bool)
-            nll = scorer(self.decoder.output_head, features, target, counted)  # [T, 1]
-        if nll.isnan().any():
-            raise Refused("the model assigns a token the probability NaN: use an earlier checkpoint")
-        return Score([self.dictionary[index] for index in ids.tolist()], -nll.squeeze(1).cpu())
+            return Score([], torch.empty(0), state)
+        window = WINDOW if scorer is None else len(ids)
+        (scored,), state = batch_log_probs(self.decoder, [ids], state, window, scorer)
+        return Score(self.encoder.tokens(ids), scored, state)
+
+    def nll(self, text: str | Sequence[str], **options: Any) -> float | list[float]:
+        """Return -ln p of a text, or of each text of a list, in nats; see :meth:`score` for the options."""
+        scores = self.score(text, **options)
+        return scores.nll if isinstance(scores, Score) else [score.nll for score in scores]
+
+    def _beginning(self) -> TextState:
+        """Return the state at the beginning of a text."""
+        return initial_state(self.dictionary.eos(), 1, self._device)
 
     @torch.no_grad()
     def sample(

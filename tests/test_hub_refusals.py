@@ -50,7 +50,7 @@ def test_symbols_that_no_corpus_has(model, symbol):
 def test_a_model_of_nan(model):
     for parameter in model.decoder.parameters():
         torch.nn.init.constant_(parameter, math.nan)
-    with pytest.raises(Refused, match="the probability NaN"):
+    with pytest.raises(Refused, match="the probability (zero or )?NaN"):
         model.score("w5 w6")
-    with pytest.raises(Refused, match="the probability NaN"):
+    with pytest.raises(Refused, match="the probability (zero or )?NaN"):
         model.sample("w5", length=1)

@@ -67,7 +67,7 @@ class CarriedState:
                 "preceding window is missing: read the windows in order from 0; to resume a checkpoint that "
                 "several processes saved with --no-save-optimizer-state, give --reset-dataloader"
             )
-        for tensor in _tensors(states[step]):
+        for tensor in tensors_of(states[step]):
             if tensor.size(0) != tokens.size(1):
                 raise Refused(
                     f"the carried state of the stream '{stream}' has {tensor.size(0)} rows, but the window "
@@ -103,12 +103,13 @@ def _of_type(kind: type, items: list) -> Nest:
     return kind(*items) if hasattr(kind, "_fields") else kind(items)
 
 
-def _tensors(nest: Nest) -> Iterator[Tensor]:
+def tensors_of(nest: Nest) -> Iterator[Tensor]:
+    """Yield the tensors of `nest` in order."""
     if torch.is_tensor(nest):
         yield nest
     elif nest is not None:
         for item in nest:
-            yield from _tensors(item)
+            yield from tensors_of(item)
 
 
 def _without_window(tensor: Tensor) -> Tensor:

@@ -1,0 +1,54 @@
+"""The interface of a model to a beam search: ln p of every next token of a batch of hypotheses."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lm_plugins.models.carried_state import map_tensors
+from lm_plugins.models.recurrent_decoder import RecurrentDecoder
+
+State = Any  # the state of each layer, of tensors [B, ...], after the tokens that were read
+
+
+class BeamScorer:
+    """Scores the hypotheses of a search, one token at a time::
+
+        state = scorer.initial_state(1)
+        log_prob, state = scorer.step(torch.tensor([eos]), state)  # of the first token of a text
+        ...
+        state = scorer.select(state, index)  # the rows of the hypotheses that the search keeps
+        log_prob, state = scorer.step(tokens, state)  # each kept hypothesis has got a token
+
+    The states are not changed in place: a search may return to one. The state of a text that
+    :meth:`~lm_plugins.hub.LanguageModel.score` has read, ``score.state``, starts a search after it:
+    ``scorer.step(score.state.last, score.state.layers)``.
+
+    Args:
+        decoder: a model in evaluation
+    """
+
+    def __init__(self, decoder: RecurrentDecoder) -> None:
+        self.decoder = decoder
+
+    def initial_state(self, batch_size: int = 1) -> State:
+        """Return the state of `batch_size` hypotheses before they read ``</s>``."""
+        return [layer.initial_state(batch_size) for layer in self.decoder.layers]
+
+    @torch.no_grad()
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read a token of each hypothesis.
+
+        Args:
+            tokens: ids, [B]; those of ``</s>`` at the beginning of a text
+            state: the state before them
+
+        Returns:
+            (ln p of each token that may follow, in nats, [B, V]; the state after `tokens`)
+        """
+        features, state, _ = self.decoder.extract_features(tokens.unsqueeze(0), state)
+        return self.decoder.output_head.log_prob(features[0]), state
+
+    def select(self, state: State, index: Tensor) -> State:
+        """Return the states of the hypotheses `index` [N]; an index may occur more than once."""
+        return map_tensors(lambda tensor: tensor.index_select(0, index), state)
