@@ -11,7 +11,7 @@ from typing import SupportsIndex
 from lm_plugins.checkpoints import force_safe_loading
 from lm_plugins.command_line import program_name
 from lm_plugins.completion import complete
-from lm_plugins.ensembles import split_ensemble
+from lm_plugins.ensemble_path import split_ensemble
 from lm_plugins.excepthook import excepthook
 from lm_plugins.option_help import HELP, help_and_exit
 from lm_plugins.passes import count_folders

@@ -19,6 +19,7 @@ MAY_IMPORT = {  # package -> packages of lm_plugins, from the bottom to the top
     "criterions": {"data", "modules", "ops"},
     "scoring": {"data", "evaluation", "models"},
     "architectures": {"models"},
+    "rescoring": {"evaluation", "scoring"},
     "tasks": {"ops", "modules", "data", "optim", "evaluation", "models", "criterions"},
 }
 # Files next to the packages that any package but ops may import; the others are above all packages.
