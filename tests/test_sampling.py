@@ -3,18 +3,27 @@
 import pytest
 import torch
 
-from lm_plugins.sampling import draw, keep_top_k, keep_top_p
+from lm_plugins.sampling import HEAD, choose, draw, keep_mass
 
 P = torch.tensor([0.2, 0.5, 0.0, 0.3])
 
 
 def test_the_head_of_a_distribution():
     p = torch.tensor([0.5, 0.3, 0.2])
-    assert keep_top_k(p, 2).tolist() == pytest.approx([0.5, 0.3, 0])
-    assert torch.equal(keep_top_k(p, 0), p) and torch.equal(keep_top_k(p, 9), p)
-    assert keep_top_p(p, 0.6).tolist() == pytest.approx([0.5, 0.3, 0])
-    assert keep_top_p(p, 0.4).tolist() == pytest.approx([0.5, 0, 0])
-    assert torch.equal(keep_top_p(p, 1.0), p)
+    assert keep_mass(p, torch.tensor([0.6])).tolist() == pytest.approx([0.5, 0.3, 0])
+    assert keep_mass(p, torch.tensor([0.4])).tolist() == pytest.approx([0.5, 0, 0])
+    assert torch.equal(keep_mass(p, torch.tensor([1.1])), p)
+
+
+def test_a_head_may_be_wider_than_the_first_tokens_that_are_taken():
+    p = torch.ones(2, 3 * HEAD).softmax(-1)
+    drawn = {int(draw(p.log(), top_p=0.9)[0]) for _ in range(2000)}
+    assert len(drawn) > 2 * HEAD and len(drawn) <= round(0.9 * 3 * HEAD) + 1
+
+
+def test_weights_of_zero_are_never_chosen():
+    weights = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1e-30]])
+    assert all(choose(weights).tolist() == [1, 2] for _ in range(100))
 
 
 @pytest.mark.parametrize(
@@ -31,7 +40,7 @@ def test_the_head_of_a_distribution():
 )
 def test_draws_follow_the_distribution(options, weights):
     generator = torch.Generator().manual_seed(3)
-    draws = torch.stack([draw(P.log(), **options, generator=generator) for _ in range(2000)])
+    draws = draw(P.log().expand(2000, -1), **options, generator=generator)
     shares, expected = draws.bincount(minlength=4) / 2000, torch.tensor(weights) / sum(weights)
     assert (shares[expected == 0] == 0).all()
     torch.testing.assert_close(shares, expected, atol=0.05, rtol=0)

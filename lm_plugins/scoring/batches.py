@@ -15,10 +15,10 @@ from lm_plugins.errors import Refused
 from lm_plugins.evaluation.scorers import ModelScorer, Scorer
 from lm_plugins.models.carried_state import map_tensors
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
+from lm_plugins.scoring.reading import WINDOW
 from lm_plugins.scoring.state import TextState
 
 BATCH_SIZE = 64  # texts in a batch
-WINDOW = 128  # tokens of each text in a window
 
 
 def by_length(texts: Sequence[Tensor], batch_size: int) -> Iterator[list[int]]:

@@ -1,14 +1,10 @@
 """The interface of a model to a beam search: ln p of every next token of a batch of hypotheses."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from lm_plugins.models.carried_state import map_tensors
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
-
-State = Any  # the state of each layer, of tensors [B, ...], after the tokens that were read
+from lm_plugins.scoring.state import Layers, select, zeros
 
 
 class BeamScorer:
@@ -31,12 +27,12 @@ class BeamScorer:
     def __init__(self, decoder: RecurrentDecoder) -> None:
         self.decoder = decoder
 
-    def initial_state(self, batch_size: int = 1) -> State:
+    def initial_state(self, batch_size: int = 1) -> Layers:
         """Return the state of `batch_size` hypotheses before they read ``</s>``."""
-        return [layer.initial_state(batch_size) for layer in self.decoder.layers]
+        return zeros(self.decoder, batch_size)
 
     @torch.no_grad()
-    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, tokens: Tensor, state: Layers) -> tuple[Tensor, Layers]:
         """Read a token of each hypothesis.
 
         Args:
@@ -49,6 +45,6 @@ class BeamScorer:
         features, state, _ = self.decoder.extract_features(tokens.unsqueeze(0), state)
         return self.decoder.output_head.log_prob(features[0]), state
 
-    def select(self, state: State, index: Tensor) -> State:
+    def select(self, state: Layers, index: Tensor) -> Layers:
         """Return the states of the hypotheses `index` [N]; an index may occur more than once."""
-        return map_tensors(lambda tensor: tensor.index_select(0, index), state)
+        return select(state, index)

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from lm_plugins.errors import Refused
-from lm_plugins.models.carried_state import map_tensors, tensors_of
-from lm_plugins.scoring.beam_search import BeamScorer, State
+from lm_plugins.models.carried_state import map_tensors
+from lm_plugins.scoring.beam_search import BeamScorer
+from lm_plugins.scoring.state import Layers, concatenate
 from lm_plugins.scoring.text_encoder import TextEncoder
 
 BLANK, SPACE, ENDS = "<blank>", "<space>", ("<sos/eos>", "<sos>", "<eos>")  # ESPnet's symbols
@@ -53,12 +54,12 @@ class ESPnetScorer(nn.Module):
 
     batch_init_state = init_state
 
-    def score(self, y: Tensor, state: State, x: Tensor) -> tuple[Tensor, State]:
+    def score(self, y: Tensor, state: Layers, x: Tensor) -> tuple[Tensor, Layers]:
         """Return ln p of the tokens after the hypothesis `y` [T], in nats, [V], and the new state."""
         scores, (state,) = self.batch_score(y.unsqueeze(0), [state], x)
         return scores[0], state
 
-    def batch_score(self, ys: Tensor, states: list[State], xs: Tensor) -> tuple[Tensor, list[State]]:
+    def batch_score(self, ys: Tensor, states: list[Layers], xs: Tensor) -> tuple[Tensor, list[Layers]]:
         """Read the last token of each hypothesis.
 
         Args:
@@ -70,16 +71,16 @@ class ESPnetScorer(nn.Module):
             (ln p of each token that may follow, in nats, [B, V]; the state of each hypothesis)
         """
         start = self.beam.initial_state(1)
-        together = stack([start if state is None else state for state in states])
+        together = concatenate([start if state is None else state for state in states])
         log_prob, together = self.beam.step(self.ids[ys[:, -1]], together)
         scores = log_prob[:, self.ids].masked_fill(self.blanks, -torch.inf)
         return scores, [map_tensors(lambda x, i=i: x[i : i + 1], together) for i in range(len(ys))]
 
-    def select_state(self, states: list[State], i: int, new_id: int | None = None) -> State:
+    def select_state(self, states: list[Layers], i: int, new_id: int | None = None) -> Layers:
         """Return the state of hypothesis `i` from those of a batch."""
         return states[i]
 
-    def final_score(self, state: State) -> float:
+    def final_score(self, state: Layers) -> float:
         """Return 0: ``<sos/eos>`` at the end of a hypothesis is scored like every other token."""
         return 0.0
 
@@ -96,9 +97,3 @@ def model_ids(encoder: TextEncoder, token_list: Sequence[str]) -> list[int]:
             f"{', '.join(missing[:3])}: give the token list of the text that the model was trained on"
         )
     return [known[token] for token in token_list]
-
-
-def stack(states: Sequence[State]) -> State:
-    """Return the states of B hypotheses, one row each, as the state of a batch of B rows."""
-    rows = [tensors_of(state) for state in states]
-    return map_tensors(lambda _: torch.cat([next(row) for row in rows]), states[0])

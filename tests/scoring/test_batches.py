@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lm_plugins.scoring.batches import batch_log_probs
-from lm_plugins.scoring.state import initial_state
+from lm_plugins.scoring.state import beginning
 from tests.helpers.language_models import MODELS, language_model
 
 DRAW = random.Random(2)
@@ -43,8 +43,7 @@ def test_a_batch_has_the_scores_of_its_texts(model, eos):
 @pytest.mark.parametrize("window", [1, 7])
 def test_windows_do_not_change_the_scores(model, window):
     ids = sorted((model.encode(text) for text in TEXTS if text), key=len, reverse=True)
-    state = initial_state(model.dictionary.eos(), len(ids), torch.device("cpu"))
-    scored, _ = batch_log_probs(model.decoder, ids, state, window)
+    scored, _ = batch_log_probs(model.decoder, ids, beginning(model.decoder, len(ids)), window)
     for one, values in zip(ids, scored, strict=True):
         whole = model.score(model.decode(one))
         assert float(values.sum()) == pytest.approx(whole.log_prob, rel=1e-6)
