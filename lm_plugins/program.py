@@ -11,6 +11,7 @@ from typing import SupportsIndex
 from lm_plugins.checkpoints import force_safe_loading
 from lm_plugins.command_line import program_name
 from lm_plugins.completion import check_arch_is_typed, complete
+from lm_plugins.ensemble_path import split_ensemble
 from lm_plugins.excepthook import excepthook
 from lm_plugins.option_help import HELP, help_and_exit
 from lm_plugins.passes import count_folders
@@ -55,7 +56,7 @@ class UnreadCommandLine(list):
             help_and_exit(sys.argv)
         else:
             check_arch_is_typed(sys.argv)
-            sys.argv = count_folders(complete(sys.argv))
+            sys.argv = count_folders(split_ensemble(complete(sys.argv)))
         return sys.argv[index]
 
     def __reduce__(self) -> tuple:

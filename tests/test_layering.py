@@ -20,6 +20,7 @@ MAY_IMPORT = {  # package -> packages of lm_plugins, from the bottom to the top
     "scoring": {"data", "evaluation", "models"},
     "architectures": {"models"},
     "converting": {"data", "models"},
+    "rescoring": {"evaluation", "scoring"},
     "tasks": {"ops", "modules", "data", "optim", "evaluation", "models", "criterions"},
 }
 # Files next to the packages that any package but ops may import; the others are above all packages.

@@ -7,10 +7,11 @@ from typing import Any
 
 from torch import nn
 
-from lm_plugins.evaluation import cache_report
+from lm_plugins.evaluation import cache_report, interpolation_report
 from lm_plugins.evaluation.cache_options import CacheSettings
 from lm_plugins.evaluation.cache_tuning import CacheGrid
 from lm_plugins.evaluation.compose import Rates, composed_scorer
+from lm_plugins.evaluation.interpolation import Component, Mixture, MixtureScorer, RecordingScorer
 from lm_plugins.evaluation.report import Report
 from lm_plugins.evaluation.tally import TalliedScorer, Tally
 from lm_plugins.evaluation.windows import EvaluationWindows
@@ -37,6 +38,7 @@ class FairseqPass:
         cache: a cache, or a grid of caches to choose from; None: no cache
         rates: of dynamic evaluation; None: the weights stay as they are
         report: of the tally
+        mixture: models to interpolate with the model, its cache and dynamic evaluation included; None: none
     """
 
     def __init__(
@@ -46,9 +48,10 @@ class FairseqPass:
         cache: CacheSettings | None,
         rates: Rates | None,
         report: Report,
+        mixture: Mixture | None = None,
     ) -> None:
         self.decoder, self.windows, self.cache, self.rates = decoder, windows, cache, rates
-        self.report = report
+        self.report, self.mixture = report, mixture
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -56,7 +59,12 @@ class FairseqPass:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         tally, began = Tally(), time.monotonic()
         grid = CacheGrid(self.cache) if self.cache and self.cache.grid_file else None
+        mixture, models = self.mixture, None
         with composed_scorer(self.decoder, self.cache, self.rates, grid) as scorer:
+            if mixture is not None and mixture.weights is None:
+                scorer = RecordingScorer(scorer)
+            elif mixture is not None:
+                scorer = MixtureScorer(scorer, mixture.others, mixture.weights, self.windows.unk)
             tallied = TalliedScorer(scorer, tally, self.windows.unk)
             for batch in self.windows:
                 yield {**batch, "net_input": {**batch["net_input"], "scorer": tallied}}
@@ -65,4 +73,11 @@ class FairseqPass:
         logger.info(f"scored {tally.targets:,} of {expected:,} targets of '{subset}'")
         if grid is not None:
             cache_report.report(grid, self.cache.grid_file, subset)
-        self.report.finish(tally, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        if mixture is not None and mixture.weights is None:
+            first = Component(mixture.first, scorer.log_probs, tally)
+            interpolation_report.tune([first, *mixture.others], mixture.file, subset)
+        elif mixture is not None:
+            first = Component(mixture.first, [], scorer.tally)
+            models = interpolation_report.report_models([first, *mixture.others], mixture.weights)
+        self.report.finish(tally, seconds, models)

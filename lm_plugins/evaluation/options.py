@@ -9,13 +9,14 @@ from omegaconf import II
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.cache_options import CacheConfig, CacheSettings
 from lm_plugins.evaluation.dynamic_options import DynamicEvaluationConfig, DynamicSettings
+from lm_plugins.evaluation.interpolation_options import InterpolationConfig, InterpolationSettings
 from lm_plugins.ranges import at_least, check_config
 
 WARM_UP = 1000  # tokens; a recurrent state has forgotten its start long before
 
 
 @dataclass
-class EvaluationFlags(CacheConfig, DynamicEvaluationConfig):
+class EvaluationFlags(CacheConfig, DynamicEvaluationConfig, InterpolationConfig):
     """The flags that only fairseq-eval-lm uses."""
 
     eval_streams: int = field(
@@ -63,6 +64,7 @@ def check_options(
     cache: CacheSettings | None,
     dynamic: DynamicSettings | None,
     batch_size: int | None,
+    interpolation: InterpolationSettings | None = None,
 ) -> None:
     """Refuse options that would give a wrong perplexity.
 
@@ -86,6 +88,12 @@ def check_options(
         raise Refused(
             "--batch-size and --eval-streams both set the number of streams: give --eval-streams, whose "
             "streams are warmed up, or --batch-size, to reproduce what training logged"
+        )
+    searches = cache is not None and cache.grid_file or dynamic is not None and dynamic.is_grid
+    if interpolation is not None and searches:
+        raise Refused(
+            "a cache and dynamic evaluation belong to the first model of an interpolation: search their "
+            "values with that model alone, and then interpolate it with the values"
         )
 
 

@@ -5,17 +5,24 @@ from pathlib import Path
 
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.cache_options import CacheSettings
+from lm_plugins.evaluation.interpolation_options import InterpolationSettings
 from lm_plugins.evaluation.results_file import results_file
 from lm_plugins.files import check_writable
 
 
-def check_outputs(results_path: str | None, subset: str, cache: CacheSettings | None) -> None:
+def check_outputs(
+    results_path: str | None,
+    subset: str,
+    cache: CacheSettings | None,
+    interpolation: InterpolationSettings | None = None,
+) -> None:
     """Refuse files that cannot be written, or that would overwrite each other.
 
     Args:
         results_path: folder of the results, which is made; None or "": none are written
         subset: name of the text
         cache: whose grid is written
+        interpolation: whose tuned weights are written
 
     Raises:
         Refused: see above
@@ -37,6 +44,8 @@ def check_outputs(results_path: str | None, subset: str, cache: CacheSettings | 
             )
         for path in (cache.grid_file, plot):
             check_writable(path, "--cache-tune")
+    if interpolation is not None and interpolation.file is not None:
+        check_writable(interpolation.file, "--interpolate-tune")
 
 
 def plot_file(grid_file: str) -> Path:

@@ -1,7 +1,7 @@
 """Report an evaluation: a line in the log, and the same numbers as JSON."""
 
 import logging
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lm_plugins import metrics
 from lm_plugins.evaluation.results_file import write_results
@@ -28,11 +28,17 @@ class Report(NamedTuple):
     folder: str | None
     checkpoint: str | None
 
-    def finish(self, tally: Tally, seconds: float) -> None:
-        """Log the line, and write the JSON file if there is a folder for it."""
+    def finish(self, tally: Tally, seconds: float, models: list[dict[str, Any]] | None = None) -> None:
+        """Log the line, and write the JSON file if there is a folder for it.
+
+        Args:
+            models: the path, weight and perplexity of each model of an interpolation; None: one model
+        """
         results = summary(tally, seconds, peak_memory(), self.characters, self.words)
         logger.info(line(self.subset, results))
         if self.folder:
+            if models is not None:
+                results = {**results, "interpolation": models}
             write_results(self.folder, self.subset, results, self.checkpoint)
 
 

@@ -4,6 +4,7 @@ import logging
 import os
 import shlex
 import sys
+from typing import Any
 
 from lm_plugins.files import sha256, write_json
 
@@ -15,7 +16,7 @@ def results_file(folder: str, subset: str) -> str:
     return os.path.join(folder, f"results-{subset}.json")
 
 
-def write_results(folder: str, subset: str, results: dict[str, float], checkpoint: str) -> None:
+def write_results(folder: str, subset: str, results: dict[str, Any], checkpoint: str) -> None:
     """Write ``folder/results-<subset>.json``: the results, the command, and the checkpoint's SHA-256."""
     path = results_file(folder, subset)
     os.makedirs(folder, exist_ok=True)

@@ -3,6 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from lm_plugins.data.stream_windows import StreamWindows, own_targets
 from lm_plugins.data.windows import cut, fixed
 
@@ -32,3 +36,11 @@ class EvaluationWindows:
             counted = own_targets(batch["target"], self.streams.pad, batch.get("start_indices"))
             batch["net_input"]["counted"] = counted
             yield batch
+
+    def positions(self) -> Iterator[Tensor]:
+        """Yield where the targets of each window are in the text, [T, B]; -1 at a pad."""
+        own = slice(self.streams.own.start, self.streams.own.stop)
+        streams = self.streams.streams(1).select(own)._replace(tokens=np.arange(self.targets))
+        for window in self.windows:
+            steps = np.arange(window.start, window.start + window.length)
+            yield torch.from_numpy(streams.windows(steps, -1, -1)[1]).t()

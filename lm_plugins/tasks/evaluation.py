@@ -18,10 +18,12 @@ from lm_plugins.evaluation.dynamic_options import DynamicSettings, dynamic_setti
 from lm_plugins.evaluation.evaluate import mean_losses
 from lm_plugins.evaluation.fairseq_pass import FairseqPass
 from lm_plugins.evaluation.grid_search import best_rates
+from lm_plugins.evaluation.interpolation_options import interpolation_settings
 from lm_plugins.evaluation.options import check_options, warm_up
 from lm_plugins.evaluation.outputs import check_outputs
 from lm_plugins.evaluation.report import Report
 from lm_plugins.evaluation.windows import EvaluationWindows
+from lm_plugins.tasks.interpolation import mixture
 
 logger = logging.getLogger(__name__)
 
@@ -45,20 +47,27 @@ class EvaluationMixin:
     ) -> FairseqPass:
         """Return the batches that fairseq-eval-lm scores; see :class:`FairseqPass`.
 
-        The grid of dynamic evaluation is searched first, in passes of its own.
+        The grid of dynamic evaluation is searched first, and the other models of an interpolation score the
+        text first, in separate passes.
         """
         self.set_matmul_precision()
         cfg = self.cfg
         check_program(num_shards, context_window)
         cache, dynamic = cache_settings(cfg), dynamic_settings(cfg)
-        check_options(cfg, cache, dynamic, batch_size)
+        interpolation = interpolation_settings(cfg, cfg.checkpoint_path)
+        check_options(cfg, cache, dynamic, batch_size, interpolation)
         if cfg.independent_windows and cfg.eval_streams > 1:
             raise Refused(
                 "--independent-windows has no state that the streams of --eval-streams could warm up: leave "
                 "out --eval-streams"
             )
-        check_outputs(cfg.results_path, dataset.split, cache)
-        if "test" in dataset.split and (cache and cache.grid_file or dynamic and dynamic.is_grid):
+        check_outputs(cfg.results_path, dataset.split, cache, interpolation)
+        searches = (
+            cache and cache.grid_file,
+            dynamic and dynamic.is_grid,
+            interpolation and interpolation.file,
+        )
+        if "test" in dataset.split and any(searches):
             logger.warning(
                 f"WARNING: hyper-parameters tuned on '{dataset.split}' must not be used to report results on "
                 "it: tune on valid, then evaluate test with the values found"
@@ -72,7 +81,11 @@ class EvaluationMixin:
             rates = best_rates(self.decoder, windows, dynamic, cache, rms)
         sizes = text_sizes(self.folders[0], dataset.split, self.level, len(dataset))
         report = Report(dataset.split, *sizes, cfg.results_path, cfg.checkpoint_path)
-        return FairseqPass(self.decoder, windows, cache, rates, report)
+        mixed = None
+        if interpolation is not None:
+            models = (cfg.checkpoint_path, self.decoder, self.dictionary, self.folders[0])
+            mixed = mixture(interpolation, *models, windows)
+        return FairseqPass(self.decoder, windows, cache, rates, report, mixed)
 
     def evaluation_layout(
         self, dataset: TokenStream, count: int, cache: CacheSettings | None

@@ -1,0 +1,97 @@
+r"""Score texts with several models, and with an n-gram model, whose probabilities are interpolated.
+
+from lm_plugins.ensembles import load_ensemble
+
+lm = load_ensemble("a.pt:b.pt", "data-bin/ptb", ngram="kn5.arpa", weights="0.5,0.2,0.3")
+lm.score(["the company said it will", "the company said it would"], eos=True)
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from fairseq.utils import split_paths
+from torch import Tensor
+
+from lm_plugins.errors import Refused
+from lm_plugins.evaluation.interpolation import interpolate
+from lm_plugins.evaluation.interpolation_options import InterpolationConfig, interpolation_settings
+from lm_plugins.evaluation.ngram import Ngram
+from lm_plugins.hub import BEST, LanguageModel, load
+from lm_plugins.scoring.score import Score
+
+
+class Ensemble:
+    """Linearly interpolated models: p(w) = sum_i weight_i p_i(w).
+
+    Args:
+        models: {path: model}, with the same dictionary
+        ngram: an n-gram model over that dictionary; None: none
+        weights: of each model, and of the n-gram model, with the sum 1
+    """
+
+    def __init__(
+        self, models: dict[str, LanguageModel], ngram: Ngram | None, weights: Sequence[float]
+    ) -> None:
+        self.models, self.ngram, self.weights = list(models.values()), ngram, list(weights)
+        self.paths = [*models, *([ngram.path] if ngram is not None else [])]
+
+    def encode(self, text: str, eos: bool = False) -> Tensor:
+        """Return the ids of `text`, [T]; see :meth:`lm_plugins.hub.LanguageModel.encode`."""
+        return self.models[0].encode(text, eos)
+
+    def score(self, text: Sequence[str], *, eos: bool = False, **options: Any) -> list[Score]:
+        """Return the score of each text; see :meth:`lm_plugins.hub.LanguageModel.score`."""
+        scores = [model.score(text, eos=eos, **options) for model in self.models]
+        weights = torch.tensor(self.weights, dtype=torch.float64)
+        result = []
+        for one, *of_models in zip(text, *scores, strict=True):
+            log_probs = [score.log_probs.double() for score in of_models]
+            if self.ngram is not None:
+                log_probs.append(self.ngram.log_prob(self.encode(one, eos)))
+            result.append(Score(of_models[0].tokens, interpolate(torch.stack(log_probs), weights)))
+        return result
+
+
+def load_ensemble(
+    path: str,
+    data: str | None = None,
+    device: str | torch.device = "cpu",
+    *,
+    ngram: str | None = None,
+    weights: str | None = None,
+    weights_from: str | None = None,
+) -> Ensemble:
+    """Load the models that ``--path`` and the options of an interpolation name.
+
+    Args:
+        path: a checkpoint or the folder of one, or several separated by colons
+        data: folder with the dict.txt of the training data; None: the folder that each checkpoint names
+        device: where the models compute
+        ngram: file of an n-gram model; None: none
+        weights: comma-separated weights with the sum 1; None: equal weights
+        weights_from: file of ``fairseq-eval-lm --interpolate-tune``, in place of `weights`
+
+    Raises:
+        Refused: a model cannot be loaded, the weights do not fit the models, or the models have different
+            dictionaries
+    """
+    typed = [path] if os.path.exists(path) else split_paths(path)
+    paths = [os.path.join(one, BEST) if os.path.isdir(one) else one for one in typed]
+    cfg = InterpolationConfig(
+        interpolate_with=os.pathsep.join(paths[1:]) or None,
+        interpolate_ngram=ngram,
+        interpolate_weights=weights,
+        interpolate_from=weights_from,
+    )
+    settings = interpolation_settings(cfg, paths[0])
+    models = {one: load(one, data, device) for one in paths}
+    dictionary = models[paths[0]].dictionary
+    for one, model in models.items():
+        if model.dictionary.symbols != dictionary.symbols:
+            raise Refused(
+                f"{one} was trained with another dictionary than {paths[0]}: give models of one corpus"
+            )
+    counts = Ngram(ngram, dictionary) if ngram else None
+    return Ensemble(models, counts, settings.weights if settings is not None else (1.0,))

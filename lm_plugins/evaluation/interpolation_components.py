@@ -1,0 +1,38 @@
+"""Score a text with the models of an interpolation other than the first."""
+
+import logging
+
+import torch
+from torch import nn
+
+from lm_plugins.evaluation.evaluate import evaluate
+from lm_plugins.evaluation.interpolation import Component, RecordingScorer
+from lm_plugins.evaluation.ngram import Ngram
+from lm_plugins.evaluation.scorers import ModelScorer
+from lm_plugins.evaluation.tally import Tally
+from lm_plugins.evaluation.windows import EvaluationWindows
+
+logger = logging.getLogger(__name__)
+
+
+def model_component(path: str, decoder: nn.Module, windows: EvaluationWindows) -> Component:
+    """Return what the model `decoder` gives the targets of `windows`, in one pass."""
+    logger.info(f"scoring '{windows.subset}' with {path}")
+    recorder = RecordingScorer(ModelScorer())
+    tally = evaluate(decoder, windows, recorder)
+    return Component(path, recorder.log_probs, tally)
+
+
+def ngram_component(ngram: Ngram, windows: EvaluationWindows) -> Component:
+    """Return what an n-gram model gives the targets of `windows`.
+
+    It reads the text as a whole: at the start of a stream, it sees the tokens before.
+    """
+    logger.info(f"scoring '{windows.subset}' with {ngram.path}")
+    text = torch.from_numpy(windows.streams.corpus[:].astype("int64"))
+    log_prob = ngram.log_prob(text)
+    tally = Tally()
+    tally.add(-log_prob, torch.ones_like(text, dtype=torch.bool), text.eq(windows.unk))
+    pairs = zip(windows, windows.positions(), strict=True)
+    targets = [positions[batch["net_input"]["counted"].t()] for batch, positions in pairs]
+    return Component(ngram.path, [log_prob[positions] for positions in targets], tally)

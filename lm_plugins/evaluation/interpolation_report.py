@@ -1,0 +1,47 @@
+"""Report an interpolation: the weight and the perplexity of each model."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from lm_plugins import metrics
+from lm_plugins.evaluation.interpolation import Component, interpolate
+from lm_plugins.evaluation.interpolation_tuning import em_weights
+from lm_plugins.files import sha256, write_json
+
+logger = logging.getLogger(__name__)
+
+
+def report_models(components: Sequence[Component], weights: Sequence[float]) -> list[dict[str, Any]]:
+    """Log the weight and the perplexity of each model, and return them for a JSON file."""
+    for one, weight in zip(components, weights, strict=True):
+        logger.info(f"weight {weight:.4f}, perplexity {one.tally.perplexity:.2f} alone: {one.path}")
+    return [
+        {
+            "path": one.path,
+            "sha256": sha256(one.path),
+            "weight": weight,
+            "perplexity": one.tally.perplexity,
+        }
+        for one, weight in zip(components, weights, strict=True)
+    ]
+
+
+def tune(components: Sequence[Component], path: str, subset: str) -> None:
+    """Find the best weights, log them, and write them to `path` as JSON.
+
+    Args:
+        components: the K models, the first one first
+        subset: name of the text
+    """
+    log_probs = torch.stack([torch.cat(one.log_probs).double() for one in components])  # [K, N]
+    weights = em_weights(log_probs)
+    nats = -float(interpolate(log_probs, weights).sum())
+    perplexity = metrics.perplexity(nats, log_probs.size(1))
+    models = report_models(components, weights.tolist())
+    typed = ",".join(f"{weight:.6f}" for weight in weights.tolist())
+    logger.info(f"best: --interpolate-weights {typed} gives perplexity {perplexity:.2f} on '{subset}'")
+    write_json(path, {"models": models, "perplexity": perplexity, "subset": subset})
+    logger.info(f"wrote {path}: evaluate with --interpolate-from {path}")

@@ -1,0 +1,157 @@
+"""The command line of rescoring, and what its options ask for."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from lm_plugins.errors import Refused
+from lm_plugins.files import check_writable
+from lm_plugins.ranges import FINITE, Range, at_least, check
+
+BATCH_SIZE = 64
+
+
+def argument_parser(description: str) -> argparse.ArgumentParser:
+    """Return the parser of ``python -m lm_plugins.rescore``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lm_plugins.rescore",
+        description=description,
+        epilog="total = first pass + alpha ln p + beta words. The first pass is the sum of the scores of a "
+        "line, ln p that of the model in nats with </s>, and words the number of words.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add(
+        "nbest",
+        type=Path,
+        metavar="NBEST.tsv",
+        help="lines of an utterance, a hypothesis and one or more scores (the larger, the better), separated "
+        "by tabs, in UTF-8; the hypotheses of an utterance stand together",
+    )
+    add("--path", required=True, help="a checkpoint, or the folder of one; a:b:c interpolates several")
+    add(
+        "--data",
+        help="data folder with the dict.txt of the training data (the one that the checkpoint names)",
+    )
+    add(
+        "--alpha",
+        help="weight of ln p, at least 0; with --tune, comma-separated values to search (23 values from 0 to "
+        "10)",
+    )
+    add(
+        "--beta",
+        help="added for each word, any number; with --tune, comma-separated values to search, as in "
+        "--beta=-1,0,1 (22 values from -10 to 20)",
+    )
+    add(
+        "--tune",
+        type=Path,
+        metavar="FILE",
+        help="search the alpha and beta with the lowest word error rate, write the rates to FILE as JSON, "
+        "and their picture next to it, FILE.png; needs --references",
+    )
+    add(
+        "--references",
+        type=Path,
+        metavar="FILE",
+        help="lines of an utterance and its words, separated by a tab: count word errors (needs pip install "
+        "'.[rescore]')",
+    )
+    add(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="write the best hypothesis of each utterance here (standard output; with --tune, nowhere)",
+    )
+    add(
+        "--rescored",
+        type=Path,
+        metavar="FILE",
+        help="write all hypotheses here, the best first, each with ln p, words and total",
+    )
+    add("--json", type=Path, metavar="FILE", help="write the results here, as JSON")
+    for name, metavar, text in (
+        (
+            "ngram",
+            "FILE",
+            "interpolate the models with an n-gram model in ARPA or KenLM's binary format, too",
+        ),
+        ("weights", "W,W", "weights of the models and of the n-gram model, with the sum 1 (equal weights)"),
+        ("from", "FILE", "read the weights from a FILE of fairseq-eval-lm --interpolate-tune"),
+    ):
+        add(f"--interpolate-{name}", metavar=metavar, help=text)
+    add("--batch-size", type=int, default=BATCH_SIZE, help="hypotheses scored at a time, at least 1 (64)")
+    add("--cpu", action="store_true", help="do not use the GPU")
+    add("--user-dir", help="folder of a plug-in that defines the model")
+    return parser
+
+
+class Weights(NamedTuple):
+    """The values of alpha and beta: one of each, or a grid to search."""
+
+    alphas: tuple[float, ...]
+    betas: tuple[float, ...]
+
+
+def weights(options: argparse.Namespace, alphas: tuple[float, ...], betas: tuple[float, ...]) -> Weights:
+    """Return alpha and beta, or with --tune the typed values of each, or else `alphas` and `betas`.
+
+    Raises:
+        Refused: a value is missing, out of range, or one of several without --tune
+    """
+    alpha = None if options.alpha is None else _numbers(options.alpha, "--alpha", at_least(0))
+    beta = None if options.beta is None else _numbers(options.beta, "--beta", FINITE)
+    if options.tune is not None:
+        if options.references is None:
+            raise Refused("--tune searches by word error rate: give the references with --references FILE")
+        return Weights(alpha or alphas, beta or betas)
+    if alpha is None or beta is None:
+        raise Refused(
+            "give --alpha and --beta, or search them on a development list with --tune FILE and --references "
+            "FILE"
+        )
+    if len(alpha) * len(beta) > 1:
+        raise Refused(
+            "several values of --alpha or --beta are searched: give --tune FILE, or one value of each"
+        )
+    return Weights(alpha, beta)
+
+
+def _numbers(text: str, flag: str, allowed: Range) -> tuple[float, ...]:
+    """Return the different comma-separated numbers of `flag`, in rising order."""
+    try:
+        values = sorted({float(item) for item in text.split(",")})
+    except ValueError as error:
+        raise Refused(f"{flag} is {text}: give one or more comma-separated numbers") from error
+    check(flag, values, allowed)
+    return tuple(values)
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Check the other options before any work.
+
+    Raises:
+        Refused: a number is out of range, or a file cannot be written or would overwrite another one
+    """
+    check("--batch-size", options.batch_size, at_least(1))
+    if options.user_dir and not os.path.isdir(options.user_dir):
+        raise Refused(f"--user-dir {options.user_dir} is no folder: give that of a plug-in")
+    named = {os.path.realpath(options.nbest): "the n-best list"}
+    if options.references is not None:
+        named.setdefault(os.path.realpath(options.references), "--references")
+    outputs = {"--output": options.output, "--rescored": options.rescored, "--json": options.json}
+    if options.tune is not None:
+        outputs |= {"--tune": options.tune, "the picture of --tune": picture_file(options.tune)}
+    for flag, path in outputs.items():
+        if path is None:
+            continue
+        other = named.setdefault(os.path.realpath(path), flag)
+        if other != flag:
+            raise Refused(f"{flag} {path} would overwrite {other}: give another file")
+        check_writable(path, flag)
+
+
+def picture_file(path: Path) -> Path:
+    """Return where the picture of a search is written, next to its JSON file."""
+    return path.with_suffix(".png")

@@ -1,0 +1,33 @@
+"""Load the decoder of a checkpoint, which cannot run code, for a data folder."""
+
+import os
+
+from fairseq import tasks
+from fairseq.tasks import FairseqTask
+from omegaconf import OmegaConf
+
+from lm_plugins.checkpoint_contents import read_own_checkpoint
+from lm_plugins.models.recurrent_decoder import RecurrentDecoder
+
+
+def load_decoder(
+    path: str | os.PathLike, data: str | os.PathLike | None = None
+) -> tuple[RecurrentDecoder, FairseqTask]:
+    """Return the decoder of a checkpoint, in evaluation on the CPU, and its task.
+
+    Args:
+        path: a checkpoint
+        data: folder with the dict.txt of the training data; None: the folder that the checkpoint names
+
+    Raises:
+        Refused: there is no such checkpoint or data folder, the checkpoint holds another model, or it was
+            trained with another dictionary
+    """
+    checkpoint = read_own_checkpoint(path)
+    cfg = OmegaConf.create(checkpoint["cfg"], flags={"allow_objects": True})
+    if data is not None:
+        cfg.task.data = os.fspath(data)
+    task = tasks.setup_task(cfg.task, from_checkpoint=True)
+    model = task.build_model(cfg.model, from_checkpoint=True)
+    model.load_state_dict(checkpoint["model"], strict=True, model_cfg=cfg.model)
+    return model.decoder.eval(), task
