@@ -1,7 +1,9 @@
 """Adaptive softmax (Grave et al. 2017, arXiv:1609.04309), tied to the input embedding or not."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +13,16 @@ from lm_plugins.modules.head import Head
 from lm_plugins.modules.vocabulary_matrix import check_shared_weight
 from lm_plugins.ops.linear_cross_entropy import linear_cross_entropy
 from lm_plugins.ops.logits import logits
+from lm_plugins.ops.row_blocks import split_rows
 
-Cluster = tuple[Tensor | None, Tensor, Tensor | None]  # (P [E, C], W [n, E or C], b [n])
+
+class Cluster(NamedTuple):
+    """The root or a tail."""
+
+    projection: Tensor | None  # P [E, C]
+    weight: Tensor  # W [n, E or C]
+    bias: Tensor | None  # b [n]
+    d_weight: Callable[[], Tensor | None] | None = None  # see ops/row_blocks.py
 
 
 class AdaptiveSoftmax(Head):
@@ -82,17 +92,19 @@ class AdaptiveSoftmax(Head):
         )
 
     def clusters(self) -> list[Cluster]:
-        """Return (P, W, b) of the root, whose first entries are words, and of each tail."""
+        """Return the root, whose first entries are words, and each tail."""
         if self.weight is None:
-            tails = [(tail[0].weight, tail[1].weight, None) for tail in self.tail]
-            return [(None, self.head.weight, None), *tails]
-        (weight, *weights), (bias, *biases) = self.weight.split(self.sizes), self.bias.split(self.sizes)
-        root = (None, torch.cat([weight, self.tail_vectors]), torch.cat([bias, self.tail_bias]))
-        return [root, *((None, w, b) for w, b in zip(weights, biases, strict=True))]
+            tails = [Cluster(tail[0].weight, tail[1].weight, None) for tail in self.tail]
+            return [Cluster(None, self.head.weight, None), *tails]
+        (weight, *weights), rows = split_rows(self.weight, self.sizes)
+        bias, *biases = self.bias.split(self.sizes)
+        root = Cluster(None, torch.cat([weight, self.tail_vectors]), torch.cat([bias, self.tail_bias]))
+        pairs = enumerate(zip(weights, biases, strict=True), 1)
+        return [root, *(Cluster(None, w, b, partial(rows.block, index)) for index, (w, b) in pairs)]
 
     def log_prob(self, features: Tensor) -> Tensor:
         root, *tails = [
-            F.log_softmax(logits(_projected(features, p), w, b), dim=-1) for p, w, b in self.clusters()
+            F.log_softmax(logits(_projected(features, p), w, b), dim=-1) for p, w, b, _ in self.clusters()
         ]
         words, entries = root.split([self.sizes[0], len(tails)], dim=-1)
         tails = [entry + tail for entry, tail in zip(entries.split(1, dim=-1), tails, strict=True)]
@@ -102,14 +114,15 @@ class AdaptiveSoftmax(Head):
         rows, words = features.flatten(0, -2), target.flatten()
         cluster = torch.bucketize(words, self.cutoffs, right=True)  # 0: the root, i: the i-th tail
         entry = torch.where(cluster == 0, words, self.sizes[0] - 1 + cluster)
-        (_, weight, bias), *tails = self.clusters()
-        nll = linear_cross_entropy(rows, weight, bias, entry, ignore_index=self.padding_idx)
+        root, *tails = self.clusters()
+        nll = linear_cross_entropy(rows, root.weight, root.bias, entry, ignore_index=self.padding_idx)
         counts = cluster.new_zeros(len(self.sizes)).scatter_add_(0, cluster, torch.ones_like(cluster))
         # The host waits for the GPU once here; bincount would wait twice. A tail without targets gets a
         # gradient of zero, which DistributedDataParallel relies on.
         rows_of_cluster = cluster.argsort().split(counts.tolist())
-        for (p, w, b), index, low in zip(tails, rows_of_cluster[1:], self.bounds[1:-1], strict=True):
-            in_tail = linear_cross_entropy(_projected(rows[index], p), w, b, words[index] - low)
+        for tail, index, low in zip(tails, rows_of_cluster[1:], self.bounds[1:-1], strict=True):
+            x, word = _projected(rows[index], tail.projection), words[index] - low
+            in_tail = linear_cross_entropy(x, tail.weight, tail.bias, word, d_weight=tail.d_weight)
             nll = nll.index_add(0, index, in_tail)
         return nll.view_as(target)
 

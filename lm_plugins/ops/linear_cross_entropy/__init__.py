@@ -6,6 +6,8 @@ One component without a prior is the plain softmax. Several components are a mix
 2018, arXiv:1711.03953), computed in log space throughout.
 """
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from lm_plugins.ops.cpu_kernels import why_unsupported
@@ -27,6 +29,7 @@ def linear_cross_entropy(
     impl: str | None = None,
     chunk: int | None = None,
     grad_in_forward: bool = True,
+    d_weight: Callable[[], Tensor | None] | None = None,
 ) -> Tensor:
     """Return the negative log-likelihood of each target, in nats.
 
@@ -42,6 +45,8 @@ def linear_cross_entropy(
         chunk: logits held at a time; None: 4 M, or those of 128 rows if that is more
         grad_in_forward: compute the gradients in the forward pass, which saves time if the losses are summed
             or averaged; pass False if they get different upstream gradients
+        d_weight: returns the memory for the gradient of W, [V, C], or None if it has none; see
+            :mod:`lm_plugins.ops.row_blocks`
 
     Returns:
         [N], in float32, or in float64 if the features are
@@ -54,7 +59,8 @@ def linear_cross_entropy(
     if impl == "naive":
         return naive(features, weight, bias, target, log_prior, ignore_index)
     softmax = CPUSoftmax if impl == "cpu" else TorchSoftmax
-    return chunked(features, weight, bias, target, log_prior, ignore_index, grad_in_forward, softmax, chunk)
+    options = (grad_in_forward, softmax, chunk, d_weight)
+    return chunked(features, weight, bias, target, log_prior, ignore_index, *options)
 
 
 def checks(weight: Tensor, bias: Tensor | None) -> dict:

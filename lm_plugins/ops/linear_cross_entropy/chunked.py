@@ -10,7 +10,7 @@ mean. It computes the chunks again if the numbers differ, when it runs a second 
 small gradients need the loss scale inside the products.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -40,11 +40,13 @@ class Options:
         softmax: the implementation of the work on one chunk
         chunk: logits held at a time; None: CHUNK, or those of ROWS rows if that is more
         dtype: of the matrix products for the gradients
+        d_weight: returns the memory for the gradient of W, or None if it has none; see ops/row_blocks.py
     """
 
     softmax: type[ChunkSoftmax]
     chunk: int | None
     dtype: torch.dtype
+    d_weight: Callable[[], Tensor | None] | None = None
 
     def rows_per_chunk(self, weight: Tensor, k: int = 1) -> int:
         """Return the number of rows of K components each in a chunk."""
@@ -121,8 +123,12 @@ def losses(
     nll = inputs.features.new_empty(count, dtype=torch.promote_types(inputs.features.dtype, torch.float32))
     gradients = None
     if upstream is not None:
+        d_weight = options.d_weight() if options.d_weight and needs_grad.weight else None
+        needs_grad = needs_grad._replace(weight=needs_grad.weight and d_weight is None)
         pairs = zip(inputs, needs_grad, strict=True)
         gradients = Inputs(*(torch.zeros_like(x) if needed else None for x, needed in pairs))
+        if d_weight is not None:
+            gradients = gradients._replace(weight=d_weight.zero_())
     size = options.rows_per_chunk(inputs.weight, k)
     softmax = options.softmax(inputs.weight, inputs.bias, options.dtype, min(count, size) * k)
     for rows in slices(count, size):
@@ -167,6 +173,7 @@ def linear_cross_entropy(
     grad_in_forward: bool,
     softmax: type[ChunkSoftmax],
     chunk: int | None,
+    d_weight: Callable[[], Tensor | None] | None,
 ) -> Tensor:  # [N]
     if log_prior is None:
         features = features.unsqueeze(1)
@@ -174,7 +181,7 @@ def linear_cross_entropy(
     if ignore_index is not None:
         valid = target.ne(ignore_index)
     valid = valid.to(torch.promote_types(features.dtype, torch.float32))
-    options = Options(softmax, chunk, product_dtype(weight))
+    options = Options(softmax, chunk, product_dtype(weight), d_weight)
     with torch.autocast(features.device.type, enabled=False):
         return LinearCrossEntropy.apply(
             features, weight, bias, log_prior, target, valid, grad_in_forward, options
