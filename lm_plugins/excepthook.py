@@ -1,5 +1,6 @@
 """Print one clear sentence for a run that is refused, in place of a traceback."""
 
+import multiprocessing
 import signal
 import sys
 import traceback
@@ -40,12 +41,15 @@ def excepthook(
 ) -> None:
     """Print the sentence of `error` to stderr, as ``sys.excepthook``; without one, call `default`.
 
-    If a stop signal ended a spawned process, end this one by the same signal.
+    If a stop signal ended a spawned process, end this one by the same signal. If this process was
+    interrupted, kill those that it has spawned, whose end it would wait for.
     """
     if isinstance(error, ProcessExitedException) and -error.exit_code in STOP_SIGNALS:
         end_by(signal.Signals(-error.exit_code))
     text = sentence(error)
     if isinstance(error, KeyboardInterrupt):  # after which Python ends with status 130
+        for child in multiprocessing.active_children():
+            child.kill()
         print("lm_plugins: interrupted", file=sys.stderr, flush=True)
     elif text is None:
         default(kind, error, trace)

@@ -4,6 +4,9 @@
 # Preprocess before, on one node: recipes/wt103/qrnn.sh --stop-stage 1.
 #SBATCH --job-name=lm_plugins
 #SBATCH --ntasks-per-node=1
+#SBATCH --signal=B:USR1@60
+# Slurm sends SIGUSR1 to this script a minute before the time limit, and also before a preemption if its
+# PreemptParameters have send_user_signal. Training then saves and ends; the same line continues.
 set -euo pipefail
 if [ $# -eq 0 ]; then
   echo "usage: sbatch [options] recipes/slurm.sh RECIPE [flags ...]" >&2

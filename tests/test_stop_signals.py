@@ -36,16 +36,26 @@ def start_two(folder: Path) -> None:
     end_with(partial(mp.start_processes, train, (folder,), nprocs=2, start_method="fork"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_to_the_parent_reaches_all_and_decides_its_status(number, tmp_path):
-    process = server.Process(target=start_two, args=(tmp_path,))
+def status_of(number: int, folder: Path) -> int:
+    """Send a signal to a process once it has started two others, and return its status."""
+    process = server.Process(target=start_two, args=(folder,))
     process.start()
-    while len(list(tmp_path.glob("ready*"))) < 2:
-        assert process.is_alive(), (tmp_path / "log").read_text()
+    while len(list(folder.glob("ready*"))) < 2:
+        assert process.is_alive(), (folder / "log").read_text()
         time.sleep(0.01)
     os.kill(process.pid, number)
     process.join(20)
-    assert process.exitcode == -number
+    return process.exitcode
+
+
+def test_an_interrupt_of_the_parent_ends_all(tmp_path):
+    assert status_of(signal.SIGINT, tmp_path) == 130
+    assert not list(tmp_path.glob("saved*"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_to_the_parent_reaches_all_and_decides_its_status(number, tmp_path):
+    assert status_of(number, tmp_path) == -number
     assert {(tmp_path / f"saved{rank}").read_text() for rank in (0, 1)} == {number.name}
     assert "Traceback" not in (tmp_path / "log").read_text()
 

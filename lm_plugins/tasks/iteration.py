@@ -1,5 +1,7 @@
 """The windows that a program reads, and the updates that training makes with them."""
 
+import logging
+import multiprocessing
 from collections.abc import Callable
 from typing import Any, Optional
 
@@ -21,6 +23,8 @@ from lm_plugins.out_of_memory import naming_window
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
 from lm_plugins.tasks.cuda_graphs import GraphedSteps
+
+logger = logging.getLogger(__name__)
 
 
 class IterationMixin:
@@ -80,7 +84,7 @@ class IterationMixin:
             Layout(**windows.fingerprint(), window=size, **draws),
             epoch,
             folders_take_turns=training and len(self.folders) > 1,
-            num_workers=num_workers if training else 0,
+            num_workers=supported_workers(num_workers) if training else 0,
             buffer_size=data_buffer_size if training else 0,
         )
 
@@ -169,6 +173,14 @@ class IterationMixin:
         super().optimizer_step(optimizer, model, update_num)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
+
+
+def supported_workers(count: int) -> int:
+    """Return `count`, or 0 with a warning where worker processes are not forked and cannot share a corpus."""
+    if count > 0 and multiprocessing.get_start_method() != "fork":
+        logger.warning(f"--num-workers {count} needs processes that are forked: windows are cut without them")
+        return 0
+    return count
 
 
 def check_independent_windows(cfg: RecurrentLanguageModelingConfig, sentences: bool) -> None:

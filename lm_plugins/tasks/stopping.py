@@ -43,8 +43,22 @@ class StoppingMixin:
         update_num: int,
         ignore_grad: bool = False,
     ) -> tuple[Any, Any, Any]:
+        self.end_if_complete(update_num)
         loss, size, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
         return loss, size, {**log, STOP: int(self.signals.received is not None)}
+
+    def end_if_complete(self, update_num: int) -> None:
+        """End with status 0 if a resumed training has made all its updates.
+
+        fairseq compares their number with --max-update after each update, so it would make one more and save.
+
+        Args:
+            update_num: number of updates so far
+        """
+        limit = self.options("optimization").max_update
+        if 0 < limit <= update_num:
+            logger.info(f"training has made {update_num} updates, and --max-update is {limit}: it is complete")
+            raise SystemExit(0)
 
     def reduce_metrics(self, logging_outputs: list[dict[str, Any]], criterion: FairseqCriterion) -> None:
         """Log metrics. If a signal has reached any process, have training end after this update.

@@ -139,6 +139,7 @@ def test_a_signal_to_the_script_of_slurm_reaches_its_step(tmp_path):
         ROOT / "recipes/slurm.sh", ptb, PATH=path, SLURM_JOB_NODELIST="a", SLURM_NNODES="1"
     )
     child = int(process.stdout.readline())
+    assert "\n#SBATCH --signal=B:USR1@60\n" in (ROOT / "recipes/slurm.sh").read_text()
     process.send_signal(signal.SIGUSR1)
     process.communicate(timeout=20)
     assert process.returncode == 128 + signal.SIGUSR1 and not is_alive(child)

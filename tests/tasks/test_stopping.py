@@ -7,6 +7,7 @@ import time
 import pytest
 
 from tests.helpers.checkpoints import load, same_optimizer, same_weights
+from tests.helpers.refusals import files
 from tests.helpers.runner import TINY, Run, start_ranks, train, train_ranks
 
 AVERAGING = ("--optimizer", "nt_asgd", "--nonmono", "1", "--lr", "10")  # depends on each validation
@@ -71,6 +72,14 @@ def test_a_validation_that_is_due_is_made(data_bin, tmp_path):
     os.kill(run.process.pid, signal.SIGTERM)
     assert run.finish().status == -signal.SIGTERM
     assert load(tmp_path / "checkpoint_last.pt")["extra_state"]["val_loss"] is not None
+
+
+def test_a_complete_training_makes_no_further_update(data_bin, tmp_path):
+    train(data_bin, tmp_path, "--max-update", "7")
+    before = files(tmp_path)
+    again = train(data_bin, tmp_path, "--max-update", "7")
+    assert "training has made 7 updates, and --max-update is 7: it is complete" in again.output
+    assert files(tmp_path) == before
 
 
 def test_ctrl_c_prints_no_traceback(data_bin, tmp_path):
