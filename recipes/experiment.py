@@ -8,7 +8,7 @@ from typing import Any
 
 from recipes import stages
 from recipes.files import read_json, sha256, warn
-from recipes.logs import epochs
+from recipes.logs import epochs, parameters
 from recipes.sample import best_checkpoint
 
 RECIPES = Path(__file__).resolve().parent
@@ -132,8 +132,8 @@ def architecture(experiment: Path) -> tuple[str, str]:
     log = experiment / "logs/train.log"
     text = log.read_text(errors="replace") if log.exists() else ""
     arch = re.search(r"--arch (\S+)", text)
-    count = re.search(r"num\. (?:shared )?model params: ([\d,]+)", text)
-    return arch[1] if arch else DASH, _size(int(count[1].replace(",", ""))) if count else DASH
+    count = parameters(text)
+    return arch[1] if arch else DASH, _size(count) if count else DASH
 
 
 def _size(count: int) -> str:

@@ -12,6 +12,8 @@ from recipes.files import warn
 LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \| (\w+) \| (\S+) \| (.*)", re.DOTALL)
 DIVERGED = re.compile("diverged|no longer a finite number")  # in the last line of fairseq-train
 STARTED = re.compile(r"\$ (fairseq-train|torchrun) ")  # the command, which a recipe writes before its output
+PARAMETERS = re.compile(r"num\. (shared|expert) model params: ([\d,]+)")  # expert: rows of split tables
+WORLD = re.compile(r"'distributed_world_size': (\d+)")
 FOLDERS = re.compile(r"(\d+) data folders: ")  # what lm_plugins.passes logs, which alone converts epochs
 
 
@@ -45,6 +47,16 @@ def logged(output: str, tag: str) -> list[dict[str, Any]]:
     """Return what fairseq logged as JSON under `tag`: "train", "valid", or "train_inner" within an epoch."""
     entries = (entry(line, tag) for line in map(record, output.splitlines()) if line)
     return [values for values in entries if values]
+
+
+def parameters(text: str) -> int:
+    """Return the number of parameters that fairseq logged; 0 if it logged none.
+
+    fairseq calls split tables expert parameters, and counts the rows of the first of all processes.
+    """
+    counts = {kind: int(count.replace(",", "")) for kind, count in PARAMETERS.findall(text)}
+    processes = int((WORLD.findall(text) or ["1"])[-1])
+    return counts.get("shared", 0) + processes * counts.get("expert", 0)
 
 
 def folders(line: Record) -> int | None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from recipes.logs import Record, entry, folders, record
+from recipes.logs import Record, entry, folders, parameters, record
 
 UNTIMED = re.compile(r"(INFO|DEBUG):[\w.]+:")  # a record of a program that has not set a format
 EVERY = 10.0  # seconds between two lines within an epoch
@@ -53,7 +53,7 @@ class Progress:
         self.show, self.clock = show, clock
         self.max_epoch = self.max_update = 0  # max_epoch counts data folders, as fairseq does
         self.folders = 1
-        self.parameters = ""
+        self.described = ""  # the configuration and the model
         self.start: tuple[float, float] | None = None  # time, and the fraction of the training done by then
         self.within = False  # whether an update within an epoch was read
         self.valid: dict[str, Any] | None = None
@@ -84,8 +84,7 @@ class Progress:
         if parsed.name in ("fairseq_cli.train", "lm_plugins.completion"):
             self.max_epoch = last_number("max_epoch", parsed.message) or self.max_epoch
             self.max_update = last_number("max_update", parsed.message) or self.max_update
-            counted = re.match(r"num\. (?:shared )?model params: ([\d,]+)", parsed.message)
-            self.parameters = counted[1] if counted else self.parameters
+            self.described += parsed.message + "\n"
         elif parsed.name == "fairseq.trainer":
             begun = re.fullmatch(r"begin training epoch (\d+)", parsed.message)
             if begun and self.start is None:
@@ -100,7 +99,7 @@ class Progress:
     def _begin(self, epoch: int) -> None:
         """Show the first epoch of this run."""
         self.start = self.clock(), (epoch - 1) / self.max_epoch if self.max_epoch else 0.0
-        self.show(f"  {self._epoch(epoch)} begins, {self.parameters} parameters")
+        self.show(f"  {self._epoch(epoch)} begins, {parameters(self.described):,} parameters")
 
     def _inner(self, inner: dict[str, Any]) -> None:
         """Show an update within an epoch."""

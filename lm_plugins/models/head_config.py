@@ -72,8 +72,8 @@ class HeadConfig(FairseqDataclass):
     nce_z: ChoiceEnum(list(NORMALISERS)) = field(
         default="fixed",
         metadata={
-            "help": "normalising constant Z of --criterion nce; fixed: Z = 1; estimated: mean of the "
-            "estimates of the first 10 updates; learned: a trained parameter"
+            "help": "normalising constant Z of --criterion nce; fixed: Z = 1; estimated: from the noise "
+            "words of the first update; learned: a trained parameter"
         },
     )
     output_bias_init: ChoiceEnum(["zero", "uniform"]) = field(

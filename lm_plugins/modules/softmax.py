@@ -12,7 +12,6 @@ from lm_plugins.modules.vocabulary_matrix import VocabularyMatrix
 from lm_plugins.ranks import rank_and_world
 
 NORMALISERS = ("fixed", "estimated", "learned")
-ESTIMATES = 10  # updates whose mean is an estimated normaliser
 
 
 class Softmax(Head):
@@ -49,7 +48,9 @@ class Softmax(Head):
             self.log_z = nn.Parameter(zero)
         elif normaliser == "estimated":
             self.register_buffer("log_z", zero)
-            self.register_buffer("estimates", torch.zeros((), dtype=torch.long))  # averaged in log_z
+            self.register_buffer(
+                "estimates", torch.zeros((), dtype=torch.long)
+            )  # 0 before log_z is estimated
             self.is_estimated = False  # known on the host, which then does not wait for the device
         else:
             self.log_z = 0.0
@@ -70,7 +71,9 @@ class Softmax(Head):
         """Update an estimated normaliser from the scores of noise words; do nothing with another one.
 
         Z is the expectation of exp(s) / q under the noise distribution q. It is estimated by the mean over
-        the noise words of the first ESTIMATES calls and of all processes, which call this together.
+        the noise words of the first call and of all processes, which call this together, and stays constant
+        from then on, as in Torch's NCEModule. A mean over later updates as well would follow the growth of
+        the scores, by which training at the published learning rates diverged.
 
         Args:
             scores: s [..., K]
@@ -78,9 +81,8 @@ class Softmax(Head):
         """
         if self.normaliser != "estimated" or self.is_estimated:
             return
-        count = int(self.estimates)  # waits for the device
-        self.is_estimated = count >= ESTIMATES
-        if self.is_estimated:
+        self.is_estimated = True
+        if self.estimates:  # before the checkpoint was saved; waits for the device
             return
         log_ratio = scores - log_q
         log_z = torch.logsumexp(log_ratio.flatten(), 0) - math.log(log_ratio.numel())
@@ -89,7 +91,5 @@ class Softmax(Head):
             estimates = [torch.empty_like(log_z) for _ in range(world)]
             dist.all_gather(estimates, log_z)
             log_z = torch.logsumexp(torch.stack(estimates), 0) - math.log(world)
-        if count:  # averaged in logarithms, because Z overflows a float32 from ln Z = 89 on
-            log_z = torch.logaddexp(self.log_z + math.log(count), log_z) - math.log(count + 1)
         self.log_z.copy_(log_z)
-        self.estimates.add_(1)
+        self.estimates.fill_(1)

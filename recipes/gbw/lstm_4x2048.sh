@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # LSTM 4 x 2048 with noise-contrastive estimation on the Google Billion Words
 # source: Leonard 2016, Torch blog
-# departure: the learning rate is 0.4 of the published 0.7, with which a 2 x 250 LSTM diverged within 20
-#   updates on Penn Treebank; 4 x 2048 was not run here
 # departure: --split-vocabulary divides both tables by rows among processes; the script divides the embedding
 #   by columns, and puts embedding, layers and output on 4 GPUs
+# departure: this size was not run here; with its learning rate and Z a 2 x 250 LSTM trains on Penn Treebank
+#   without diverging
 # departure: an epoch is the corpus; an epoch of the scripts has 51.2 M words, and 15.6 of them are the corpus
 # departure: training stops after 3 epochs without a better validation perplexity; the scripts wait for 50 of
 #   theirs, which are 3.2 of ours, and compare the NCE loss on 5.12 M words

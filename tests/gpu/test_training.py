@@ -30,7 +30,6 @@ SCALED = {  # fairseq's scaling of half-precision losses
 }
 CLUSTERS = {"copy to the CPU lm_plugins/modules/adaptive_softmax.py:nll": 1}
 LAYOUT = {"copy to the CPU lm_plugins/ops/resets.py:layout": 1}
-ESTIMATE = {"_local_scalar_dense lm_plugins/modules/softmax.py:estimate_log_z": 1}  # until it is estimated
 SPARSE = {"coalesce lm_plugins/optim/large_tables.py:multiply_grads": 3}
 
 TRAININGS = {
@@ -48,10 +47,10 @@ TRAININGS = {
     "nce": ({}, "awd_lstm_ptb", *NCE),
     "nce_rows": ({}, "qrnn_ptb", *NCE, "--nce-row-noise", "--nce-noise", "log_uniform"),
     "nce_learned_fp16": (SCALED, "qrnn_ptb", *NCE, "--nce-z", "learned", *FP16),
-    "nce_estimated": (ESTIMATE, "awd_lstm_ptb", *NCE, "--nce-z", "estimated", *BF16),
+    "nce_estimated": ({}, "awd_lstm_ptb", *NCE, "--nce-z", "estimated", *BF16),
     "sampled": ({}, "qrnn_ptb", *NCE, "--nce-loss", "sampled_softmax"),
-    "gbw": (LAYOUT | ESTIMATE | SPARSE, "lstm_gbw_2x250", *GBW),
-    "gbw_adagrad": (LAYOUT | ESTIMATE | SPARSE, "lstm_gbw_2x250", *GBW, *ADAGRAD),
+    "gbw": (LAYOUT | SPARSE, "lstm_gbw_2x250", *GBW),
+    "gbw_adagrad": (LAYOUT | SPARSE, "lstm_gbw_2x250", *GBW, *ADAGRAD),
     "sentences": ({}, "qrnn_ptb", *SENTENCES),
     "sentences_lstm": (LAYOUT, "awd_lstm_ptb", *SENTENCES, *BF16),
     "averaged": ({}, "awd_lstm_ptb", *AVERAGED, "--update-freq", "2"),

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from lm_plugins.modules.softmax import ESTIMATES, Softmax
+from lm_plugins.modules.softmax import Softmax
 
 
 @pytest.fixture
@@ -111,26 +111,22 @@ def test_a_weight_of_another_size_is_refused():
         Softmax(6, 11, weight=torch.nn.Parameter(torch.zeros(11, 5)))
 
 
-def test_an_estimated_normaliser_is_the_mean_of_the_first_calls():
-    head, log_q, draws = Softmax(5, 11, normaliser="estimated"), torch.randn(3, 1, 4), []
-    for _ in range(ESTIMATES + 3):
-        scores = torch.randn(3, 2, 4, requires_grad=True)
-        draws.append((scores.exp() / log_q.exp()).mean().detach())
+def test_a_normaliser_is_estimated_once():
+    head, log_q = Softmax(5, 11, normaliser="estimated"), torch.randn(3, 1, 4)
+    first, later = torch.randn(3, 2, 4, requires_grad=True), torch.randn(3, 2, 4)
+    for scores in (first, later):
         head.estimate_log_z(scores, log_q)
-    assert head.estimates == ESTIMATES
-    torch.testing.assert_close(head.log_z.exp(), torch.stack(draws[:ESTIMATES]).mean())
+        torch.testing.assert_close(head.log_z.exp(), (first.exp() / log_q.exp()).mean().detach())
     again = Softmax(5, 11, normaliser="estimated")
     again.load_state_dict(head.state_dict())
-    again.estimate_log_z(scores, log_q)
+    again.estimate_log_z(later, log_q)
     assert torch.equal(again.log_z, head.log_z)
 
 
 def test_an_estimated_normaliser_does_not_overflow():
     head = Softmax(5, 11, normaliser="estimated")
-    for ln_z in (200.0, 0.0, 210.0):
-        head.estimate_log_z(torch.full((3, 2, 4), ln_z), torch.zeros(3, 1, 4))
-    mean = torch.logsumexp(torch.tensor([200.0, 0.0, 210.0]), 0) - torch.tensor(3.0).log()
-    torch.testing.assert_close(head.log_z, mean)
+    head.estimate_log_z(torch.full((3, 2, 4), 200.0), torch.zeros(3, 1, 4))
+    torch.testing.assert_close(head.log_z, torch.tensor(200.0))
 
 
 @pytest.mark.parametrize("normaliser", ["fixed", "learned"])

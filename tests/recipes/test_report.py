@@ -52,6 +52,19 @@ def test_commits_commands_and_hours_are_those_of_the_runs_that_made_the_numbers(
     assert "recipes/ptb/lstm_small.sh --exp" in report.next_commands(experiment)
 
 
+def test_split_tables_count_as_parameters(experiment):
+    """fairseq logs those of the first of two processes apart from the others."""
+    log = experiment / "logs/train.log"
+    lines = (
+        "num. shared model params: 1,004,000 (",
+        "num. expert model params: 3928341 (num. trained: 3928341)",
+    )
+    log.write_text(log.read_text() + "".join(line(0, "fairseq_cli.train", text) for text in lines))
+    assert report.row(experiment)["parameters"] == "4.9 M"
+    log.write_text(log.read_text() + "{'distributed_world_size': 2}\n")
+    assert report.row(experiment)["parameters"] == "8.9 M"
+
+
 def test_an_experiment_of_an_earlier_version_has_one_environment(experiment):
     (experiment / "stages/train.json").unlink()
     assert report.row(experiment)["commit"] == "ddddddd, ccccccc"
