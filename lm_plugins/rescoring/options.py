@@ -42,7 +42,7 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
     add(
         "--beta",
         help="added for each word, any number; with --tune, comma-separated values to search, as in "
-        "--beta=-1,0,1 (22 values from -10 to 20)",
+        "--beta=-1,0,1 (24 values from -10 to 50)",
     )
     add(
         "--tune",
