@@ -1,6 +1,6 @@
 """Make n-best lists from a text, to try rescoring without a speech recogniser.
 
-    python examples/make_nbest.py TEXT OUT [--utterances 500] [--hypotheses 20] [--seed 1]
+    python -m examples.make_nbest TEXT OUT [--utterances 500] [--hypotheses 20] [--seed 1]
 
 writes OUT.tsv and OUT.ref.tsv (docs/rescoring.md). Each hypothesis is a line of the text after random
 substitutions, deletions and insertions. Three of four substitutions take a word of similar spelling, as a

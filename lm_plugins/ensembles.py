@@ -18,7 +18,8 @@ from lm_plugins.errors import Refused
 from lm_plugins.evaluation.interpolation import interpolate
 from lm_plugins.evaluation.interpolation_options import InterpolationConfig, interpolation_settings
 from lm_plugins.evaluation.ngram import Ngram
-from lm_plugins.hub import BEST, LanguageModel, load
+from lm_plugins.hub import BEST, load
+from lm_plugins.scoring.language_model import LanguageModel
 from lm_plugins.scoring.score import Score
 
 
@@ -38,11 +39,11 @@ class Ensemble:
         self.paths = [*models, *([ngram.path] if ngram is not None else [])]
 
     def encode(self, text: str, eos: bool = False) -> Tensor:
-        """Return the ids of `text`, [T]; see :meth:`lm_plugins.hub.LanguageModel.encode`."""
+        """Return the ids of `text`, [T]; see :meth:`LanguageModel.encode`."""
         return self.models[0].encode(text, eos)
 
     def score(self, text: Sequence[str], *, eos: bool = False, **options: Any) -> list[Score]:
-        """Return the score of each text; see :meth:`lm_plugins.hub.LanguageModel.score`."""
+        """Return the score of each text; see :meth:`LanguageModel.score`."""
         scores = [model.score(text, eos=eos, **options) for model in self.models]
         weights = torch.tensor(self.weights, dtype=torch.float64)
         result = []

@@ -10,13 +10,11 @@ lm.sample("the company", length=50, temperature=0.8)
 import os
 
 import torch
-from fairseq import tasks
-from omegaconf import OmegaConf
 
 import lm_plugins  # noqa: F401  registers the models
-from lm_plugins.checkpoint_contents import read_own_checkpoint
 from lm_plugins.errors import Refused
 from lm_plugins.scoring.language_model import LanguageModel
+from lm_plugins.tasks.loading import load_decoder
 
 BEST = "checkpoint_best.pt"  # what a folder of checkpoints stands for
 
@@ -40,14 +38,8 @@ def load(
     """
     path = os.path.join(path, BEST) if os.path.isdir(path) else os.fspath(path)
     check_device(device)
-    checkpoint = read_own_checkpoint(path)
-    cfg = OmegaConf.create(checkpoint["cfg"], flags={"allow_objects": True})
-    if data is not None:
-        cfg.task.data = os.fspath(data)
-    task = tasks.setup_task(cfg.task, from_checkpoint=True)
-    model = task.build_model(cfg.model, from_checkpoint=True)
-    model.load_state_dict(checkpoint["model"], strict=True, model_cfg=cfg.model)
-    return LanguageModel(model.decoder.eval().to(device), task.dictionary, task.folders[0], task.level)
+    decoder, task = load_decoder(path, data)
+    return LanguageModel(decoder.to(device), task.dictionary, task.folders[0], task.level)
 
 
 def check_device(device: str | torch.device) -> None:

@@ -11,7 +11,7 @@ import logging
 import sys
 from typing import Any
 
-from lm_plugins.rescoring.options import argument_parser, check_options, weights
+from lm_plugins.rescoring.options import alpha_and_beta, argument_parser, check_options
 from lm_plugins.rescoring.results import Rescored
 
 
@@ -54,17 +54,17 @@ def rescore(options: argparse.Namespace) -> tuple[Rescored, dict[str, Any]]:
     from lm_plugins.ensembles import load_ensemble
     from lm_plugins.rescoring.language_scores import LanguageScores
     from lm_plugins.rescoring.nbest import read_nbest, read_references
-    from lm_plugins.rescoring.search import ALPHAS, BETAS, search, word_errors_of
-    from lm_plugins.rescoring.totals import scores
+    from lm_plugins.rescoring.search import ALPHAS, BETAS, search
+    from lm_plugins.rescoring.totals import list_scores
     from lm_plugins.rescoring.word_errors import check_package, word_errors
 
-    alphas, betas = weights(options, ALPHAS, BETAS)
+    alphas, betas = alpha_and_beta(options, ALPHAS, BETAS)
     check_options(options)
     lists, errors, grid = read_nbest(options.nbest), None, None
     if options.references is not None:
         check_package()
         references = read_references(options.references, lists)
-        errors = word_errors_of(word_errors(lists, references), references)
+        errors = word_errors(lists, references)
     import_user_module(options)
     lm = load_ensemble(
         options.path,
@@ -77,7 +77,7 @@ def rescore(options: argparse.Namespace) -> tuple[Rescored, dict[str, Any]]:
     language = LanguageScores(lm, options.batch_size)
     texts = {hypothesis.text for nbest in lists for hypothesis in nbest.hypotheses}
     with tqdm(total=len(texts), unit=" hypotheses", disable=None) as bar:
-        scored = scores(lists, language.log_probs(lists, bar.update))
+        scored = list_scores(lists, language.log_probs(lists, bar.update))
     alpha, beta = alphas[0], betas[0]
     if options.tune is not None:
         with tqdm(total=len(alphas), unit=" alphas", disable=None) as bar:

@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 
 NAT = math.log(10)  # nats of KenLM's log10 p
 UNKNOWN, EOS = "<unk>", "</s>"  # as KenLM names them
-ABOVE = 0.01  # by how much rounded probabilities may sum to more than 1
-MISSING = 0.001  # probability outside of the dictionary that is worth a warning
+ROUNDING = 0.001  # a sum of probabilities that differs from 1 by more than this is logged
+QUANTISED = 0.02  # by how much the probabilities of a quantised model may sum to more than 1
 
 
 class Ngram:
@@ -96,7 +96,7 @@ class Ngram:
     def _check(self, unknown: int) -> None:
         """Compare the probabilities at the beginning of a line with 1, and log what is outside."""
         total = float(self.distribution([]).exp().sum())
-        if not total <= 1 + ABOVE:
+        if not total <= 1 + QUANTISED:
             raise Refused(
                 f"the probabilities of {self.path} sum to {total:.3f} over the dictionary, so that it is no "
                 "distribution: estimate the n-gram model with a method that normalises"
@@ -105,7 +105,13 @@ class Ngram:
             f"{self.path}: order {self.model.order}, {len(self.possible) - unknown:,} of the "
             f"{len(self.possible):,} symbols of the dictionary"
         )
-        if total < 1 - MISSING:
+        if total > 1 + ROUNDING:
+            logger.warning(
+                f"WARNING: the probabilities of {self.path} sum to {total:.3f}, as those of a quantised "
+                "model, so that perplexities are too low by about this factor: report those of the model "
+                "without quantisation"
+            )
+        if total < 1 - ROUNDING:
             logger.warning(
                 f"WARNING: {self.path} gives {1 - total:.1%} of the probability of a first word to words "
                 "that are not in the dictionary, which raises its perplexity: estimate it on the text that "

@@ -13,7 +13,7 @@ CHUNK = 2048  # texts between reports of the progress
 
 
 class Model(Protocol):
-    """A language model, as LanguageModel of lm_plugins.hub and Ensemble of lm_plugins.ensembles."""
+    """A language model: a LanguageModel, or an Ensemble of several."""
 
     def encode(self, text: str, eos: bool = False) -> Tensor:
         """Return the ids of `text`, [T]."""

@@ -42,7 +42,7 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
     add(
         "--beta",
         help="added for each word, any number; with --tune, comma-separated values to search, as in "
-        "--beta=-1,0,1 (22 values from -10 to 20)",
+        "--beta=-1,0,1 (24 values from -10 to 50)",
     )
     add(
         "--tune",
@@ -87,14 +87,16 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-class Weights(NamedTuple):
+class AlphaBeta(NamedTuple):
     """The values of alpha and beta: one of each, or a grid to search."""
 
     alphas: tuple[float, ...]
     betas: tuple[float, ...]
 
 
-def weights(options: argparse.Namespace, alphas: tuple[float, ...], betas: tuple[float, ...]) -> Weights:
+def alpha_and_beta(
+    options: argparse.Namespace, alphas: tuple[float, ...], betas: tuple[float, ...]
+) -> AlphaBeta:
     """Return alpha and beta, or with --tune the typed values of each, or else `alphas` and `betas`.
 
     Raises:
@@ -105,7 +107,7 @@ def weights(options: argparse.Namespace, alphas: tuple[float, ...], betas: tuple
     if options.tune is not None:
         if options.references is None:
             raise Refused("--tune searches by word error rate: give the references with --references FILE")
-        return Weights(alpha or alphas, beta or betas)
+        return AlphaBeta(alpha or alphas, beta or betas)
     if alpha is None or beta is None:
         raise Refused(
             "give --alpha and --beta, or search them on a development list with --tune FILE and --references "
@@ -115,7 +117,7 @@ def weights(options: argparse.Namespace, alphas: tuple[float, ...], betas: tuple
         raise Refused(
             "several values of --alpha or --beta are searched: give --tune FILE, or one value of each"
         )
-    return Weights(alpha, beta)
+    return AlphaBeta(alpha, beta)
 
 
 def _numbers(text: str, flag: str, allowed: Range) -> tuple[float, ...]:

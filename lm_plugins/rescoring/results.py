@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 from numpy import ndarray
 
 from lm_plugins.rescoring.nbest import NBest
-from lm_plugins.rescoring.search import Grid, WordErrors
-from lm_plugins.rescoring.totals import Scores
+from lm_plugins.rescoring.search import Grid
+from lm_plugins.rescoring.totals import ListScores
+from lm_plugins.rescoring.word_errors import WordErrors
 
 
-class Rates(NamedTuple):
+class WordErrorRates(NamedTuple):
     """Word error rates in percent: of the first pass, of the totals, and of the best hypotheses there are."""
 
     first_pass: float
@@ -28,7 +29,7 @@ class Rescored(NamedTuple):
     """
 
     lists: list[NBest]
-    scores: Scores
+    scores: ListScores
     alpha: float
     beta: float
     errors: WordErrors | None
@@ -40,12 +41,12 @@ class Rescored(NamedTuple):
         return self.scores.best(self.alpha, self.beta)
 
     @property
-    def rates(self) -> Rates | None:
+    def rates(self) -> WordErrorRates | None:
         """Return the word error rates; None if there are no references."""
         if self.errors is None:
             return None
         first_pass = self.errors.rate(self.scores.best(0, 0))
-        return Rates(first_pass, self.errors.rate(self.best), self.errors.oracle)
+        return WordErrorRates(first_pass, self.errors.rate(self.best), self.errors.oracle)
 
 
 def report(rescored: Rescored) -> list[str]:

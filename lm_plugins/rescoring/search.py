@@ -6,34 +6,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from lm_plugins.rescoring.totals import Scores, padded
+from lm_plugins.rescoring.totals import ListScores
+from lm_plugins.rescoring.word_errors import WordErrors
 
 ALPHAS = (
     0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.5, 2, 3, 5,
     10,
 )  # fmt: skip
-BETAS = (-10, -5, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 8, 10, 15, 20)
-
-
-class WordErrors(NamedTuple):
-    """The word errors of the hypotheses of U lists.
-
-    Args:
-        errors: of each hypothesis, [U, N]; inf where a list has fewer
-        words: number of words of all references
-    """
-
-    errors: ndarray
-    words: int
-
-    def rate(self, chosen: ndarray) -> float:
-        """Return the word error rate in percent of one hypothesis of each list, by index [U]."""
-        return 100 * float(np.take_along_axis(self.errors, chosen[:, None], 1).sum()) / self.words
-
-    @property
-    def oracle(self) -> float:
-        """Return the lowest word error rate that the lists allow, in percent."""
-        return self.rate(self.errors.argmin(1))
+BETAS = (-10, -5, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 8, 10, 15, 20, 30, 50)
 
 
 class Grid(NamedTuple):
@@ -54,13 +34,8 @@ class Grid(NamedTuple):
         return self.alphas[a], self.betas[b], float(self.rates[a, b])
 
 
-def word_errors_of(errors: list[ndarray], references: list[str]) -> WordErrors:
-    """Return the word errors of lists with these errors and references."""
-    return WordErrors(padded(errors, np.inf), sum(len(text.split()) for text in references))
-
-
 def search(
-    scores: Scores,
+    scores: ListScores,
     errors: WordErrors,
     alphas: Sequence[float],
     betas: Sequence[float],

@@ -13,7 +13,7 @@ from numpy import ndarray
 from lm_plugins.rescoring.nbest import NBest
 
 
-class Scores(NamedTuple):
+class ListScores(NamedTuple):
     """The scores of U lists of up to N hypotheses, [U, N] each, and -inf where a list has fewer."""
 
     first_pass: ndarray
@@ -37,8 +37,8 @@ def padded(values: list[list[float]] | list[ndarray], fill: float) -> ndarray:
     return out
 
 
-def scores(lists: list[NBest], log_probs: list[list[float]]) -> Scores:
+def list_scores(lists: list[NBest], log_probs: list[list[float]]) -> ListScores:
     """Return the scores of `lists`, whose hypotheses have these ln p."""
     first_pass = [[hypothesis.first_pass for hypothesis in nbest.hypotheses] for nbest in lists]
     words = [[float(hypothesis.words) for hypothesis in nbest.hypotheses] for nbest in lists]
-    return Scores(padded(first_pass, -np.inf), padded(log_probs, 0.0), padded(words, 0.0))
+    return ListScores(padded(first_pass, -np.inf), padded(log_probs, 0.0), padded(words, 0.0))

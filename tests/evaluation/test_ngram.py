@@ -63,6 +63,16 @@ def test_a_smaller_dictionary_is_reported(arpa, caplog):
     assert "of the probability of a first word to words that are not in the dictionary" in caplog.text
 
 
+def test_a_sum_slightly_above_one_is_reported(arpa, tmp_path, caplog):
+    """As that of a quantised model."""
+    text, path = open(arpa).read(), tmp_path / "quantised.arpa"
+    backoff = text.split("\t<s>\t")[1].split("\n")[0]
+    path.write_text(text.replace(f"\t<s>\t{backoff}", f"\t<s>\t{float(backoff) + 0.004}"))
+    ngram = Ngram(str(path), dictionary("a", "b", "c"))
+    assert 1.001 < float(ngram.distribution([]).exp().sum()) < 1.02
+    assert "as those of a quantised model" in caplog.text
+
+
 @pytest.mark.parametrize(
     "change, sentence",
     [

