@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -98,16 +100,30 @@ class AdaptiveSoftmax(Head):
         tails = [entry + tail for entry, tail in zip(entries.split(1, dim=-1), tails, strict=True)]
         return torch.cat([words, *tails], dim=-1)
 
-    def nll(self, features: Tensor, target: Tensor) -> Tensor:
+    def host_facts(self, target: np.ndarray | None) -> dict[str, Any]:
+        """Return the number of targets in the root and in each tail."""
+        if target is None:
+            return {}
+        cluster = np.searchsorted(self.bounds[1:-1], target.ravel(), side="right")
+        return {"counts": np.bincount(cluster, minlength=len(self.sizes)).tolist()}
+
+    def nll(self, features: Tensor, target: Tensor, counts: Sequence[int] | None = None) -> Tensor:
+        """Return -ln p(target), see :meth:`Head.nll`.
+
+        Args:
+            counts: number of targets in the root and in each tail; None: they are counted, for which the host
+                waits for a GPU
+        """
         rows, words = features.flatten(0, -2), target.flatten()
         cluster = torch.bucketize(words, self.cutoffs, right=True)  # 0: the root, i: the i-th tail
         entry = torch.where(cluster == 0, words, self.sizes[0] - 1 + cluster)
         (_, weight, bias), *tails = self.clusters()
         nll = linear_cross_entropy(rows, weight, bias, entry, ignore_index=self.padding_idx)
-        counts = cluster.new_zeros(len(self.sizes)).scatter_add_(0, cluster, torch.ones_like(cluster))
-        # The host waits for the GPU once here; bincount would wait twice. A tail without targets gets a
-        # gradient of zero, which DistributedDataParallel relies on.
-        rows_of_cluster = cluster.argsort().split(counts.tolist())
+        if counts is None:  # bincount would wait twice
+            counts = cluster.new_zeros(len(self.sizes)).scatter_add_(0, cluster, torch.ones_like(cluster))
+            counts = counts.tolist()
+        # A tail without targets gets a gradient of zero, which DistributedDataParallel relies on.
+        rows_of_cluster = cluster.argsort().split(list(counts))
         for (p, w, b), index, low in zip(tails, rows_of_cluster[1:], self.bounds[1:-1], strict=True):
             in_tail = linear_cross_entropy(_projected(rows[index], p), w, b, words[index] - low)
             nll = nll.index_add(0, index, in_tail)
