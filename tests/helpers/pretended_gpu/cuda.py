@@ -13,7 +13,7 @@ from torch import Tensor
 from tests.helpers.pretended_gpu import cudnn
 from tests.helpers.pretended_gpu.dispatch import PretendedGPU
 from tests.helpers.pretended_gpu.memory import Memory
-from tests.helpers.pretended_gpu.record import Record
+from tests.helpers.pretended_gpu.record import Event, Record
 from tests.helpers.pretended_gpu.tensors import Device, GPUTensor
 
 NAME, MEMORY = "Pretended GPU", 80 << 30
@@ -73,6 +73,7 @@ def install(gpus: int) -> tuple[Record, Memory]:
         "reset_peak_memory_stats": memory.reset,
         "reset_max_memory_allocated": memory.reset,
         "empty_cache": nothing,
+        "Event": lambda *args, **named: Event(record),
         "memory_summary": lambda *args, **named: "",
         "synchronize": lambda *args: record.wait("synchronize"),
         "manual_seed": nothing,
@@ -88,6 +89,7 @@ def install(gpus: int) -> tuple[Record, Memory]:
         setattr(torch.cuda, name, replacement)
     torch.cuda.random.get_rng_state = replacements["get_rng_state"]
     torch.cuda.memory.memory_stats_as_nested_dict = memory.nested
+    torch.backends.cudnn.is_acceptable = lambda tensor: tensor.is_cuda
     torch.lstm = cudnn.lstm
     torch._VF.lstm = cudnn.lstm
     torch.utils.swap_tensors = keeping_attributes(torch.utils.swap_tensors)

@@ -16,7 +16,8 @@ PRODUCTS = ("aten::mm", "aten::addmm")  # occur in forward and backward passes o
 # Ops that take tensors of both devices.
 MIXED = INDEXING | {
     f"aten::{name}"
-    for name in "copy_ _to_copy lift_fresh set_ _unsafe_index _copy_from _cudnn_rnn _foreach_copy_".split()
+    for name in """copy_ _to_copy lift_fresh set_ _unsafe_index _copy_from _cudnn_rnn
+    _cudnn_rnn_flatten_weight _foreach_copy_""".split()
 }
 
 
@@ -49,12 +50,17 @@ class PretendedGPU(TorchDispatchMode):
             self._count(name, args, kwargs, on_gpu, to_gpu)
         if name == "aten::_cudnn_rnn":
             return cudnn.forward(self.record, *args)
+        if name == "aten::_cudnn_rnn_flatten_weight":
+            return cudnn.flatten(*args)
         if name == "aten::_cudnn_rnn_backward":
             return cudnn.backward(*args)
         wrappers = {id(x.inner): x for x in reversed(on_gpu)}
         real_args, real_kwargs = tree_unflatten([self._unwrap(x) for x in flat], structure)
         if name == "aten::_to_copy" and to_gpu and not on_gpu:
             real_kwargs = {**real_kwargs, "device": torch.device("cpu")}
+        if name == "aten::_to_copy" and on_gpu and not to_gpu and kwargs.get("non_blocking"):
+            self.record.copy("copy to the CPU")
+            return self.record.copy_to_host(on_gpu[0].inner)
         out = func(*real_args, **real_kwargs)
 
         def wrap(x: Any) -> Any:
@@ -106,7 +112,7 @@ class PretendedGPU(TorchDispatchMode):
             if any(not isinstance(index, GPUTensor) for index in indices):
                 self.record.wait("index on the CPU")
         if name == "aten::_to_copy":
-            if on_gpu and not to_gpu:
+            if on_gpu and not to_gpu and not kwargs.get("non_blocking"):
                 self.record.wait("copy to the CPU")
             elif to_gpu and not on_gpu:
                 self.record.copy("_to_copy")
