@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 Flags = Mapping[str, str | None]
 METRICS = ("loss", "nll_loss", "ppl")  # what LMCrossEntropy logs in validation
+WITHOUT_MEMORY_EFFICIENT_FP16 = ("nt_asgd", "sparse_adagrad", "torch_adam")
 OF_FAIRSEQ = [group.type for group in FairseqConfig.__dataclass_fields__.values() if is_dataclass(group.type)]
 
 
@@ -44,6 +45,7 @@ def check_training(flags: Flags) -> None:
         Refused: see above
     """
     _refuse_max_tokens(flags)
+    _refuse_memory_efficient_fp16(flags)
     metric = flags.get("--best-checkpoint-metric", METRICS[0])
     criterion = CRITERION_REGISTRY.get(flags.get("--criterion"))
     if getattr(criterion, "reduce_metrics", None) is LMCrossEntropy.reduce_metrics:
@@ -66,6 +68,15 @@ def check_training(flags: Flags) -> None:
             raise Refused(
                 f"--stop-min-lr {flags['--stop-min-lr']} is not below --lr {rate}: training would end at "
                 "once; lower it"
+            )
+
+
+def _refuse_memory_efficient_fp16(flags: Flags) -> None:
+    for flag in ("--memory-efficient-fp16", "--memory-efficient-bf16"):
+        if flag in flags and flags.get("--optimizer") in WITHOUT_MEMORY_EFFICIENT_FP16:
+            raise Refused(
+                f"{flag} keeps no float32 weights, which --optimizer {flags['--optimizer']} needs: give "
+                "--fp16 or --autocast bf16 in place of it"
             )
 
 

@@ -160,6 +160,7 @@ TYPED = [  # command, flags, a part of the sentence; None: it runs
     (QRNN, ("--maximize-best-checkpoint-metric",), "the highest loss"),
     (QRNN, ("--stop-min-lr", "100"), "--stop-min-lr 100 is not below --lr 30"),
     (QRNN, ("--stop-min-lr", "1e-5"), None),
+    (QRNN, ("--memory-efficient-fp16",), "--memory-efficient-fp16 keeps no float32 weights"),
     (QRNN, ("--max-tokens", "500"), "--max-tokens has no effect"),
     (QRNN, ("--task", "language_modeling"), "leave out --task"),
     (["fairseq-train", "data", "--arch", "qrnn_small"], ("--update-freq", "0"), "--update-freq is 0"),

@@ -72,6 +72,7 @@ def test_a_training_stays_on_the_gpu_and_waits_where_it_must(train: Callable[...
     assert sum(finished.update()["kernels"].values()) <= MOST_KERNELS.get(name, float("inf"))
 
 
+ALONE = ("--no-save", "--disable-validation")  # training alone
 COMPARED = {
     "lstm": ("awd_lstm_ptb",),
     "qrnn": ("qrnn_ptb",),
@@ -83,19 +84,36 @@ COMPARED = {
 
 @pytest.mark.parametrize("name", COMPARED)
 def test_losses_are_those_of_the_cpu(train: Callable[..., OnGPU], tmp_path: Path, name: str) -> None:
-    on_gpu = losses(train(*COMPARED[name], *DETERMINISTIC))
-    on_cpu = losses(train(*COMPARED[name], *DETERMINISTIC, "--cpu", "--save-dir", tmp_path / "cpu"))
+    on_gpu = losses(train(*COMPARED[name], *DETERMINISTIC, *ALONE))
+    on_cpu = losses(train(*COMPARED[name], *DETERMINISTIC, *ALONE, "--cpu", "--save-dir", tmp_path / "cpu"))
     assert len(on_gpu) == 4 and on_gpu == pytest.approx(on_cpu, rel=2e-5)
+
+
+@pytest.mark.parametrize("name", ["lstm", "qrnn", "mos"])
+def test_replayed_graphs_give_the_losses_of_usual_steps(
+    train: Callable[..., OnGPU], tmp_path: Path, name: str
+) -> None:
+    """Windows of two lengths; a replay launches a graph in place of the kernels of forward and backward."""
+    flags = *COMPARED[name], *DETERMINISTIC, *ALONE, "--max-update", "8", "--bptt-variation", "1"
+    usual = train(*flags)
+    graphs = train(*flags, "--cuda-graphs", "--save-dir", tmp_path / "graphs")
+    assert len(losses(graphs)) == 8 and losses(graphs) == pytest.approx(losses(usual), rel=1e-6)
+    kernels = [sum(update["kernels"].values()) for update in graphs.report["updates"]]
+    assert min(kernels) < sum(usual.update()["kernels"].values()) / 3
+    assert graphs.update()["waits"] == EVERY_UPDATE
+    assert graphs.report["faults"] == {}
 
 
 def test_a_cpu_is_used_where_there_are_two_gpus(two_gpus: Server, data_bin: Path, tmp_path: Path) -> None:
     """fairseq would start two processes, and clip by a norm on the GPU."""
-    run = two_gpus("train", data_bin, "--arch", "qrnn_ptb", *SMALL, "--cpu", "--save-dir", tmp_path / "cpu")
+    run = two_gpus(
+        "train", data_bin, "--arch", "qrnn_ptb", *SMALL, "--cpu", *ALONE, "--save-dir", tmp_path / "cpu"
+    )
     assert "done training" in run.output
     assert run.report["kernels"] == {}
 
 
 def test_the_peak_of_memory_survives_fairseqs_reset(train: Callable[..., OnGPU]) -> None:
     """A step needs 10 GiB and 1 GiB stays; fairseq resets the statistics after each update."""
-    finished = train("qrnn_ptb", peak_gib=10)
+    finished = train("qrnn_ptb", "--no-save", peak_gib=10)
     assert '"train_peak_gib": "10"' in finished.output
