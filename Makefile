@@ -9,11 +9,12 @@ PYTHON ?= $(shell for p in "$$(sed -n 1p $(VENV)/lm_plugins-environment 2>/dev/n
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup extras demo test lint docs clean
+.PHONY: help setup extras demo test gpu lint docs clean
 
 help:
 	@echo 'make demo    train and evaluate a small QRNN on the Python documentation'
 	@echo 'make test    run the tests'
+	@echo 'make gpu     test and measure on the GPU of this machine, in 20 minutes; writes gpu-report.md'
 	@echo 'make lint    check style'
 	@echo 'make docs    build the documentation into site/'
 	@echo 'make setup   install into $(VENV) (the targets above do this first)'
@@ -32,6 +33,9 @@ extras: setup
 
 test: extras
 	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
+
+gpu: setup
+	$(VENV)/bin/python -m benchmarks.gpu
 
 lint: setup
 	$(VENV)/bin/python -m ruff check .

@@ -84,8 +84,8 @@ def sentence(error: BaseException) -> str | None:
             return _sentence_of_process(cause)
         if isinstance(cause, ValueError) and str(cause).startswith("Unsupported optimizer"):
             return (
-                "--memory-efficient-fp16 needs an optimizer that updates half-precision weights: give "
-                "--optimizer adam or adafactor, or --fp16 alone"
+                "--memory-efficient-fp16 and -bf16 need an optimizer that updates half-precision weights: give "
+                "--optimizer adam or adafactor, or --fp16 or --autocast bf16 in place of them"
             )
         folder = _locals_of(verify_checkpoint_directory, cause)
         if folder is not None and isinstance(cause, OSError):

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 UNACTIONABLE = [  # fairseq calls torch and hydra in ways that they have deprecated
     r"`torch\.cuda\.amp\.autocast\(args\.\.\.\)` is deprecated",
     r"'pin_memory' argument is set as true but no accelerator",
+    r"amp_C fused kernels unavailable",  # of apex, which fairseq's own clipping would use
     r"RNN module weights are not part of single contiguous chunk",  # unavoidable with weight dropout
     r"Sparse invariant checks are implicitly disabled",  # torch's Adagrad
     r"LSTM with projections is not supported with oneDNN",  # ATen computes it instead

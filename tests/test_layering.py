@@ -31,6 +31,7 @@ BASE = {
     "data_folders",
     "errors",
     "files",
+    "host_values",
     "matmul_precision",
     "metrics",
     "out_of_memory",

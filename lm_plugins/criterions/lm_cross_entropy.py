@@ -13,7 +13,6 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from fairseq import utils
 from fairseq.criterions import FairseqCriterion, register_criterion
 from fairseq.dataclass import FairseqDataclass
@@ -23,6 +22,7 @@ from omegaconf import II
 from torch import Tensor, nn
 
 from lm_plugins.errors import Refused
+from lm_plugins.host_values import host_values
 from lm_plugins.modules.head import Loss
 from lm_plugins.ranges import at_least
 
@@ -88,44 +88,49 @@ class LMCrossEntropy(FairseqCriterion):
         """Return the sum of the losses in nats, the number of targets, and the values to log."""
         loss = self.training_loss if model.training else None
         log_prob, extra = model(**sample["net_input"], loss=loss)
-        pad = sample["target"].eq(self.padding_idx)
-        nll = -log_prob.squeeze(-1).masked_fill(pad, 0).sum()
-        ntokens = sample["ntokens"]
-        reg = nll.new_zeros(())
+        log_prob, target = log_prob.squeeze(-1), sample["target"]
+        if loss is not None:  # a head ignores the pads itself
+            log_prob = log_prob.masked_fill(target.eq(self.padding_idx), 0)
+        nll, ntokens = -log_prob.sum(), sample["ntokens"]
+        terms = []
         if model.training:
-            reg = self.regularisation(extra) * pad.numel()
+            terms = [term * target.numel() for term in self.regularisation(extra)]
             if self.output_l2:
                 matrix = model.decoder.output_head.vocabulary.weight
-                reg = reg + 0.5 * self.output_l2 * matrix.float().pow(2).sum() * ntokens
+                terms.append(0.5 * self.output_l2 * matrix.float().pow(2).sum() * ntokens)
+        reg = sum(terms[1:], start=terms[0]) if terms else nll.new_zeros(())
+        logged = nll.data
         logging_output = {
-            "loss": nll.data,
+            "loss": logged,
             "reg": reg.data,
             "ntokens": ntokens,
             "nsentences": sample["nsentences"],
             "sample_size": ntokens,
         }
         if loss is None:
-            logging_output["nll_loss"] = nll.data
+            logging_output["nll_loss"] = logged
         return nll + reg, ntokens, logging_output
 
-    def regularisation(self, extra: dict[str, Tensor]) -> Tensor:
-        """Return AR and TAR of one window, in nats per token."""
-        reg = extra["rnn_output"].new_zeros((), dtype=torch.float32)
+    def regularisation(self, extra: dict[str, Tensor]) -> list[Tensor]:
+        """Return AR plus TAR of one window, in nats per token; an empty list if neither applies."""
+        terms = []
         if self.ar_alpha:
-            reg = reg + self.ar_alpha * extra["dropped_rnn_output"].float().pow(2).mean()
+            terms.append(self.ar_alpha * extra["dropped_rnn_output"].float().pow(2).mean())
         if self.tar_beta and len(extra["rnn_output"]) > 1:
-            reg = reg + self.tar_beta * extra["rnn_output"].float().diff(dim=0).pow(2).mean()
-        return reg
+            terms.append(self.tar_beta * extra["rnn_output"].float().diff(dim=0).pow(2).mean())
+        return [sum(terms[1:], start=terms[0])] if terms else []
 
     @staticmethod
     def reduce_metrics(logging_outputs: list[dict[str, Any]]) -> None:
         """Log `loss` and `reg`, in bits per token; if the loss is exact, also `nll_loss` and `ppl`."""
         names = [name for name in ("loss", "nll_loss", "reg") if name in logging_outputs[0]]
-        sums = [sum(torch.as_tensor(log[name]) for log in logging_outputs) for name in ("ntokens", *names)]
-        device = sums[-1].device
-        ntokens, *totals = torch.stack([x.double().to(device) for x in sums]).tolist()  # waits once for a GPU
-        for name, total in zip(names, totals, strict=True):
-            metrics.log_scalar(name, total / ntokens / math.log(2), ntokens, round=6)
+        sums = dict.fromkeys(("ntokens", *names), 0.0)
+        for log in host_values(logging_outputs, ("ntokens", *names)):
+            for name, value in log.items():
+                sums[name] += value
+        ntokens = sums["ntokens"]
+        for name in names:
+            metrics.log_scalar(name, sums[name] / ntokens / math.log(2), ntokens, round=6)
         if "nll_loss" in names:
             metrics.log_derived("ppl", lambda meters: utils.get_perplexity(meters["nll_loss"].avg, 4))
 

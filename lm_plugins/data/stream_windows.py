@@ -83,6 +83,7 @@ class StreamWindows(FairseqDataset):
             "net_input": {
                 "src_tokens": source,
                 "target": target,
+                "host_target": target.numpy(),  # which fairseq does not move to a GPU
                 "stream": self.corpus.split,
                 "step": 0 if self.independent else window.step,
             },

@@ -9,6 +9,7 @@ non-recurrent dropout of Zaremba et al. (2014, arXiv:1409.2329).
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from fairseq.data import Dictionary
 from fairseq.models import FairseqIncrementalDecoder
@@ -23,6 +24,7 @@ from lm_plugins.modules.embedding_dropout import Embedding
 from lm_plugins.modules.head import Loss
 from lm_plugins.modules.locked_dropout import LockedDropout, StepDropout
 from lm_plugins.modules.split_vocabulary import SplitVocabulary
+from lm_plugins.ops.negation import negation
 from lm_plugins.ops.resets import Resets
 
 
@@ -67,6 +69,7 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
         loss: Loss | None = None,
         scorer: Callable[..., Tensor] | None = None,
         counted: Tensor | None = None,  # [B, T]
+        host_target: np.ndarray | None = None,  # [B, T]
         incremental_state: dict[str, Any] | None = None,
         **_,
     ) -> tuple[Tensor, dict[str, Any]]:
@@ -81,6 +84,7 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
                 DistributedDataParallel sees only the parameters that forward uses.
             scorer: in evaluation, a function to compute in place of the loss (evaluation/scorers.py)
             counted: for the scorer, True where a target counts
+            host_target: `target` in the host's memory, so that a head need not wait for a GPU to count it
             incremental_state: in generation, a dictionary that carries the state in place of a stream
 
         Returns:
@@ -115,8 +119,8 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
             elif loss is not None:
                 nll = loss(self.output_head, features, target.t())
             else:
-                nll = self.output_head.nll(features, target.t())
-        return -nll.t().unsqueeze(-1), {**extra, "target_only": True}
+                nll = self.output_head.nll(features, target.t(), **self.output_head.host_facts(host_target))
+        return negation(nll.t().unsqueeze(-1)), {**extra, "target_only": True}
 
     def next_token(self, last: Tensor, incremental_state: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
         """Return ln p of the token that follows `last` [B, 1] and the ones before it: [B, 1, V]."""

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -110,16 +111,30 @@ class AdaptiveSoftmax(Head):
         tails = [entry + tail for entry, tail in zip(entries.split(1, dim=-1), tails, strict=True)]
         return torch.cat([words, *tails], dim=-1)
 
-    def nll(self, features: Tensor, target: Tensor) -> Tensor:
+    def host_facts(self, target: np.ndarray | None) -> dict[str, Any]:
+        """Return the number of targets in the root and in each tail."""
+        if target is None:
+            return {}
+        cluster = np.searchsorted(self.bounds[1:-1], target.ravel(), side="right")
+        return {"counts": np.bincount(cluster, minlength=len(self.sizes)).tolist()}
+
+    def nll(self, features: Tensor, target: Tensor, counts: Sequence[int] | None = None) -> Tensor:
+        """Return -ln p(target), see :meth:`Head.nll`.
+
+        Args:
+            counts: number of targets in the root and in each tail; None: they are counted, for which the host
+                waits for a GPU
+        """
         rows, words = features.flatten(0, -2), target.flatten()
         cluster = torch.bucketize(words, self.cutoffs, right=True)  # 0: the root, i: the i-th tail
         entry = torch.where(cluster == 0, words, self.sizes[0] - 1 + cluster)
         root, *tails = self.clusters()
         nll = linear_cross_entropy(rows, root.weight, root.bias, entry, ignore_index=self.padding_idx)
-        counts = cluster.new_zeros(len(self.sizes)).scatter_add_(0, cluster, torch.ones_like(cluster))
-        # The host waits for the GPU once here; bincount would wait twice. A tail without targets gets a
-        # gradient of zero, which DistributedDataParallel relies on.
-        rows_of_cluster = cluster.argsort().split(counts.tolist())
+        if counts is None:  # bincount would wait twice
+            counts = cluster.new_zeros(len(self.sizes)).scatter_add_(0, cluster, torch.ones_like(cluster))
+            counts = counts.tolist()
+        # A tail without targets gets a gradient of zero, which DistributedDataParallel relies on.
+        rows_of_cluster = cluster.argsort().split(list(counts))
         for tail, index, low in zip(tails, rows_of_cluster[1:], self.bounds[1:-1], strict=True):
             x, word = _projected(rows[index], tail.projection), words[index] - low
             in_tail = linear_cross_entropy(x, tail.weight, tail.bias, word, d_weight=tail.d_weight)

@@ -1,7 +1,9 @@
 """Head: the output layer of a model, from the features of its last layer to probabilities of words."""
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 
@@ -33,6 +35,16 @@ class Head(nn.Module):
             [...]; zero, without a gradient, where the target is `padding_idx`
         """
         raise NotImplementedError
+
+    def host_facts(self, target: np.ndarray | None) -> dict[str, Any]:
+        """Return further arguments of :meth:`nll` that follow from the targets in the host's memory.
+
+        Without them `nll` must give the same, but it may have to wait for a GPU.
+
+        Args:
+            target: [...] ids; None: they are not known
+        """
+        return {}
 
 
 # A loss of each target, in nats: (head, features [T, B, C], target [T, B]) -> [T, B].

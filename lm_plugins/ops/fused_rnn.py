@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lm_plugins.ops.cudnn_lstm import cudnn_lstm, cudnn_takes
 from lm_plugins.ops.resets import Layout, Resets
 
 
@@ -46,6 +47,9 @@ def whole(
     state: tuple[Tensor, ...],  # [B, ...] each
     weights: tuple[Tensor, ...],
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    if function is torch.lstm and cudnn_takes(x, weights):
+        y, *last = cudnn_lstm(x, hidden(state), tuple(weight.contiguous() for weight in weights))
+        return y, tuple(tensor.squeeze(0) for tensor in last)
     y, *last = function(
         x,
         hidden(state),
@@ -67,18 +71,27 @@ def packed(
     weights: tuple[Tensor, ...],
     layout: Layout,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    y, *last = function(
-        x.flatten(0, 1).index_select(0, layout.order),  # its backward is faster than [order]'s
-        layout.batch_sizes,
-        hidden(tuple(tensor[layout.stream] * layout.continues.unsqueeze(1) for tensor in state)),
-        [weight.contiguous() for weight in weights],
-        True,  # biases
-        1,  # layer
-        0.0,  # dropout
-        torch.is_grad_enabled(),
-        False,  # bidirectional
-    )
-    y = y.index_select(0, layout.place).unflatten(0, x.shape[:2])
+    x, shape = (
+        x.flatten(0, 1).index_select(0, layout.order),
+        x.shape[:2],
+    )  # its backward is faster than [order]'s
+    first = hidden(tuple(tensor[layout.stream] * layout.continues.unsqueeze(1) for tensor in state))
+    weights = tuple(weight.contiguous() for weight in weights)
+    if function is torch.lstm and cudnn_takes(x, weights):
+        y, *last = cudnn_lstm(x, first, weights, layout.batch_sizes)
+    else:
+        y, *last = function(
+            x,
+            layout.batch_sizes,
+            first,
+            weights,
+            True,  # biases
+            1,  # layer
+            0.0,  # dropout
+            torch.is_grad_enabled(),
+            False,  # bidirectional
+        )
+    y = y.index_select(0, layout.place).unflatten(0, shape)
     return y, tuple(tensor[0][layout.last] for tensor in last)
 
 

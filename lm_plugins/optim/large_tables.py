@@ -12,6 +12,7 @@ from torch.nn import Parameter
 from lm_plugins.errors import Refused
 from lm_plugins.modules.split_vocabulary import SplitVocabulary, is_sharded
 from lm_plugins.optim.consolidation import torch_optimizer
+from lm_plugins.optim.host_norm import clip_factor, clip_to_norm, to_host
 from lm_plugins.ranks import rank_and_world
 
 
@@ -36,16 +37,25 @@ class LargeTables:
     @torch.no_grad()
     def multiply_grads(self, c: float | Tensor) -> None:
         """Multiply all gradients by `c`. fairseq's own method does not scale uncoalesced sparse ones."""
+        if torch.is_tensor(c) and c.is_cpu:
+            c = c.item()
+        dense = []
         for p in self.params:
-            if p.grad is not None:
-                p.grad = p.grad.coalesce() * c if p.grad.is_sparse else p.grad.mul_(c)
+            if p.grad is None:
+                continue
+            if p.grad.is_sparse:
+                p.grad = p.grad.coalesce() * c
+            else:
+                dense.append(p.grad)
+        if dense:
+            torch._foreach_mul_(dense, c)
 
     @torch.no_grad()
     def clip_grad_norm(self, max_norm: float, aggregate_norm_fn: Optional[Callable] = None) -> Tensor:
         """Scale all gradients to a norm of at most `max_norm`, if that is positive.
 
         Returns:
-            The norm before clipping, over the rows of all processes.
+            The norm before clipping, over the rows of all processes, on the CPU; see host_norm.py.
 
         Raises:
             Refused: weight decay with sparse gradients.
@@ -54,7 +64,7 @@ class LargeTables:
         sparse = any(p.grad.is_sparse for p in params)
         sharded = [p for p in params if is_sharded(p)]
         if not sparse and not sharded:
-            return super().clip_grad_norm(max_norm, aggregate_norm_fn)
+            return clip_to_norm(params, max_norm, aggregate_norm_fn)
         if sparse and self.optimizer_config["weight_decay"]:
             raise Refused(
                 "--weight-decay would change every row of a table at each update, which sparse gradients are "
@@ -66,8 +76,9 @@ class LargeTables:
             if rank_and_world()[1] > 1:
                 dist.all_reduce(squared)
             norm = (norm.to(squared).square() + squared).sqrt()
+        norm = to_host(norm)
         if max_norm > 0:
-            self.multiply_grads((max_norm / (norm + 1e-6)).clamp(max=1))
+            self.multiply_grads(clip_factor(norm, max_norm))
         return norm
 
     def shards(self) -> list[Tensor]:

@@ -6,11 +6,12 @@ from typing import Any, List
 
 import torch
 from fairseq.dataclass import FairseqDataclass
-from fairseq.optim import FairseqOptimizer, register_optimizer
+from fairseq.optim import register_optimizer
 from omegaconf import II
 from torch import nn
 
 from lm_plugins.errors import Refused
+from lm_plugins.optim.host_norm import HostNorm
 from lm_plugins.ranges import PROBABILITY, above, at_least, check
 
 
@@ -37,7 +38,7 @@ class TorchAdamConfig(FairseqDataclass):
 
 
 @register_optimizer("torch_adam", dataclass=TorchAdamConfig)
-class TorchAdam(FairseqOptimizer):
+class TorchAdam(HostNorm):
     """Adam (Kingma and Ba 2015, arXiv:1412.6980) of ``torch.optim``.
 
     m = b1 m + (1 - b1) g,  v = b2 v + (1 - b2) g^2,  w = w - lr m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps)

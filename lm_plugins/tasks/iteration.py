@@ -19,6 +19,7 @@ from lm_plugins.data.streams import Streams, contiguous, rotated, sentences
 from lm_plugins.data.token_stream import TokenStream
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.options import refuse_flags
+from lm_plugins.host_values import start_copy
 from lm_plugins.out_of_memory import naming_window
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
@@ -160,8 +161,14 @@ class IterationMixin:
                 model.set_num_updates(update_num)
                 replayed = self.graphs.step(model, criterion, sample)
                 if replayed is not None:
-                    return replayed
-            return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+                    loss, size, log = replayed
+                    return loss, size, self.copied(log)
+            loss, size, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+            return loss, size, self.copied(log)
+
+    def copied(self, log: dict[str, Any]) -> dict[str, Any]:
+        """Have the values of `log` copied to the host meanwhile; several processes add theirs up on GPUs."""
+        return log if rank_and_world()[1] > 1 else start_copy(log)
 
     def optimizer_step(self, optimizer: FairseqOptimizer, model: BaseFairseqModel, update_num: int) -> None:
         """Make an update. With --bptt-variation its learning rate is lr * mean length / base length."""

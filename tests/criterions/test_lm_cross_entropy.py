@@ -19,7 +19,7 @@ PAD = 1
 
 
 class Model(torch.nn.Module):
-    """Gives back the tensors that it was made of."""
+    """Gives back the tensors that it was made of, and like a head zeros for pads."""
 
     def __init__(self, time=5, rows=3, width=4):
         super().__init__()
@@ -27,8 +27,11 @@ class Model(torch.nn.Module):
         self.raw = torch.nn.Parameter(torch.randn(time, rows, width, dtype=torch.double))
         self.mask = torch.rand(rows, width).gt(0.4).double() / 0.6
 
-    def forward(self, loss=None):
-        return self.log_prob, {"rnn_output": self.raw, "dropped_rnn_output": self.raw * self.mask}
+    def forward(self, loss=None, target=None):
+        log_prob = self.log_prob
+        if loss is None and target is not None:
+            log_prob = log_prob.masked_fill(target.eq(PAD).unsqueeze(-1), 0)
+        return log_prob, {"rnn_output": self.raw, "dropped_rnn_output": self.raw * self.mask}
 
 
 def criterion(alpha=0.0, beta=0.0, output_l2=0.0):
@@ -39,7 +42,12 @@ def criterion(alpha=0.0, beta=0.0, output_l2=0.0):
 def sample(rows=3, time=5, pads=0):
     target = torch.full((rows, time), 7)
     target[:pads, -1] = PAD
-    return {"net_input": {}, "target": target, "ntokens": target.numel() - pads, "nsentences": rows}
+    return {
+        "net_input": {"target": target},
+        "target": target,
+        "ntokens": target.numel() - pads,
+        "nsentences": rows,
+    }
 
 
 @pytest.mark.parametrize("pads", [0, 2])

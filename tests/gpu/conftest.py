@@ -25,8 +25,7 @@ def serving(library: Path, folder: Path, gpus: int) -> Iterator[Server]:
     """Yield a server of `gpus` GPUs, and end it."""
     one = Server(library, folder, gpus)
     yield one
-    one.process.stdin.close()
-    one.process.wait()
+    one.close()
 
 
 @pytest.fixture(scope="session")

@@ -90,6 +90,12 @@ class Server:
             assert (status == 0) == succeeds, finished.output
         return finished
 
+    def close(self) -> None:
+        """End the process."""
+        self.process.stdin.close()
+        self.process.wait()
+        self.errors.close()
+
 
 def losses(finished: Finished) -> list[float]:
     """Return the training loss of each update."""

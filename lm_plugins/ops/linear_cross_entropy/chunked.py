@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from lm_plugins.ops.linear_cross_entropy.softmax import ChunkSoftmax
+from lm_plugins.ops.negation import is_one_number
 
 # Logits held at a time, or of so many rows: each chunk reads all of W. A GPU needs larger products.
 CHUNK, ROWS = {"cpu": 1 << 22, "cuda": 1 << 27}, 128
@@ -68,73 +69,88 @@ class LinearCrossEntropy(torch.autograd.Function):
         bias: Tensor | None,  # [V]
         log_prior: Tensor | None,  # [N, K]
         target: Tensor,  # [N]
-        valid: Tensor,  # [N], 0 for rows that are ignored, else 1
+        valid: Tensor | None,  # [N], 0 for rows that are ignored, else 1; None: 1 for all rows
         grad_in_forward: bool,
         options: Options,
     ) -> Tensor:  # [N]
         inputs = Inputs(features, weight, bias, log_prior)
         ctx.options = options
         ctx.save_for_backward(*inputs, target, valid)
-        upstream, needs_grad = None, Inputs(*ctx.needs_input_grad[:4])
-        if grad_in_forward and any(needs_grad) and options.dtype != torch.float16:
-            upstream = valid
-        nll, ctx.gradients = losses(inputs, target, upstream, needs_grad, options)
-        return nll.mul_(valid)
+        needs_grad = Inputs(*ctx.needs_input_grad[:4])
+        in_forward = grad_in_forward and any(needs_grad) and options.dtype != torch.float16
+        nll, ctx.gradients = losses(inputs, target, valid, needs_grad if in_forward else None, options)
+        return nll if valid is None else nll.where(valid != 0, 0)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, upstream: Tensor) -> tuple[Tensor | None, ...]:
         *inputs, target, valid = ctx.saved_tensors
-        upstream, gradients = upstream * valid, ctx.gradients
-        ctx.gradients = None  # autograd copies a gradient that is referenced elsewhere
-        if gradients is not None and len(valid):
+        gradients, ctx.gradients = ctx.gradients, None  # autograd copies one that is referenced elsewhere
+        if gradients is not None and len(target):
             gradients = scaled(gradients, upstream, valid)
         if gradients is None:
+            upstream = upstream if valid is None else upstream * valid
             needs_grad = Inputs(*ctx.needs_input_grad[:4])
             _, gradients = losses(Inputs(*inputs), target, upstream, needs_grad, ctx.options)
         return *gradients, None, None, None, None
 
 
-def scaled(gradients: Inputs, upstream: Tensor, valid: Tensor) -> Inputs | None:
+def scaled(gradients: Inputs, upstream: Tensor, valid: Tensor | None) -> Inputs | None:
     """Return `gradients` times the number that `upstream` [N] has in all valid rows, None if they differ.
 
-    On a GPU, where the host must not wait for the answer, the device asserts that they do not differ.
+    The gradient of a sum is one number that is expanded to [N]. Where it is not, and on a GPU, where the host
+    must not wait for the answer, the device asserts that the numbers do not differ.
     """
-    scale = torch.where(upstream.amax() > 0, upstream.amax(), upstream.amin())  # ignored rows have 0
-    equal = ((upstream == scale * valid) | upstream.isnan()).all()
+    scale, equal = upstream[0], None
+    if not is_one_number(upstream):
+        if valid is not None:
+            upstream = upstream * valid
+        scale = torch.where(upstream.amax() > 0, upstream.amax(), upstream.amin())  # ignored rows have 0
+        equal = ((upstream == (scale if valid is None else scale * valid)) | upstream.isnan()).all()
     if upstream.is_cuda:
-        message = "the losses have different upstream gradients: call linear_cross_entropy with "
-        torch._assert_async(equal, message + "grad_in_forward=False")
-    elif not equal:
+        if equal is not None:
+            message = "the losses have different upstream gradients: call linear_cross_entropy with "
+            torch._assert_async(equal, message + "grad_in_forward=False")
+    elif equal is not None and not equal:
         return None
     elif scale == 1:
         return gradients
-    return Inputs(*(None if grad is None else grad.mul_(scale.to(grad.dtype)) for grad in gradients))
+    tensors = [grad for grad in gradients if grad is not None]
+    for dtype in {grad.dtype for grad in tensors}:
+        torch._foreach_mul_([grad for grad in tensors if grad.dtype == dtype], scale.to(dtype))
+    return gradients
 
 
 def losses(
-    inputs: Inputs, target: Tensor, upstream: Tensor | None, needs_grad: Inputs, options: Options
+    inputs: Inputs, target: Tensor, upstream: Tensor | None, needs_grad: Inputs | None, options: Options
 ) -> tuple[Tensor, Inputs | None]:
     """Return the losses [N], and the gradients of the sum of `upstream` [N] times the losses.
 
-    The gradients are None if `upstream` is, and each of them where it is not needed.
+    The gradients are None if `needs_grad` is, and each of them where it is not needed. `upstream` None stands
+    for ones.
     """
     count, k, _ = inputs.features.shape
-    nll = inputs.features.new_empty(count, dtype=torch.promote_types(inputs.features.dtype, torch.float32))
     gradients = None
-    if upstream is not None:
+    if needs_grad is not None:
         d_weight = options.d_weight() if options.d_weight and needs_grad.weight else None
         needs_grad = needs_grad._replace(weight=needs_grad.weight and d_weight is None)
+        new = torch.empty_like if count else torch.zeros_like  # each chunk writes its rows, the first one all
         pairs = zip(inputs, needs_grad, strict=True)
-        gradients = Inputs(*(torch.zeros_like(x) if needed else None for x, needed in pairs))
+        gradients = Inputs(
+            *(new(x, memory_format=torch.contiguous_format) if needed else None for x, needed in pairs)
+        )
         if d_weight is not None:
-            gradients = gradients._replace(weight=d_weight.zero_())
+            gradients = gradients._replace(weight=d_weight if count else d_weight.zero_())
     size = options.rows_per_chunk(inputs.weight, k)
     softmax = options.softmax(inputs.weight, inputs.bias, options.dtype, min(count, size) * k)
+    chunks = []
     for rows in slices(count, size):
         chunk_upstream = None if upstream is None else upstream[rows]
-        nll[rows] = chunk_losses(softmax, inputs, target, rows, chunk_upstream, gradients)
-    return nll, gradients
+        chunks.append(chunk_losses(softmax, inputs, target, rows, chunk_upstream, gradients))
+    dtype = torch.promote_types(inputs.features.dtype, torch.float32)
+    if not chunks:
+        return inputs.features.new_empty(0, dtype=dtype), gradients
+    return (chunks[0] if len(chunks) == 1 else torch.cat(chunks)).to(dtype), gradients
 
 
 def chunk_losses(
@@ -145,22 +161,27 @@ def chunk_losses(
     upstream: Tensor | None,  # [n]
     gradients: Inputs | None,
 ) -> Tensor:  # [n]
-    """Return the losses of n `rows`, whose gradients are added to `gradients`."""
-    k = inputs.features.size(1)
+    """Return the losses of n `rows`, whose gradients are added to `gradients`; the first rows set them."""
+    k, target = inputs.features.size(1), target[rows]
     features = inputs.features[rows].flatten(0, 1)  # [n K, C]
-    target = target[rows].repeat_interleave(k)  # [n K]
-    _, log_p = softmax.forward(features, target)
-    joint = log_p.view(-1, k)  # [n, K], ln of pi_k p_k(target)
+    if k > 1:
+        target = target.repeat_interleave(k)  # [n K]
+    log_p = softmax.forward(features, target)
+    joint = None  # [n, K], ln of pi_k p_k(target)
     if inputs.log_prior is not None:
-        joint = joint + inputs.log_prior[rows]
-    if upstream is not None:
-        posterior = torch.softmax(joint, dim=1) * upstream.unsqueeze(1)  # times upstream
-        if gradients.log_prior is not None:
-            gradients.log_prior[rows] = -posterior
+        joint = log_p.view(-1, k) + inputs.log_prior[rows]
+    if gradients is not None:
+        scale = upstream
+        if joint is not None:
+            posterior = torch.softmax(joint, dim=1)
+            posterior = posterior if upstream is None else posterior * upstream.unsqueeze(1)
+            if gradients.log_prior is not None:
+                gradients.log_prior[rows] = -posterior
+            scale = posterior.flatten()
         d_features = None if gradients.features is None else gradients.features[rows]
-        scale = posterior.flatten()
-        softmax.backward(features, target, scale, d_features, gradients.weight, gradients.bias)
-    return -torch.logsumexp(joint, dim=1)
+        first = rows.start == 0
+        softmax.backward(features, target, scale, d_features, gradients.weight, gradients.bias, first)
+    return -log_p if joint is None else -torch.logsumexp(joint, dim=1)
 
 
 def linear_cross_entropy(
@@ -177,10 +198,9 @@ def linear_cross_entropy(
 ) -> Tensor:  # [N]
     if log_prior is None:
         features = features.unsqueeze(1)
-    valid = torch.ones(len(features), device=features.device)
+    valid = None
     if ignore_index is not None:
-        valid = target.ne(ignore_index)
-    valid = valid.to(torch.promote_types(features.dtype, torch.float32))
+        valid = target.ne(ignore_index).to(torch.promote_types(features.dtype, torch.float32))
     options = Options(softmax, chunk, product_dtype(weight), d_weight)
     with torch.autocast(features.device.type, enabled=False):
         return LinearCrossEntropy.apply(

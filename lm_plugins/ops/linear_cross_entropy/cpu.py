@@ -15,17 +15,23 @@ class CPUSoftmax(ChunkSoftmax):
         super().__init__(weight, None if bias is None else bias.contiguous(), dtype, max_rows)
         self.buffer = weight.new_empty(max_rows, len(weight))
 
-    def forward(self, features: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def forward(self, features: Tensor, target: Tensor | None) -> Tensor:
         weight, buffer = self.logits_weight, self.buffer[: len(features)]
         self.exponentials = torch.mm(features.to(weight.dtype), weight.t(), out=buffer)  # logits, as yet
         self.total, largest, target_logit = weight.new_empty(3, len(features))
         outputs = (self.total, largest, target_logit)
+        target = None if target is None else target.contiguous()
         EXPONENTIALS(weight.dtype, self.exponentials, self.bias, target, *self.exponentials.shape, *outputs)
         log_z = largest + self.total.log()
-        return log_z, None if target is None else target_logit - log_z
+        return log_z if target is None else target_logit - log_z
 
-    def logits_gradient(self, target: Tensor | None, scale: Tensor, d_bias: Tensor | None) -> Tensor:
-        scale = scale.to(self.total.dtype)
+    def logits_gradient(
+        self, target: Tensor | None, scale: Tensor | None, d_bias: Tensor | None, first: bool
+    ) -> Tensor:
+        scale = torch.ones_like(self.total) if scale is None else scale.to(self.total.dtype).contiguous()
+        if first and d_bias is not None:
+            d_bias.zero_()
+        target = None if target is None else target.contiguous()
         arguments = (target, scale / self.total, scale, *self.exponentials.shape, d_bias)
         GRADIENT(scale.dtype, self.exponentials, *arguments)
         return self.exponentials

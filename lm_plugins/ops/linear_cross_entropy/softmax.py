@@ -24,8 +24,8 @@ class ChunkSoftmax:
         self.weight, self.bias = weight.to(dtype), bias
         self.logits_weight = weight if weight.is_cpu else self.weight
 
-    def forward(self, features: Tensor, target: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return (ln sum_v exp(logit_v) [n], ln p(target) [n] or None).
+    def forward(self, features: Tensor, target: Tensor | None) -> Tensor:
+        """Return ln p(target) [n], or without a target ln sum_v exp(logit_v) [n].
 
         Args:
             features: h [n, C]
@@ -33,13 +33,16 @@ class ChunkSoftmax:
         """
         raise NotImplementedError
 
-    def logits_gradient(self, target: Tensor | None, scale: Tensor, d_bias: Tensor | None) -> Tensor:
+    def logits_gradient(
+        self, target: Tensor | None, scale: Tensor | None, d_bias: Tensor | None, first: bool
+    ) -> Tensor:
         """Return scale (softmax - onehot(target)) [n, V], without the second term if `target` is None.
 
         Args:
             target: [n] ids or None
-            scale: [n]
+            scale: [n]; None: ones
             d_bias: [V], to which the sum over the rows is added, or None
+            first: set `d_bias` instead, whose memory is not initialised
         """
         raise NotImplementedError
 
@@ -47,19 +50,29 @@ class ChunkSoftmax:
         self,
         features: Tensor,  # [n, C]
         target: Tensor | None,  # [n]
-        scale: Tensor,  # [n]
+        scale: Tensor | None,  # [n]
         d_features: Tensor | None,  # [..., C], of n rows
         d_weight: Tensor | None,  # [V, C]
         d_bias: Tensor | None,  # [V]
+        first: bool,
     ) -> None:
-        """Write the gradient of the features, and add those of W and b, where they are not None."""
-        d_logits = self.logits_gradient(target, scale, d_bias).to(self.weight.dtype)
+        """Write the gradient of the features, and add those of W and b, where they are not None.
+
+        With `first` the gradients of W and b are written, too.
+        """
+        d_logits = self.logits_gradient(target, scale, d_bias, first).to(self.weight.dtype)
         features = features.to(self.weight.dtype)
         if d_features is not None:
-            d_features.copy_((d_logits @ self.weight).view_as(d_features))
-        if d_weight is None:
-            return
-        if d_weight.dtype == d_logits.dtype:
-            d_weight.addmm_(d_logits.T, features)
-        else:
-            d_weight += d_logits.T @ features
+            add_product(d_features.view(features.shape), d_logits, self.weight, first=True)
+        if d_weight is not None:
+            add_product(d_weight, d_logits.T, features, first)
+
+
+def add_product(out: Tensor, a: Tensor, b: Tensor, first: bool) -> None:
+    """Add a b to `out`; with `first` write it to `out`."""
+    if out.dtype != a.dtype:
+        out.copy_(a @ b) if first else out.add_(a @ b)
+    elif first:
+        torch.mm(a, b, out=out)
+    else:
+        out.addmm_(a, b)

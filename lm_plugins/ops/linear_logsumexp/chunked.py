@@ -22,7 +22,7 @@ class LinearLogSumExp(torch.autograd.Function):
         size = options.rows_per_chunk(weight)
         softmax = options.softmax(weight, bias, options.dtype, min(len(features), size))
         for rows in slices(len(features), size):
-            log_z[rows], _ = softmax.forward(features[rows], None)
+            log_z[rows] = softmax.forward(features[rows], None)
         return log_z
 
     @staticmethod
@@ -36,7 +36,7 @@ class LinearLogSumExp(torch.autograd.Function):
         for rows in slices(len(features), size):
             softmax.forward(features[rows], None)
             d_rows = None if d_features is None else d_features[rows]
-            softmax.backward(features[rows], None, upstream[rows], d_rows, d_weight, d_bias)
+            softmax.backward(features[rows], None, upstream[rows], d_rows, d_weight, d_bias, rows.start == 0)
         return d_features, d_weight, d_bias, None
 
 

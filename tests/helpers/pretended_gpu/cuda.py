@@ -12,8 +12,9 @@ from torch import Tensor
 
 from tests.helpers.pretended_gpu import cudnn
 from tests.helpers.pretended_gpu.dispatch import PretendedGPU
+from tests.helpers.pretended_gpu.graphs import Graph, Recorder
 from tests.helpers.pretended_gpu.memory import Memory
-from tests.helpers.pretended_gpu.record import Record
+from tests.helpers.pretended_gpu.record import Event, Record
 from tests.helpers.pretended_gpu.tensors import Device, GPUTensor
 
 NAME, MEMORY = "Pretended GPU", 80 << 30
@@ -46,6 +47,7 @@ def typed(dtype: torch.dtype) -> Callable[..., Tensor]:
 def install(gpus: int) -> tuple[Record, Memory]:
     """Give this process `gpus` pretended GPUs, for good."""
     record, memory = Record(), Memory()
+    recorder = Recorder(record)
     properties = types.SimpleNamespace(
         name=NAME, major=9, minor=0, total_memory=MEMORY, multi_processor_count=132
     )
@@ -73,6 +75,10 @@ def install(gpus: int) -> tuple[Record, Memory]:
         "reset_peak_memory_stats": memory.reset,
         "reset_max_memory_allocated": memory.reset,
         "empty_cache": nothing,
+        "CUDAGraph": Graph,
+        "graph": recorder.recording,
+        "graph_pool_handle": nothing,
+        "Event": lambda *args, **named: Event(record),
         "memory_summary": lambda *args, **named: "",
         "synchronize": lambda *args: record.wait("synchronize"),
         "manual_seed": nothing,
@@ -88,12 +94,13 @@ def install(gpus: int) -> tuple[Record, Memory]:
         setattr(torch.cuda, name, replacement)
     torch.cuda.random.get_rng_state = replacements["get_rng_state"]
     torch.cuda.memory.memory_stats_as_nested_dict = memory.nested
+    torch.backends.cudnn.is_acceptable = lambda tensor: tensor.is_cuda
     torch.lstm = cudnn.lstm
     torch._VF.lstm = cudnn.lstm
     torch.utils.swap_tensors = keeping_attributes(torch.utils.swap_tensors)
     torch._C._set_only_lift_cpu_tensors(True)
     optimizers._foreach_supported_types.append(GPUTensor)
-    PretendedGPU(record, memory).__enter__()
+    PretendedGPU(record, memory, recorder).__enter__()
     return record, memory
 
 

@@ -49,12 +49,19 @@ def forward(
         record.fault("cuDNN copies an input that is not contiguous")
     if buffer is None:
         record.fault("cuDNN compacts the weights")
+    elif not torch.equal(buffer.inner, torch.cat([weight.inner.reshape(-1) for weight in weights])):
+        raise RuntimeError("the weight buffer holds other weights")
     inner = [tensor.inner for tensor in (x, h, c, *weights)]
     with torch.no_grad():
         y, last_h, last_c = _on_cpu(inner, sizes, train=False)
     reserve = torch.empty(int(train), dtype=torch.uint8)
     flat = torch.cat([weight.reshape(-1) for weight in inner[3:]])
     return tuple(GPUTensor(tensor) for tensor in (y, last_h, last_c, reserve, flat))
+
+
+def flatten(weights: list[Tensor], *rest: Any) -> Tensor:
+    """Compute ``aten::_cudnn_rnn_flatten_weight`` for a single layer."""
+    return GPUTensor(torch.cat([weight.inner.reshape(-1) for weight in weights]))
 
 
 def backward(

@@ -8,6 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from tests.helpers.pretended_gpu import cudnn
+from tests.helpers.pretended_gpu.graphs import Recorder
 from tests.helpers.pretended_gpu.memory import Memory
 from tests.helpers.pretended_gpu.record import INDEXING, WAITING, Record
 from tests.helpers.pretended_gpu.tensors import Device, GPUTensor, SparseGPUTensor
@@ -16,16 +17,18 @@ PRODUCTS = ("aten::mm", "aten::addmm")  # occur in forward and backward passes o
 # Ops that take tensors of both devices.
 MIXED = INDEXING | {
     f"aten::{name}"
-    for name in "copy_ _to_copy lift_fresh set_ _unsafe_index _copy_from _cudnn_rnn _foreach_copy_".split()
+    for name in """copy_ _to_copy lift_fresh set_ _unsafe_index _copy_from _cudnn_rnn
+    _cudnn_rnn_flatten_weight _foreach_copy_""".split()
 }
 
 
 class PretendedGPU(TorchDispatchMode):
     """Handle every op of the process."""
 
-    def __init__(self, record: Record, memory: Memory) -> None:
+    def __init__(self, record: Record, memory: Memory, recorder: Recorder) -> None:
         super().__init__()
-        self.record, self.memory = record, memory
+        self.record, self.memory, self.recorder = record, memory, recorder
+        Device.recorder = recorder
         self.generators: dict[int, Generator] = {}  # on the CPU, by the seed of the one that says "cuda"
         Device.handle, Device.record = self.handle, record
 
@@ -48,14 +51,25 @@ class PretendedGPU(TorchDispatchMode):
         if on_gpu or to_gpu:
             self._count(name, args, kwargs, on_gpu, to_gpu)
         if name == "aten::_cudnn_rnn":
-            return cudnn.forward(self.record, *args)
+            out = cudnn.forward(self.record, *args)
+            self.recorder.add(lambda: cudnn.forward(self.record, *args), out)
+            return out
+        if name == "aten::_cudnn_rnn_flatten_weight":
+            return cudnn.flatten(*args)
         if name == "aten::_cudnn_rnn_backward":
-            return cudnn.backward(*args)
+            out = cudnn.backward(*args)
+            self.recorder.add(lambda: cudnn.backward(*args), out)
+            return out
         wrappers = {id(x.inner): x for x in reversed(on_gpu)}
         real_args, real_kwargs = tree_unflatten([self._unwrap(x) for x in flat], structure)
         if name == "aten::_to_copy" and to_gpu and not on_gpu:
             real_kwargs = {**real_kwargs, "device": torch.device("cpu")}
+        if name == "aten::_to_copy" and on_gpu and not to_gpu and kwargs.get("non_blocking"):
+            self.record.copy("copy to the CPU")
+            return self.record.copy_to_host(on_gpu[0].inner)
         out = func(*real_args, **real_kwargs)
+        if on_gpu or to_gpu:
+            self.recorder.add(lambda: func(*real_args, **real_kwargs), out)
 
         def wrap(x: Any) -> Any:
             if not isinstance(x, Tensor) or isinstance(x, GPUTensor) or any(x is one for one in on_cpu):
@@ -106,7 +120,7 @@ class PretendedGPU(TorchDispatchMode):
             if any(not isinstance(index, GPUTensor) for index in indices):
                 self.record.wait("index on the CPU")
         if name == "aten::_to_copy":
-            if on_gpu and not to_gpu:
+            if on_gpu and not to_gpu and not kwargs.get("non_blocking"):
                 self.record.wait("copy to the CPU")
             elif to_gpu and not on_gpu:
                 self.record.copy("_to_copy")

@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import _disable_current_modes
 
 from lm_plugins.ops.fo_pooling import cpu
 from tests.helpers.pretended_gpu.record import Record
-from tests.helpers.pretended_gpu.tensors import GPUTensor
+from tests.helpers.pretended_gpu.tensors import Device, GPUTensor
 
 
 def kernels(record: Record) -> types.SimpleNamespace:
@@ -37,8 +37,15 @@ def kernels(record: Record) -> types.SimpleNamespace:
         with _disable_current_modes():
             gates, c0, mask, reset = tensors
             wide = torch.promote_types(c0.dtype, torch.float32)
-            out = cpu.forward(gates.to(wide, copy=True), c0.to(wide), mask, factor, reset, save, False)
-            return tuple(None if one is None else GPUTensor(one.to(c0.dtype)) for one in out)
+
+            def compute() -> tuple[Tensor | None, ...]:
+                inputs = gates.to(wide, copy=True), c0.to(wide)
+                out = cpu.forward(*inputs, mask, factor, reset, save, False)
+                return tuple(None if one is None else one.to(c0.dtype) for one in out)
+
+            out = compute()
+            Device.recorder.add(compute, out)
+            return tuple(None if one is None else GPUTensor(one) for one in out)
 
     def backward(
         gates: Tensor, c0: Tensor, mask: Tensor | None, factor: float, reset: Tensor | None, c: Tensor,
@@ -49,11 +56,17 @@ def kernels(record: Record) -> types.SimpleNamespace:
         with _disable_current_modes():
             gates, c0, mask, reset, c, grad_h, grad_last, grad_gates = tensors
             wide = torch.promote_types(c0.dtype, torch.float32)
-            inputs = gates.to(wide, copy=True), c0.to(wide)
-            grads = c.to(wide), grad_h.to(wide), grad_last.to(wide)
-            out = torch.empty_like(inputs[0])
-            grad_c0 = cpu.backward(*inputs, mask, factor, reset, *grads, out)
-            grad_gates.copy_(out)
-            return GPUTensor(grad_c0.to(c0.dtype))
+
+            def compute() -> Tensor:
+                inputs = gates.to(wide, copy=True), c0.to(wide)
+                grads = c.to(wide), grad_h.to(wide), grad_last.to(wide)
+                out = torch.empty_like(inputs[0])
+                grad_c0 = cpu.backward(*inputs, mask, factor, reset, *grads, out)
+                grad_gates.copy_(out)
+                return grad_c0.to(c0.dtype)
+
+            out = compute()
+            Device.recorder.add(compute, out)
+            return GPUTensor(out)
 
     return types.SimpleNamespace(prepare=prepare, forward=forward, backward=backward)

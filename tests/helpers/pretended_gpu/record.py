@@ -4,6 +4,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 HERE = str(Path(__file__).parent)
 PACKAGES = ("lm_plugins", "fairseq", "fairseq_cli")  # whose code may be named as a place
 
@@ -31,8 +34,11 @@ KERNELS = {
 }  # fmt: skip
 
 
-def place() -> str:
-    """Return "file:function" of the innermost caller in lm_plugins or fairseq."""
+def place(line: bool = False) -> str:
+    """Return "file:function" of the innermost caller in lm_plugins or fairseq, perhaps with its `line`.
+
+    In a backward pass in C++ there is none; the result is then "backward:NODE".
+    """
     frame = sys._getframe()
     while frame is not None:
         path = frame.f_code.co_filename
@@ -40,9 +46,11 @@ def place() -> str:
             for package in PACKAGES:
                 if f"/{package}/" in path:
                     name = path.rsplit(f"/{package}/", 1)[1]
-                    return f"{package}/{name}:{frame.f_code.co_name}"
+                    number = f":{frame.f_lineno}" if line else ""
+                    return f"{package}/{name}:{frame.f_code.co_name}{number}"
         frame = frame.f_back
-    return "elsewhere"
+    node = torch._C._current_autograd_node()
+    return "elsewhere" if node is None else f"backward:{node.name()}"
 
 
 class Record:
@@ -53,6 +61,8 @@ class Record:
         self.copies: Counter[str] = Counter()
         self.waits: Counter[str] = Counter()
         self.faults: Counter[str] = Counter()
+        self.passed = 0  # waits so far
+        self.arriving: list[tuple[Tensor, Tensor]] = []  # copies to the host, and what they will hold
         self.updates: list[dict[str, dict[str, int]]] = []
 
     def counters(self) -> dict[str, Counter[str]]:
@@ -62,10 +72,14 @@ class Record:
         """Count the kernels of an op on the device."""
         if name not in FREE:
             short = name.removeprefix("aten::")
-            self.kernels[short] += KERNELS.get(short, 1)
+            self.kernels[f"{short} {place(line=True)}"] += KERNELS.get(short, 1)
 
     def wait(self, what: str) -> None:
-        """Count a wait of the host for the device."""
+        """Count a wait of the host for the device, after which all copies to the host have arrived."""
+        for copy, source in self.arriving:
+            copy.copy_(source)
+        self.arriving.clear()
+        self.passed += 1
         self.waits[f"{what} {place()}"] += 1
 
     def copy(self, what: str) -> None:
@@ -75,6 +89,12 @@ class Record:
     def fault(self, what: str) -> None:
         """Count something that works here and is slow or wrong on a GPU."""
         self.faults[f"{what} {place()}"] += 1
+
+    def copy_to_host(self, source: Tensor) -> Tensor:
+        """Return a copy of `source` that arrives with the next wait; until then it holds NaN."""
+        copy = torch.full_like(source, float("nan"))
+        self.arriving.append((copy, source.clone()))
+        return copy
 
     def watch(self, trainer: type) -> None:
         """Record each update of fairseq's `trainer` on its own."""
@@ -89,3 +109,18 @@ class Record:
                 self.updates.append({name: dict(after[name] - before[name]) for name in after})
 
         trainer.train_step = train_step
+
+
+class Event:
+    """A place in the stream of the device's work, as ``torch.cuda.Event``."""
+
+    def __init__(self, record: Record) -> None:
+        self.of, self.passed = record, None
+
+    def record(self, stream: object = None) -> None:
+        self.passed = self.of.passed
+
+    def synchronize(self) -> None:
+        """Wait, unless the host has waited for later work already."""
+        if self.passed == self.of.passed:
+            self.of.wait("event")

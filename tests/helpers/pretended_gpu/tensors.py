@@ -18,6 +18,7 @@ class Device:
     index = 0
     handle: Callable[[Any, tuple, dict], Any]  # set by dispatch.py
     record: Any  # a Record
+    recorder: Any  # a Recorder of graphs
 
 
 class GPUTensor(Tensor):

@@ -1,0 +1,1 @@
+"""Test and measure on a real GPU, and write one report: ``python -m benchmarks.gpu``."""
