@@ -84,7 +84,7 @@ def sentence(error: BaseException) -> str | None:
             return _sentence_of_process(cause)
         if isinstance(cause, ValueError) and str(cause).startswith("Unsupported optimizer"):
             return (
-                "--memory-efficient-fp16 and -bf16 need an optimizer that updates half-precision weights: give "
+                "--memory-efficient-fp16 and -bf16 need an optimizer that updates such weights: give "
                 "--optimizer adam or adafactor, or --fp16 or --autocast bf16 in place of them"
             )
         folder = _locals_of(verify_checkpoint_directory, cause)
