@@ -78,7 +78,7 @@ def test_a_complete_training_makes_no_further_update(data_bin, tmp_path):
     train(data_bin, tmp_path, "--max-update", "7")
     before = files(tmp_path)
     again = train(data_bin, tmp_path, "--max-update", "7")
-    assert "training has made 7 updates, and --max-update is 7: it is complete" in again.output
+    assert "training is complete: it has made 7 updates of --max-update 7" in again.output
     assert files(tmp_path) == before
 
 
