@@ -84,7 +84,8 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
                 DistributedDataParallel sees only the parameters that forward uses.
             scorer: in evaluation, a function to compute in place of the loss (evaluation/scorers.py)
             counted: for the scorer, True where a target counts
-            host_target: `target` in the host's memory, so that a head need not wait for a GPU to count it
+            host_target: `target` in the host's memory, so that a head need not wait for a GPU to count it; an
+                array, since fairseq moves tensors to the GPU
             incremental_state: in generation, a dictionary that carries the state in place of a stream
 
         Returns:
@@ -119,7 +120,8 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
             elif loss is not None:
                 nll = loss(self.output_head, features, target.t())
             else:
-                nll = self.output_head.nll(features, target.t(), **self.output_head.host_facts(host_target))
+                known = None if host_target is None else torch.from_numpy(host_target)
+                nll = self.output_head.nll(features, target.t(), **self.output_head.host_facts(known))
         return negation(nll.t().unsqueeze(-1)), {**extra, "target_only": True}
 
     def next_token(self, last: Tensor, incremental_state: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
