@@ -1,8 +1,9 @@
 """Let an experiment's model write text.
 
-    python -m recipes.sample EXPERIMENT [BEGINNING] [--length N] [--temperature T] [--seed N]
+    python -m recipes.sample EXPERIMENT [BEGINNING] [--length N] [--temperature T] [--seed N] [--count N]
 
-prints the beginning and its continuation by the model.
+prints the beginning and its continuation by the model; with --count several texts, with a line of dashes
+between them.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from recipes.files import check_output
 LENGTH = 60  # words or pieces
 CHARACTERS = 300
 TEMPERATURE = 0.8
+BETWEEN = "\n-----\n"  # two texts
 
 
 def best_checkpoint(experiment: Path) -> Path:
@@ -39,11 +41,15 @@ def main() -> None:
     parser.add_argument("--length", type=int, help=f"tokens ({LENGTH}; {CHARACTERS} characters)")
     parser.add_argument("--temperature", type=float, default=TEMPERATURE, help="0: the most likely (0.8)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=1, help="texts, at least 1, drawn together (1)")
+    parser.add_argument("--no-unknown", action="store_true", help="never draw <unk>")
     parser.add_argument("--checkpoint", type=Path, help="a checkpoint other than the experiment's best")
     parser.add_argument("--data", help="data-bin folder (the one that the checkpoint names)")
     parser.add_argument("--output", type=Path, help="write the text to this file, instead of printing it")
     parser.add_argument("--cpu", action="store_true", help="do not use the GPU")
     options = parser.parse_args()
+    if options.count < 1:
+        parser.error(f"--count is {options.count}: it must be at least 1")
     if options.output:
         check_output(options.output)
 
@@ -63,7 +69,11 @@ def main() -> None:
     unknown = int((model.encode(options.beginning) == model.dictionary.unk()).sum())
     if unknown:
         print(f"note: {unknown} of the beginning's tokens are unknown to the model: <unk>", file=sys.stderr)
-    text = model.sample(options.beginning, length, options.temperature, seed=options.seed)
+    beginnings = [options.beginning] * options.count
+    texts = model.sample(
+        beginnings, length, options.temperature, seed=options.seed, unknown=not options.no_unknown
+    )
+    text = BETWEEN.join(texts)
     if options.output:
         options.output.write_text(text + "\n", encoding="utf-8")
     else:

@@ -33,7 +33,7 @@ def log_probs(
     texts: Sequence[Tensor],
     state: TextState,
     batch_size: int = BATCH_SIZE,
-    progress: Callable[[int], object] = lambda tokens: None,
+    progress: Callable[[int], object] = lambda texts: None,
 ) -> list[Tensor]:
     """Return ln p of each token of each text in nats, [T] for each, on the CPU.
 
@@ -42,18 +42,19 @@ def log_probs(
         texts: the ids of each text, [T] on the CPU
         state: the state before the first token of every text, of one text (B = 1)
         batch_size: number of texts that are scored at a time
-        progress: is called with the number of tokens of each batch
+        progress: is called with numbers of texts that are scored
 
     Raises:
         Refused: a probability is zero or NaN
     """
     results = [torch.empty(0)] * len(texts)
+    progress(sum(not len(text) for text in texts))
     for batch in by_length(texts, batch_size):
         repeated = state.select(state.last.new_zeros(len(batch), dtype=torch.long))
         scored, _ = batch_log_probs(decoder, [texts[index] for index in batch], repeated)
         for index, result in zip(batch, scored, strict=True):
             results[index] = result
-        progress(sum(map(len, scored)))
+        progress(len(batch))
     return results
 
 

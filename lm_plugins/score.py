@@ -1,0 +1,140 @@
+"""Score the lines of a text with a trained model.
+
+    python -m lm_plugins.score --path CHECKPOINT [--data FOLDER] [FILE]
+
+writes a row for each line of FILE, or of standard input, in the same order: ln p in nats, the number of
+tokens, how many of them are unknown to the model, and the perplexity, separated by tabs. The whole text is
+checked before the first line is scored. docs/scoring.md has examples.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import time
+from contextlib import ExitStack
+
+import torch
+from tqdm import tqdm
+
+from lm_plugins.excepthook import excepthook, sentence
+from lm_plugins.files import atomically, check_writable
+from lm_plugins.hub import load
+from lm_plugins.matmul_precision import set_matmul_precision
+from lm_plugins.ranges import at_least, check
+from lm_plugins.scoring.batches import BATCH_SIZE
+from lm_plugins.scoring.line_scores import LineScorer
+from lm_plugins.scoring.lines import Lines, blocks, open_text
+from lm_plugins.scoring.tables import Table, Total
+
+BLOCK = 4096  # lines that are sorted by length and scored together
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lm_plugins.score",
+        description="Score each line of a text with a trained model. A row has ln p in nats, the number of "
+        "tokens, how many of them are unknown to the model, and the perplexity, separated by tabs.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("file", nargs="?", metavar="FILE", help="a text in UTF-8 (standard input)")
+    parser.add_argument("--path", required=True, help="a checkpoint, or a folder with a checkpoint_best.pt")
+    parser.add_argument(
+        "--data", help="folder with the dict.txt of the training data (named by the checkpoint)"
+    )
+    parser.add_argument(
+        "--output", metavar="FILE", help="write to this file when all is done (standard output)"
+    )
+    parser.add_argument("--json", action="store_true", help="write a JSON object for each line")
+    units = parser.add_mutually_exclusive_group()
+    units.add_argument("--tokens", action="store_true", help="a row for each token: -log2 p in bits")
+    units.add_argument(
+        "--words",
+        action="store_true",
+        help="a row for each word, put together from pieces, characters or bytes",
+    )
+    parser.add_argument("--no-eos", action="store_true", help="do not count the </s> after each line")
+    parser.add_argument(
+        "--carry", action="store_true", help="read the lines as one text (each line by itself)"
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=BATCH_SIZE,
+        help=f"lines scored at a time, at least 1 ({BATCH_SIZE})",
+    )
+    parser.add_argument(
+        "--buffer-size",
+        type=int,
+        help="score after so many lines, at least 1, before the whole text is read; 1 answers each line at "
+        f"once, and is the default on a terminal (check all lines first, and score {BLOCK} together)",
+    )
+    parser.add_argument("--cpu", action="store_true", help="do not use the GPU")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line. A refusal ends with status 2."""
+    sys.excepthook = excepthook
+    options = parser().parse_args(arguments)
+    sys.stdout.reconfigure(encoding="utf-8")
+    logging.getLogger().setLevel(logging.WARNING)
+    try:
+        run(options)
+    except BrokenPipeError:  # the reader, such as head, has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if sentence(error) is None:
+            raise
+        print(f"lm_plugins: error: {sentence(error)}", file=sys.stderr, flush=True)
+        sys.exit(2)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Check the input, score it, and print a summary to stderr.
+
+    Raises:
+        Refused: a file cannot be read or written, or a line cannot be scored
+    """
+    for flag, value in (("--batch-size", options.batch_size), ("--buffer-size", options.buffer_size)):
+        if value is not None:
+            check(flag, value, at_least(1))
+    if options.output:
+        check_writable(options.output, "--output")
+    on_cpu = options.cpu or not torch.cuda.is_available()
+    set_matmul_precision("auto", on_cpu)
+    lm = load(options.path, options.data, "cpu" if on_cpu else "cuda")
+    units = "tokens" if options.tokens else "words" if options.words else None
+    table = Table(lm.level, lm.encoder.codec, lm.dictionary.unk(), units, options.json)
+    scorer = LineScorer(lm, not options.no_eos, options.carry, options.batch_size)
+    size = options.buffer_size or (1 if options.file is None and sys.stdin.isatty() else None)
+    total, count, started = Total(), 0, time.monotonic()
+    with ExitStack() as stack:
+        file, name = open_text(options.file, twice=size is None)
+        lines = Lines(stack.enter_context(file), name, lm.encoder.symbols if lm.level == "word" else str)
+        number = lines.count() if size is None else None
+        out = sys.stdout
+        if options.output:
+            unfinished = stack.enter_context(atomically(options.output))
+            out = stack.enter_context(open(unfinished, "w", encoding="utf-8"))
+        hidden = out.isatty() or None  # None: hidden unless stderr is a terminal
+        bar = stack.enter_context(tqdm(total=number, unit=" lines", disable=hidden))
+        out.writelines(row + "\n" for row in table.header())
+        for count, score in enumerate(scorer.score(blocks(lines, size or BLOCK), bar.update), 1):
+            of_line = table.total(score)
+            total = total.plus(of_line)
+            out.writelines(row + "\n" for row in table.rows(count, score, of_line))
+            if size is not None:
+                out.flush()
+        out.flush()
+    print(
+        f"{count:,} lines, {total.tokens:,} tokens ({'without' if options.no_eos else 'with'} </s>), "
+        f"{total.unknown:,} unknown, ln p {total.log_prob:.2f}, perplexity {total.perplexity:.3f}, "
+        f"{total.tokens / (time.monotonic() - started):,.0f} tokens/s",
+        file=sys.stderr,
+    )
+
+
+if __name__ == "__main__":
+    main()
