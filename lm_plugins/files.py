@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from lm_plugins.errors import Refused
@@ -13,10 +13,15 @@ from lm_plugins.errors import Refused
 
 @contextmanager
 def atomically(path: str | os.PathLike) -> Iterator[str]:
-    """Yield the path to write to, ``<path>.part``, which replaces `path` if the block raises no error."""
+    """Yield the path to write to, ``<path>.part``, which replaces `path` or, after an error, is removed."""
     unfinished = f"{os.fspath(path)}.part"
-    yield unfinished
-    os.replace(unfinished, path)
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    except BaseException:
+        with suppress(OSError):
+            os.remove(unfinished)
+        raise
 
 
 def write_json(path: str | os.PathLike, content: Any) -> None:
