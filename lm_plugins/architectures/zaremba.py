@@ -87,8 +87,8 @@ Architecture(
             "medium LSTM on Penn Treebank, 2 x 650",
             published=Published(
                 trained=("86.2", "82.7"),
-                note="the paper divides the learning rate by 1.2; the schedule here is the tutorial's; about 12 "
-                "hours on a K20, by table 5.2 of Zhang 2018",
+                note="the paper divides the learning rate by 1.2; the schedule here is the tutorial's; about "
+                "12 hours on a K20, by table 5.2 of Zhang 2018",
             ),
         ),
     ),
