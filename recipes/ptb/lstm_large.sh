@@ -7,6 +7,7 @@
 #   decays it an epoch later
 # published perplexity, valid / test:
 #   trained  82.2 / 78.4
+# note: about 24 hours on a K20, by table 5.2 of Zhang 2018
 arch=lstm_large finetune=no cache=yes
 dynamic=""
 source "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../common.sh"
