@@ -1,6 +1,6 @@
 """A trained model as Python uses it: it scores, continues and reads text."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,11 @@ from lm_plugins.scoring.sampler import sample
 from lm_plugins.scoring.score import Score
 from lm_plugins.scoring.state import TextState, beginning
 from lm_plugins.scoring.text_encoder import TextEncoder
+
+
+def are_several(texts: Any) -> bool:
+    """Return whether `texts` is a list of texts or the like, and not a text."""
+    return isinstance(texts, Iterable) and not isinstance(texts, str | bytes)
 
 
 class LanguageModel:
@@ -50,7 +55,7 @@ class LanguageModel:
 
     def score(
         self,
-        text: str | Sequence[str],
+        text: str | Iterable[str],
         scorer: Scorer | None = None,
         *,
         eos: bool = False,
@@ -81,7 +86,7 @@ class LanguageModel:
                 zero or NaN
         """
         start = self._start(state)
-        if isinstance(text, str):
+        if not are_several(text):
             return self._score_one(self.encode(text, eos), start, scorer)
         check("batch_size", batch_size, at_least(1))
         ids = [self.encode(one, eos) for one in text]
@@ -98,14 +103,14 @@ class LanguageModel:
         (scored,), state = batch_log_probs(self.decoder, [ids], state, window, scorer)
         return Score(self.encoder.tokens(ids), scored, state)
 
-    def nll(self, text: str | Sequence[str], **options: Any) -> float | list[float]:
+    def nll(self, text: str | Iterable[str], **options: Any) -> float | list[float]:
         """Return -ln p of a text, or of each text of a list, in nats; see :meth:`score` for the options."""
         scores = self.score(text, **options)
         return scores.nll if isinstance(scores, Score) else [score.nll for score in scores]
 
     def sample(
         self,
-        prefix: str | Sequence[str] = "",
+        prefix: str | Iterable[str] = "",
         length: int = 100,
         temperature: float = 1.0,
         top_k: int = 0,
@@ -139,7 +144,8 @@ class LanguageModel:
             ("top_p", top_p, Range(0, 1, above=True)),
         ):
             check(name, value, allowed)
-        texts = [prefix] if isinstance(prefix, str) else prefix
+        several = are_several(prefix)
+        texts = list(prefix) if several else [prefix]
         if not texts:
             return []
         generator = None if seed is None else torch.Generator(self._device).manual_seed(seed)
@@ -148,7 +154,7 @@ class LanguageModel:
         ids = [self.encode(text) for text in texts]
         more = sample(self.decoder, ids, length, drawing, never)
         texts = [self.decode(torch.cat(both)) for both in zip(ids, more, strict=True)]
-        return texts[0] if isinstance(prefix, str) else texts
+        return texts if several else texts[0]
 
     @torch.no_grad()
     def next(self, text: str, k: int = 10, state: TextState | None = None) -> list[tuple[str, float]]:

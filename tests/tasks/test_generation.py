@@ -236,7 +236,12 @@ def test_what_cannot_be_is_refused(checkpoint, data_bin, tmp_path):
     with pytest.raises(Refused, match="a text is a str, not a NoneType"):
         lm.score(["w1", None])
     with pytest.raises(Refused, match="a text is a str, not a list"):
-        lm.sample(["w1"])
+        lm.sample([["w1"]])
+    for text in (None, 7, b"w1"):
+        with pytest.raises(Refused, match="a text is a str, not a"):
+            lm.score(text)
+        with pytest.raises(Refused, match="a text is a str, not a"):
+            lm.sample(text)
     with pytest.raises(Refused, match="top_p"):
         lm.sample("w1", top_p=0)
     with pytest.raises(Refused, match="there is no checkpoint"):
