@@ -38,6 +38,9 @@ DICTIONARIES = ("--optimizer-overrides", "--model-overrides")
 def check_supported(flags: Flags) -> None:
     """Refuse flags of REASONS, and flags whose value fairseq could not use.
 
+    Args:
+        flags: as they were typed, without those that an architecture adds
+
     Raises:
         Refused: see above
     """
@@ -48,6 +51,8 @@ def check_supported(flags: Flags) -> None:
             raise Refused(f"{typed} {reason}")
     if (flags.get("--model-parallel-size") or "1") != "1":
         raise Refused(f"--model-parallel-size {flags['--model-parallel-size']} {WHOLE_MODELS}")
+    if "--patience" in flags and "--disable-validation" in flags:
+        raise Refused("--patience has no effect with --disable-validation: leave one of them out")
     for flag in DICTIONARIES:
         if flag in flags:
             _check_dictionary(flag, flags[flag] or "")

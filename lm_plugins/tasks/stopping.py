@@ -57,7 +57,9 @@ class StoppingMixin:
         """
         limit = self.options("optimization").max_update
         if 0 < limit <= update_num:
-            logger.info(f"training has made {update_num} updates, and --max-update is {limit}: it is complete")
+            logger.info(
+                f"training has made {update_num} updates, and --max-update is {limit}: it is complete"
+            )
             raise SystemExit(0)
 
     def reduce_metrics(self, logging_outputs: list[dict[str, Any]], criterion: FairseqCriterion) -> None:
