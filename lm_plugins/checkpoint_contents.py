@@ -8,14 +8,22 @@ package, and those that a plug-in derives from them, are built.
 import ast
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
+import torch
 from fairseq.criterions import CRITERION_REGISTRY
-from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
+from fairseq.models import (
+    ARCH_MODEL_NAME_REGISTRY,
+    ARCH_MODEL_REGISTRY,
+    MODEL_DATACLASS_REGISTRY,
+    MODEL_REGISTRY,
+)
 from fairseq.tasks import TASK_REGISTRY
 
 from lm_plugins.checkpoints import read_checkpoint
 from lm_plugins.errors import Refused
+from lm_plugins.ranges import check_config
 
 TASK = "recurrent_language_modeling"  # the registered task from which those of plug-ins derive
 LITERALS = (  # the parts of a Python expression that only states a value
@@ -47,7 +55,11 @@ def read_own_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
                 "from it; nothing was built: use a checkpoint written by lm_plugins, give the --user-dir of "
                 "its plug-in, or leave out --user-dir to load it with fairseq alone"
             )
-    check_sizes(path, cfg["model"], checkpoint["model"])
+    weights = checkpoint["model"]
+    if not isinstance(weights, Mapping) or not all(torch.is_tensor(weight) for weight in weights.values()):
+        raise Refused(f"{path} holds no weights of a model: use a checkpoint written by lm_plugins")
+    check_sizes(path, cfg["model"], weights)
+    check_ranges(path, cfg["model"])
     return checkpoint
 
 
@@ -122,3 +134,17 @@ def check_sizes(path: str | os.PathLike, options: Mapping[str, Any], weights: Ma
                 f"{path} says {name} = {value}, but its weights have no such size; nothing was built: the "
                 "file was altered, use another checkpoint"
             )
+
+
+def check_ranges(path: str | os.PathLike, options: Mapping[str, Any]) -> None:
+    """Refuse `options` of a model that are out of the ranges which it declares, or that are no numbers.
+
+    Raises:
+        Refused: the message has the option and its value
+    """
+    name = ARCH_MODEL_NAME_REGISTRY.get(options["_name"], options["_name"])
+    if declared := MODEL_DATACLASS_REGISTRY.get(name):
+        try:
+            check_config(SimpleNamespace(**options), declared)
+        except Refused as error:
+            raise Refused(f"{path} was altered, use another checkpoint: {error}") from None

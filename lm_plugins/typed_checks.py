@@ -62,8 +62,6 @@ def check_training(flags: Flags) -> None:
     _refuse_max_tokens(flags)
     if "--averaging-decay" in flags and flags.get("--averaging") != "ema":
         raise Refused("--averaging-decay has no effect without --averaging ema: give it, or leave it out")
-    if "--patience" in flags and "--disable-validation" in flags:
-        raise Refused("--patience has no effect with --disable-validation: leave one of them out")
     metric = flags.get("--best-checkpoint-metric", METRICS[0])
     criterion = CRITERION_REGISTRY.get(flags.get("--criterion"))
     if getattr(criterion, "reduce_metrics", None) is LMCrossEntropy.reduce_metrics:

@@ -8,7 +8,7 @@ from lm_plugins.files import check_writable
 
 Flags = Mapping[str, str | None]
 EMA = "belongs to --store-ema, which is not supported: give --averaging ema (with --optimizer nt_asgd)"
-NO_ORDER = "has no effect: windows are read in the order of the text; leave it out"
+NO_ORDER = "has no effect: the order of the windows follows from --seed and the epoch; leave it out"
 WHOLE_MODELS = "trains and saves parts of a model, without the carried states: leave it out"
 # {(flag, value), or a flag with any value: why it is refused}
 REASONS: dict[tuple[str, str] | str, str] = {
@@ -23,20 +23,22 @@ REASONS: dict[tuple[str, str] | str, str] = {
     "--quantization-config-path": "quantizes layers by names that these models do not have: leave it out",
     "--update-epoch-batch-itr": NO_ORDER,
     "--update-ordered-indices-seed": NO_ORDER,
-    "--use-plasma-view": "has no effect: each process maps the file of the corpus, and all share its memory; "
-    "leave it out",
-    "--write-checkpoints-asynchronously": "would end a training before its last checkpoint is verified: "
+    "--use-plasma-view": "has no effect: the corpus is not read through fairseq's datasets; leave it out",
+    "--write-checkpoints-asynchronously": "would end a training before its last checkpoint is written: "
     "leave it out",
     ("--ddp-backend", "fully_sharded"): WHOLE_MODELS,
     ("--ddp-backend", "slowmo"): "trains another model on each process: use pytorch_ddp or legacy_ddp",
     ("--optimizer", "composite"): "needs groups of parameters that these models do not name: choose another",
-    ("--zero-sharding", "os"): "does not save the carried states of all processes: leave it out",
+    ("--zero-sharding", "os"): "needs fairscale, with which these models are not tested: leave it out",
 }
 DICTIONARIES = ("--optimizer-overrides", "--model-overrides")
 
 
 def check_supported(flags: Flags) -> None:
     """Refuse flags of REASONS, and flags whose value fairseq could not use.
+
+    Args:
+        flags: as they were typed, without those that an architecture adds
 
     Raises:
         Refused: see above
@@ -48,6 +50,8 @@ def check_supported(flags: Flags) -> None:
             raise Refused(f"{typed} {reason}")
     if (flags.get("--model-parallel-size") or "1") != "1":
         raise Refused(f"--model-parallel-size {flags['--model-parallel-size']} {WHOLE_MODELS}")
+    if "--patience" in flags and "--disable-validation" in flags:
+        raise Refused("--patience has no effect with --disable-validation: leave one of them out")
     for flag in DICTIONARIES:
         if flag in flags:
             _check_dictionary(flag, flags[flag] or "")

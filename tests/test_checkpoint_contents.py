@@ -1,6 +1,7 @@
 """No code runs from the plain values of a checkpoint, and no model is larger than its weights."""
 
 import argparse
+import math
 
 import pytest
 import torch
@@ -39,13 +40,22 @@ def altered(checkpoint, trace, kind):
         state["cfg"]["model"] = {**checkpoint["cfg"]["model"], "decoder_layers": 3_000_000}
     elif kind == "sizes":
         state["cfg"]["model"] = {**checkpoint["cfg"]["model"], "decoder_embed_dim": 10**12}
+    elif kind == "no size":
+        state["cfg"]["model"] = {**checkpoint["cfg"]["model"], "decoder_hidden_size": 0}
+    elif kind in ("x", "nan"):
+        state["cfg"]["model"] = {**checkpoint["cfg"]["model"], "dropout": "x" if kind == "x" else math.nan}
+    elif kind == "weights":
+        state["model"] = dict.fromkeys(checkpoint["model"], "x")
+    elif kind == "list":
+        state["model"] = [1]
     return state
 
 
 KINDS = ["model", "model and task", "name of the task", "criterion", "args", "layers", "sizes"]
+ALTERED = ["no size", "x", "nan", "weights", "list"]  # values of this package's own options
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *ALTERED])
 def test_hub(checkpoint, data_bin, tmp_path, kind):
     trace, path = tmp_path / "trace", tmp_path / "a.pt"
     torch.save(altered(checkpoint, trace, kind), path)

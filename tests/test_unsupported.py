@@ -46,6 +46,7 @@ def test_what_works_is_accepted(tmp_path):
     flags += ("--ddp-backend", "legacy_ddp", "--zero-sharding", "none", "--model-parallel-size", "1")
     flags += ("--optimizer", "adam", "--lr", "1", "--adam-betas", "(0.9, 0.98)", "--distributed-rank", "0")
     assert set(flags) <= {*complete([*ON_CPU, *flags], {})}
+    complete(["fairseq-train", "data", "--arch", "lstm_gbw_2x250", "--cpu", "--disable-validation"], {})
     connected = ("--distributed-init-method", "env://", "--distributed-no-spawn")
     complete([*ON_CPU, *connected], {})
     if torch.cuda.is_available():

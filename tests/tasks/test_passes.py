@@ -110,7 +110,8 @@ def test_what_is_typed_and_what_an_architecture_brings_is_converted(data, shards
           "--update-freq", "1,1,1,4,4,4"]  # fmt: skip
     assert converted(str(shards[0]), "--arch", "lstm_small") == []
     with pytest.raises(Refused, match="--force-anneal of --lr-scheduler polynomial_decay would count"):
-        converted(data, "--arch", "lstm_small", "--lr-scheduler", "polynomial_decay", "--force-anneal", "3")
+        flags = "--lr-scheduler", "polynomial_decay", "--total-num-update", "9", "--force-anneal", "3"
+        converted(data, "--arch", "lstm_small", *flags)
 
 
 def test_the_rates_of_passes_are_those_of_fixed():
