@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -100,12 +99,13 @@ class AdaptiveSoftmax(Head):
         tails = [entry + tail for entry, tail in zip(entries.split(1, dim=-1), tails, strict=True)]
         return torch.cat([words, *tails], dim=-1)
 
-    def host_facts(self, target: np.ndarray | None) -> dict[str, Any]:
+    def host_facts(self, target: Any) -> dict[str, Any]:
         """Return the number of targets in the root and in each tail."""
         if target is None:
             return {}
-        cluster = np.searchsorted(self.bounds[1:-1], target.ravel(), side="right")
-        return {"counts": np.bincount(cluster, minlength=len(self.sizes)).tolist()}
+        cutoffs = torch.tensor(self.bounds[1:-1], device="cpu")
+        cluster = torch.bucketize(torch.from_numpy(target).flatten(), cutoffs, right=True)
+        return {"counts": cluster.bincount(minlength=len(self.sizes)).tolist()}
 
     def nll(self, features: Tensor, target: Tensor, counts: Sequence[int] | None = None) -> Tensor:
         """Return -ln p(target), see :meth:`Head.nll`.
