@@ -14,7 +14,6 @@ too:
 
 import argparse
 import importlib
-import json
 import os
 import pkgutil
 import re
@@ -28,6 +27,7 @@ import torch
 import benchmarks
 from benchmarks import peer_code
 from benchmarks.measure import Group, Results, compare
+from lm_plugins.files import write_json
 from recipes.environment import git, processor, versions
 from recipes.files import check_output
 
@@ -123,10 +123,10 @@ def main(arguments: list[str] | None = None) -> None:
     for module, group in all_groups(options.quick, options.only):
         rows += summary(group, compare(module, group, options.quick, options.repeat, options.device))
         show([row for row in rows if row["group"] == group.name])
+        if options.json:  # after each group, so that an error in a later one loses nothing
+            write_json(options.json, {"environment": about, "results": rows})
     if not rows:
         parser.error(f"no group's name matches '{options.only}'")
-    if options.json:
-        options.json.write_text(json.dumps({"environment": about, "results": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

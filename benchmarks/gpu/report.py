@@ -34,7 +34,10 @@ def lines(outcomes: Sequence[Outcome], device: str, quick: bool) -> Iterator[str
         measured = "not measured" if figure is None else f"{figure:.3g} {unit}".strip()
         yield f"| {what} | {target} | {measured} | {'' if met is None else 'met' if met else '**missed**'} |"
     yield "\n## Stages\n\n| stage | outcome |\n|---|---|"
-    yield from (f"| {outcome.stage.name} | {outcome.state()} |" for outcome in outcomes)
+    for outcome in outcomes:
+        counts = outcome.figures if outcome.stage.name == "tests" else {}
+        counted = "".join(f", {count} {what}" for what, count in counts.items())
+        yield f"| {outcome.stage.name.replace('|', ', ')} | {outcome.state()}{counted} |"
     yield "\n## Trainings\n\nThe median of the second half of the log.\n"
     yield "| training | updates/s | words/s | peak GiB | wall of the epoch, s |\n|---|--:|--:|--:|--:|"
     for outcome in outcomes:
@@ -76,7 +79,7 @@ def driver() -> str | None:
 
 def results(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     """Return the rows of ``python -m benchmarks``."""
-    return next((o.figures["results"] for o in outcomes if "results" in o.figures), [])
+    return [row for outcome in outcomes for row in outcome.figures.get("results", [])]
 
 
 def targets(outcomes: Sequence[Outcome]) -> Iterator[Row]:

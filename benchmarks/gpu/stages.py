@@ -81,7 +81,9 @@ def stages(folder: Path, device: str, quick: bool) -> list[Stage]:
     return [
         tests(device),
         *trainings(folder, device, quick),
-        benchmark(folder, device, quick),
+        benchmark(folder, device, quick, "QRNN", 240),
+        benchmark(folder, device, quick, "training step", 120),
+        benchmark(folder, device, quick, "LSTM|softmax", 240),
     ]
 
 
@@ -142,13 +144,13 @@ def speed(output: str) -> dict[str, Any]:
     return figures
 
 
-def benchmark(folder: Path, device: str, quick: bool) -> Stage:
-    """Return the stage that runs ``python -m benchmarks``, with the ways of the peers."""
-    path = folder / "benchmarks.json"
+def benchmark(folder: Path, device: str, quick: bool, only: str, seconds: float) -> Stage:
+    """Return the stage that runs the benchmarks `only`, with the ways of the peers."""
+    path = folder / f"{re.sub(r'[^a-z]+', '-', only.lower())}.json"
 
     def read(output: str) -> dict[str, Any]:
         return json.loads(path.read_text()) if path.exists() else {}
 
     command = [sys.executable, "-m", "benchmarks", "--device", device, "--json", str(path), "--repeat", "5"]
-    command += ["--only", "QRNN|LSTM|training step|softmax"] + (["--quick"] if quick else [])
-    return Stage("benchmarks", command, 540, read)
+    command += ["--only", only] + (["--quick"] if quick else [])
+    return Stage(f"benchmarks: {only}", command, seconds, read)

@@ -114,7 +114,8 @@ class AdaptiveSoftmax(Head):
         """Return the number of targets in the root and in each tail."""
         if target is None:
             return {}
-        cluster = torch.bucketize(target.flatten(), torch.tensor(self.bounds[1:-1]), right=True)
+        cutoffs = torch.tensor(self.bounds[1:-1], device="cpu")
+        cluster = torch.bucketize(target.flatten(), cutoffs, right=True)
         return {"counts": torch.bincount(cluster, minlength=len(self.sizes)).tolist()}
 
     def nll(self, features: Tensor, target: Tensor, counts: Sequence[int] | None = None) -> Tensor:

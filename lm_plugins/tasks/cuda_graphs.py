@@ -20,6 +20,7 @@ from lm_plugins.modules.softmax import Softmax
 from lm_plugins.ranks import rank_and_world
 
 Outputs = tuple[Tensor, dict[str, Any], Any, tuple[Tensor | None, ...]]  # loss, logging, state, gradients
+FREE = 0.1  # share of the GPU's memory that graphs leave free
 Record = Callable[[Callable[[], Outputs], Any], tuple[Outputs, Callable[[], None]]]
 
 
@@ -52,6 +53,12 @@ def record_cuda(run: Callable[[], Outputs], pool: Any) -> tuple[Outputs, Callabl
     return outputs, graph.replay
 
 
+def gpu_has_room() -> bool:
+    """Return whether a tenth of the GPU's memory is free, so that one more graph does not exhaust it."""
+    free, total = torch.cuda.mem_get_info()
+    return free > FREE * total
+
+
 class FixedState:
     """Stand in for :class:`CarriedState` while a graph is recorded: the state is one of its inputs."""
 
@@ -70,10 +77,11 @@ class GraphedSteps:
 
     Args:
         record: turns a function and a memory pool into its outputs and the function that replays it
+        has_room: returns whether there is memory for one more graph; without it a window runs as usual
     """
 
-    def __init__(self, record: Record = record_cuda) -> None:
-        self.record = record
+    def __init__(self, record: Record = record_cuda, has_room: Callable[[], bool] = gpu_has_room) -> None:
+        self.record, self.has_room = record, has_room
         self.seen: set[tuple[int, ...]] = set()
         self.graphs: dict[tuple[int, ...], Graph] = {}
         self.pool = None
@@ -83,7 +91,7 @@ class GraphedSteps:
 
         Returns:
             (loss, sample size, logging output) as a criterion does; None if the window must run as usual,
-            because it is the first of its stream or of its length
+            because it is the first of its stream or of its length, or for lack of memory
         """
         window = sample["net_input"]
         source, target, step = window["src_tokens"], window["target"], window["step"]  # [B, T] each
@@ -94,6 +102,8 @@ class GraphedSteps:
             self.seen.add(shape)
             return None
         if shape not in self.graphs:
+            if not self.has_room():
+                return None
             if self.pool is None and source.is_cuda:
                 self.pool = torch.cuda.graph_pool_handle()
             self.graphs[shape] = Graph(self.record, self.pool, model, criterion, sample, state)

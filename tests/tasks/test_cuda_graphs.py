@@ -74,11 +74,19 @@ def test_recorded_steps_train_the_same_model(arch, flags):
     model, criterion = build(arch, *flags)
     other = copy.deepcopy(model)
     expected, _ = trained(model, criterion, None)
-    results, replayed = trained(other, criterion, GraphedSteps(rerun))
+    results, replayed = trained(other, criterion, GraphedSteps(rerun, has_room=lambda: True))
     assert replayed == 5  # all but the first window of the stream and of each length
     assert results == expected
     for (name, p), q in zip(model.named_parameters(), other.parameters(), strict=True):
         assert torch.equal(p, q), name
+
+
+def test_windows_run_as_usual_where_memory_is_short():
+    model, criterion = build("qrnn_ptb")
+    other, room = copy.deepcopy(model), iter([True, False, False, False])
+    expected, _ = trained(model, criterion, None)
+    results, replayed = trained(other, criterion, GraphedSteps(rerun, has_room=lambda: next(room)))
+    assert replayed == 3 and results == expected  # windows of 5, the first length that comes again
 
 
 @pytest.mark.parametrize(

@@ -85,8 +85,9 @@ def test_nothing_waits(waits, arch, flags):
 
 
 @pytest.mark.parametrize("flags", [(), UNTIED], ids=["tied", "untied"])
-def test_the_adaptive_softmax_waits_once(waits, flags):
-    assert waits("awd_lstm_ptb", *ADAPTIVE, *flags) == ["modules/adaptive_softmax.py"]
+def test_the_adaptive_softmax_counts_targets_on_the_host(waits, flags):
+    """The counts are of a tensor on the CPU, which tests/gpu tells from one on a GPU."""
+    assert set(waits("awd_lstm_ptb", *ADAPTIVE, *flags)) == {"modules/adaptive_softmax.py"}
 
 
 def test_an_lstm_waits_for_the_layout_of_sentences(waits):

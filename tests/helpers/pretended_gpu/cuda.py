@@ -79,6 +79,7 @@ def install(gpus: int) -> tuple[Record, Memory]:
         "graph": recorder.recording,
         "graph_pool_handle": nothing,
         "Event": lambda *args, **named: Event(record),
+        "mem_get_info": lambda *args: (MEMORY - memory.allocated, MEMORY),
         "memory_summary": lambda *args, **named: "",
         "synchronize": lambda *args: record.wait("synchronize"),
         "manual_seed": nothing,
