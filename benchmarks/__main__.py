@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python -m benchmarks --only qrnn --json before.json
 
 Times are medians of interleaved rounds. `faster`, `of CPU` and `memory` are ratios to the group's first line.
-`of CPU` is the ratio of processor times, which varies less on a machine with other work to do. Memory is the
-peak of the process less what it held before, gradients included.
+`of CPU` is the ratio of processor times, which varies less on a machine with other work to do. `floor` is the
+processor time as a multiple of that of the matrix products alone. Memory is the peak of the process less what
+it held before, gradients included.
 
 The rivals' methods are written after their code. With a clone of that code on the machine, the original runs
 too:
@@ -46,7 +47,9 @@ def all_groups(quick: bool, only: str) -> Iterator[tuple[str, Group]]:
 def summary(group: Group, results: Results) -> list[dict[str, Any]]:
     """Return a row {column: value} for each case."""
     rows = []
+    processor_times = {case: statistics.median(b for _, b in rounds) for case, (_, rounds) in results.items()}
     for case, (peak, rounds) in results.items():
+        bottom = processor_times.get(group.floors.get(case))
         seconds, of_processor = (statistics.median(column) for column in zip(*rounds, strict=True))
         peak = max(0.01, peak)  # ratios need a positive number
         first = rows[0] if rows else {"seconds": seconds, "cpu_seconds": of_processor, "peak_mib": peak}
@@ -58,6 +61,7 @@ def summary(group: Group, results: Results) -> list[dict[str, Any]]:
                 "faster": first["seconds"] / seconds,
                 "cpu_seconds": of_processor,
                 "cpu_faster": first["cpu_seconds"] / of_processor,
+                "of_floor": bottom and of_processor / bottom,
                 "words_per_second": group.words and group.words / seconds,
                 "peak_mib": peak,
                 "memory": peak / first["peak_mib"],
@@ -71,7 +75,8 @@ def show(rows: list[dict[str, Any]]) -> None:
     print(f"\n{rows[0]['group']}")
     for row in rows:
         words = f"{row['words_per_second']:9,.0f}" if row["words_per_second"] else " " * 9
-        times = f"{row['seconds'] * 1000:11.2f}{row['faster']:8.2f}{row['cpu_faster']:8.2f} {words}"
+        of_floor = f"{row['of_floor']:8.2f}" if row["of_floor"] else " " * 8
+        times = f"{row['seconds'] * 1000:11.2f}{row['faster']:8.2f}{row['cpu_faster']:8.2f}{of_floor} {words}"
         print(f"  {row['case']:36}{times}{row['peak_mib']:10.1f}{row['memory']:8.2f}", flush=True)
 
 
@@ -119,7 +124,8 @@ def main(arguments: list[str] | None = None) -> None:
     peer_code.use(options.peer)
     about, rows = environment(options.device), []
     print(", ".join(f"{name} {value}" for name, value in about.items()))
-    print(f"\n{'':38}{'ms':>11}{'faster':>8}{'of CPU':>8} {'words/s':>9}{'peak MiB':>10}{'memory':>8}")
+    columns = "".join(f"{name:>8}" for name in ("faster", "of CPU", "floor"))
+    print(f"\n{'':38}{'ms':>11}{columns} {'words/s':>9}{'peak MiB':>10}{'memory':>8}")
     for module, group in all_groups(options.quick, options.only):
         rows += summary(group, compare(module, group, options.quick, options.repeat, options.device))
         show([row for row in rows if row["group"] == group.name])

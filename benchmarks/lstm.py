@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.floor import FLOOR, Matrix, floor
 from benchmarks.measure import Group, Work
 from benchmarks.passes import forward, forward_backward
 from lm_plugins.modules.weight_drop_lstm import WeightDropLSTM
@@ -60,10 +61,15 @@ def layer(make: Callable[[int, int], nn.Module], sizes: tuple[int, int, int, int
 
 def groups(quick: bool) -> Iterator[Group]:
     """Yield a group for inference and one for training."""
-    sizes = (3, 2, 4, 5) if quick else (70, 20, 400, 1150)
+    steps, streams, n_in, n_out = sizes = (3, 2, 4, 5) if quick else (70, 20, 400, 1150)
+    matrices = [Matrix(n_in, 4 * n_out), Matrix(n_out, 4 * n_out)]
     rivals = {"torch.nn.LSTM, no weight drop": plain, "awd-lstm-lm's way": peer, "ours": ours}
     for training in (False, True):
         yield Group(
             f"LSTM layer, T, B, D, H {sizes}, {'forward and backward' if training else 'forward'}",
-            {name: partial(layer, make, sizes, training) for name, make in rivals.items()},
+            {
+                **{name: partial(layer, make, sizes, training) for name, make in rivals.items()},
+                FLOOR: partial(floor, steps * streams, matrices, training),
+            },
+            floors=dict.fromkeys(rivals, FLOOR),
         )

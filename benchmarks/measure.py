@@ -7,7 +7,7 @@ import multiprocessing
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -29,11 +29,13 @@ class Group:
         cases: {name: make}; make() prepares and returns the function that is timed. A call of that function
             frees all memory that it takes, gradients included.
         words: number of words that one call processes, for words/s
+        floors: {case: the case that is its floor}, see benchmarks/floor.py
     """
 
     name: str
     cases: dict[str, Callable[[], Work]]
     words: int | None = None
+    floors: dict[str, str] = field(default_factory=dict)
 
 
 def compare(module: str, group: Group, quick: bool, repeat: int, device: str) -> Results:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import peer_code
+from benchmarks.floor import FLOOR, Matrix, floor
 from benchmarks.measure import Group, Work
 from benchmarks.passes import AS_TRAINED, as_trained, forward, forward_backward
 from lm_plugins.modules.qrnn import QRNNLayer
@@ -117,6 +118,7 @@ def groups(quick: bool) -> Iterator[Group]:
     """Yield a group for the pooling and one for the layer, of each shape, for inference and for training."""
     for shape in [(3, 2, 5)] if quick else SHAPES:
         for training in (False, True):
+            steps, streams, units = shape
             passes = f"T, B, H {shape}, {'forward and backward' if training else 'forward'}"
             ways = {
                 "torchqrnn's way": partial(pooling, shape, peer_pooling, training),
@@ -131,6 +133,7 @@ def groups(quick: bool) -> Iterator[Group]:
                 "torch.nn.LSTM": partial(layer, shape, nn.LSTM, training),
                 "ours": partial(layer, shape, QRNNLayer, training),
                 AS_TRAINED: partial(as_trained, layer, shape, QRNNLayer, training),
+                FLOOR: partial(floor, steps * streams, [Matrix(units, 3 * units)], training),
             }
             yield Group(f"QRNN pooling, {passes}", ways)
-            yield Group(f"QRNN layer, {passes}", layers)
+            yield Group(f"QRNN layer, {passes}", layers, floors={AS_TRAINED: FLOOR})

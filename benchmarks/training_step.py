@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 
 from benchmarks import peer_code
 from benchmarks.awd_lstm_lm import PeerModel, model_itself, peer_step, step_itself
+from benchmarks.floor import FLOOR, FLOOR_BF16, Matrix, floor
 from benchmarks.measure import Group, Work
 from benchmarks.passes import words
 from lm_plugins.completion import complete
@@ -65,6 +67,20 @@ def ours(arch: str, vocabulary: int, sizes: tuple[int, int] | None, *flags: str)
     return step
 
 
+def products(arch: str, vocabulary: int, sizes: tuple[int, int] | None, dtype: torch.dtype) -> Work:
+    """Prepare the matrix products of a step; on a CPU the softmax multiplies in float32 before it rounds."""
+    kind, hidden, layers, *_ = PEERS[arch]
+    embedding, hidden = sizes or (400, hidden)
+    widths = [embedding, *[hidden] * (layers - 1), embedding]
+    matrices = [Matrix(embedding, vocabulary, torch.float32)]
+    for number, (n_in, n_out) in enumerate(pairwise(widths)):
+        if kind == "LSTM":
+            matrices += [Matrix(n_in, 4 * n_out), Matrix(n_out, 4 * n_out)]
+        else:
+            matrices.append(Matrix(n_in * (2 if number == 0 else 1), 3 * n_out))
+    return floor(BATCH * WINDOW, matrices, dtype=dtype)
+
+
 def groups(quick: bool) -> Iterator[Group]:
     """Yield a group for each architecture."""
     vocabulary, sizes = (60, (8, 12)) if quick else (10_000, None)
@@ -78,6 +94,15 @@ def groups(quick: bool) -> Iterator[Group]:
                 **peer_code.itself(itself, *needed),
                 "ours": partial(ours, arch, vocabulary, sizes),
                 "ours, --autocast bf16": partial(ours, arch, vocabulary, sizes, "--autocast", "bf16"),
+                FLOOR: partial(products, arch, vocabulary, sizes, torch.float32),
+                FLOOR_BF16: partial(products, arch, vocabulary, sizes, torch.bfloat16),
             },
             words=BATCH * WINDOW,
+            floors={
+                "awd-lstm-lm's way": FLOOR,
+                "awd-lstm-lm itself": FLOOR,
+                "ours": FLOOR,
+                # The layers of an LSTM stay in float32.
+                "ours, --autocast bf16": FLOOR_BF16 if kind == "QRNN" else FLOOR,
+            },
         )

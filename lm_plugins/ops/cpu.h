@@ -67,6 +67,29 @@ template <typename Real> struct Exponential {
   Real expm1() const { return power * rest + (power - 1); }
 };
 
+// The upper half of a float. The conversions do the same as torch's: to the nearest value, ties to even.
+struct bfloat16 {
+  uint16_t bits;
+};
+
+INLINE float widened(bfloat16 x) {
+  const uint32_t bits = uint32_t(x.bits) << 16;
+  float y;
+  std::memcpy(&y, &bits, sizeof y);
+  return y;
+}
+INLINE float widened(float x) { return x; }
+INLINE double widened(double x) { return x; }
+
+INLINE void store(bfloat16& y, float x) {
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  const uint32_t rounded = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16;
+  y.bits = uint16_t(x != x ? 0x7FC0 : rounded);
+}
+INLINE void store(float& y, float x) { y = x; }
+INLINE void store(double& y, double x) { y = x; }
+
 // Calls work(from, to) in parallel, for one contiguous range of 0 ... items per thread.
 template <typename Work> void parallel_for(int64_t items, int threads, Work work) {
 #pragma omp parallel num_threads(int(std::max<int64_t>(1, std::min<int64_t>(threads, items))))

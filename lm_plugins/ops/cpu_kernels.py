@@ -63,7 +63,7 @@ class Pointer:
 
 
 # The types of arguments. A `Real*` is a float* in the kernel for float32 and a double* in that for float64.
-REAL, BOOL, INT64 = "Real*", Pointer(torch.bool), Pointer(torch.int64)
+REAL, BOOL, INT64, BFLOAT16 = "Real*", *(Pointer(kind) for kind in (torch.bool, torch.int64, torch.bfloat16))
 INT, DOUBLE = ctypes.c_int64, ctypes.c_double
 
 

@@ -12,6 +12,7 @@ import torch
 from benchmarks import peer_code
 from benchmarks.__main__ import all_groups, main
 from benchmarks.awd_lstm_lm import PeerModel
+from benchmarks.floor import FLOOR, FLOOR_BF16
 from benchmarks.output_layers import adaptive, adaptive_of_torch, peer_mixture
 from benchmarks.passes import AS_TRAINED
 from benchmarks.qrnn import peer_pooling
@@ -138,12 +139,14 @@ def test_the_command_compares_with_the_code_of_peers_and_writes_json(tmp_path):
     rows = found["results"]
     assert [row["case"] for row in rows] == [
         *("torchqrnn's way", "torchqrnn itself", "torch alone", "ours", "copying as many bytes"),
-        *("torchqrnn's way", "torchqrnn itself", "torch.nn.LSTM", "ours", AS_TRAINED),
-        *("awd-lstm-lm's way", "awd-lstm-lm itself", "ours", "ours, --autocast bf16"),
+        *("torchqrnn's way", "torchqrnn itself", "torch.nn.LSTM", "ours", AS_TRAINED, FLOOR),
+        *("awd-lstm-lm's way", "awd-lstm-lm itself", "ours", "ours, --autocast bf16", FLOOR, FLOOR_BF16),
     ]
     assert all(row["case"] in printed and row["seconds"] > 0 for row in rows)
     assert rows[0]["faster"] == rows[0]["memory"] == 1
     assert "from the peer" not in printed
+    floors = {row["case"]: row["of_floor"] for row in rows[-6:]}
+    assert floors["ours"] > 0 and floors["ours, --autocast bf16"] > 0 and floors[FLOOR] is None
 
 
 def test_a_case_needs_the_code_of_all_its_peers(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lm_plugins.ops import cpu_kernels, cpu_sources
-from lm_plugins.ops.cpu_kernels import BOOL, DOUBLE, INT, INT64, REAL, Kernel
+from lm_plugins.ops.cpu_kernels import BFLOAT16, BOOL, DOUBLE, INT, INT64, REAL, Kernel
 from tests.helpers.kernels import needs_compiler
 
 OPS = ("dropout", "fo_pooling", "linear_cross_entropy")
@@ -62,14 +62,21 @@ def test_which_tensors_are_supported():
 
 def declared(source):
     """{name: argtypes} of the C functions in a source, but for the number of threads."""
-    types = {"Real": REAL, "uint8_t": BOOL, "int64_t": INT64}
-    for name, arguments in re.findall(r'extern "C" void (\w+)_##Real\((.*?)\)\s*\{', source, re.DOTALL):
-        threads, *others = [
-            part.replace("const ", "").split() for part in arguments.replace("\\", "").split(",")
-        ]
-        assert threads == ["int", "threads"]
-        kinds = {"int64_t": INT, "double": DOUBLE, **{name + "*": kind for name, kind in types.items()}}
-        yield name, tuple(kinds[kind] for kind, _ in others)
+    fixed = {"uint8_t*": BOOL, "int64_t*": INT64, "int64_t": INT, "double": DOUBLE}
+    kinds = {"float": REAL, "double": REAL, "bfloat16": BFLOAT16}
+    parameters, *calls = re.findall(r"FUNCTIONS_FOR\((.*?)\)", source)
+    functions = re.findall(r'extern "C" void (\w+)_##\w+\((.*?)\)\s*\{', source, re.DOTALL)
+    for call in calls:
+        suffix, *_ = values = call.split(", ")
+        types = fixed | {
+            f"{name}*": kinds.get(value) for name, value in zip(parameters.split(", "), values, strict=True)
+        }
+        for name, arguments in functions:
+            threads, *others = [
+                part.replace("const ", "").split() for part in arguments.replace("\\", "").split(",")
+            ]
+            assert threads == ["int", "threads"]
+            yield f"{name}_{suffix}".rpartition("_")[0], tuple(types[kind] for kind, _ in others)
 
 
 def test_the_types_of_arguments_are_those_of_the_sources():
@@ -77,7 +84,7 @@ def test_the_types_of_arguments_are_those_of_the_sources():
     expected = dict(pair for path in sources for pair in declared(path.read_text()))
     modules = [importlib.import_module(f"lm_plugins.ops.{name}.cpu") for name in OPS]
     kernels = [value for module in modules for value in vars(module).values() if isinstance(value, Kernel)]
-    assert {kernel.name: kernel.argtypes for kernel in kernels} == expected and len(expected) == 5
+    assert {kernel.name: kernel.argtypes for kernel in kernels} == expected and len(expected) == 9
 
 
 @needs_compiler

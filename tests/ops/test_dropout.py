@@ -139,3 +139,19 @@ def test_bad_arguments_are_refused():
         dropout(x.half(), 0.5, impl="cpu")
     with pytest.raises(RuntimeError, match="masks on a CPU"):
         dropout(x.to("meta"), 0.5, impl="naive")
+
+
+@needs_compiler
+@pytest.mark.parametrize("size", [1, 128, 1000])
+def test_rounding_to_bfloat16_in_the_same_pass_changes_no_bit(size):
+    """Also for infinities and NaN; the gradient in bfloat16 is converted to that of float32."""
+    x = torch.randn(size) * 10.0 ** torch.randint(-40, 39, (size,))
+    x[::7] = torch.inf
+    x[::11] = torch.nan
+    upstream, results = torch.randn(size, dtype=torch.bfloat16), []
+    for dtype in (torch.bfloat16, None):
+        torch.manual_seed(1)
+        leaf = x.clone().requires_grad_()
+        y = dropout(leaf, 0.3, dtype=dtype, impl="cpu").to(torch.bfloat16)
+        results.append((y.detach(), torch.autograd.grad(y, leaf, upstream)[0]))
+    torch.testing.assert_close(*results, rtol=0, atol=0, equal_nan=True)

@@ -252,3 +252,19 @@ def test_kernels_are_checked_in_evaluation_too(context):
     with context():
         assert self_test.agrees(cpu, "cpu")
         assert not self_test.agrees(Wrong, "cpu")
+
+
+@needs_compiler
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("zoneout, resets", [(None, False), ("mask", True)])
+def test_gates_in_bfloat16_give_the_same_bits_as_their_conversion(overwrite, zoneout, resets):
+    (gates, c0), options = inputs((5, 3, 33), zoneout, resets, torch.float32)
+    upstream, results = torch.randn(5, 3, 33), []
+    for convert in (False, True):
+        leaf, state = gates.bfloat16().requires_grad_(), c0.clone().requires_grad_()
+        read = leaf.float() if convert else leaf.clone()
+        h, c = fo_pooling(read, state, *options, impl="cpu", overwrite=overwrite)
+        results.append(
+            [h.detach(), c.detach(), *torch.autograd.grad((h * upstream).sum() + c.sum(), [leaf, state])]
+        )
+    torch.testing.assert_close(*results, rtol=0, atol=0)

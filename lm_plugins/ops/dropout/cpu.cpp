@@ -34,8 +34,8 @@ INLINE void philox(uint64_t first, uint64_t seed, uint32_t* drawn) {
 }
 
 // y = scale x where the number drawn for an element is below `threshold`, else 0; for blocks `from` ... `to`.
-template <typename Real>
-INLINE void dropout_blocks(const Real* x, int64_t count, uint64_t seed, uint32_t threshold, Real scale, Real* y,
+template <typename Real, typename In, typename Out>
+INLINE void dropout_blocks(const In* x, int64_t count, uint64_t seed, uint32_t threshold, Real scale, Out* y,
                            int64_t from, int64_t to) {
   uint32_t drawn[BLOCK];
   for (int64_t block = from; block < to; ++block) {
@@ -43,27 +43,31 @@ INLINE void dropout_blocks(const Real* x, int64_t count, uint64_t seed, uint32_t
     const int64_t start = block * BLOCK, n = std::min<int64_t>(BLOCK, count - start);
     if (n == BLOCK) {
 #pragma GCC ivdep
-      for (int j = 0; j < BLOCK; ++j) y[start + j] = drawn[j] < threshold ? x[start + j] * scale : Real(0);
+      for (int j = 0; j < BLOCK; ++j)
+        store(y[start + j], drawn[j] < threshold ? widened(x[start + j]) * scale : Real(0));
     } else {
-      for (int j = 0; j < n; ++j) y[start + j] = drawn[j] < threshold ? x[start + j] * scale : Real(0);
+      for (int j = 0; j < n; ++j)
+        store(y[start + j], drawn[j] < threshold ? widened(x[start + j]) * scale : Real(0));
     }
   }
 }
 
 }  // namespace
 
-#define FUNCTIONS_FOR(Real)                                                                                  \
+#define FUNCTIONS_FOR(suffix, Real, In, Out)                                                                 \
   FOR_EACH_PROCESSOR                                                                                         \
-  static void dropout_blocks_##Real(const Real* x, int64_t count, uint64_t seed, uint32_t threshold,         \
-                                    Real scale, Real* y, int64_t from, int64_t to) {                         \
+  static void blocks_##suffix(const In* x, int64_t count, uint64_t seed, uint32_t threshold, Real scale,     \
+                              Out* y, int64_t from, int64_t to) {                                            \
     dropout_blocks(x, count, seed, threshold, scale, y, from, to);                                           \
   }                                                                                                          \
-  extern "C" void dropout_##Real(int threads, const Real* x, int64_t count, int64_t seed, int64_t threshold, \
-                                 double scale, Real* y) {                                                    \
+  extern "C" void dropout_##suffix(int threads, const In* x, int64_t count, int64_t seed, int64_t threshold, \
+                                   double scale, Out* y) {                                                   \
     parallel_for((count + BLOCK - 1) / BLOCK, threads, [=](int64_t from, int64_t to) {                       \
-      dropout_blocks_##Real(x, count, uint64_t(seed), uint32_t(threshold), Real(scale), y, from, to);        \
+      blocks_##suffix(x, count, uint64_t(seed), uint32_t(threshold), Real(scale), y, from, to);              \
     });                                                                                                      \
   }
 
-FUNCTIONS_FOR(float)
-FUNCTIONS_FOR(double)
+FUNCTIONS_FOR(float, float, float, float)
+FUNCTIONS_FOR(double, double, double, double)
+FUNCTIONS_FOR(to_bfloat16_float, float, float, bfloat16)
+FUNCTIONS_FOR(of_bfloat16_float, float, bfloat16, float)

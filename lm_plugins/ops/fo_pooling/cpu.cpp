@@ -23,8 +23,8 @@ template <typename Real> struct Gates {
   }
 };
 
-template <typename Real> struct Inputs {
-  const Real* gates;     // [T, B, 3 H]
+template <typename Real, typename Gate> struct Inputs {
+  const Gate* gates;     // [T, B, 3 H], in float32, float64 or bfloat16
   const uint8_t* mask;   // [T, B, H] or null
   const uint8_t* reset;  // [T, B] or null
   double factor;
@@ -32,17 +32,17 @@ template <typename Real> struct Inputs {
 };
 
 // n units of one stream, starting with `unit`, at one step; c_before and c may be the same.
-template <typename Real, bool masked>
-INLINE void step_forward(const Inputs<Real>& in, int64_t row, int64_t unit, int64_t n, const Real* c_before,
+template <typename Real, typename Gate, bool masked>
+INLINE void step_forward(const Inputs<Real, Gate>& in, int64_t row, int64_t unit, int64_t n, const Real* c_before,
                          Real* c, Real* h) {
   const int64_t H = in.units;
-  const Real* gates = in.gates + row * 3 * H + unit;
+  const Gate* gates = in.gates + row * 3 * H + unit;
   const uint8_t* mask = masked ? in.mask + row * H + unit : nullptr;
   const Real factor = Real(in.factor), carried = in.reset && in.reset[row] ? 0 : 1;
 #pragma GCC ivdep
   for (int64_t j = 0; j < n; ++j) {
     Real z, s, o;
-    Gates<Real>::of(gates[j], gates[j + H], gates[j + 2 * H], z, s, o);
+    Gates<Real>::of(widened(gates[j]), widened(gates[j + H]), widened(gates[j + 2 * H]), z, s, o);
     Real f = factor * s;
     if (masked) f *= Real(mask[j]);
     const Real now = f * z + (1 - f) * (carried * c_before[j]);
@@ -51,28 +51,28 @@ INLINE void step_forward(const Inputs<Real>& in, int64_t row, int64_t unit, int6
   }
 }
 
-template <typename Real, bool masked>
-INLINE void step_backward(const Inputs<Real>& in, int64_t row, int64_t unit, int64_t n,
+template <typename Real, typename Gate, bool masked>
+INLINE void step_backward(const Inputs<Real, Gate>& in, int64_t row, int64_t unit, int64_t n,
                           const Real* c_before, const Real* c, const Real* __restrict grad_h,
-                          Real* __restrict carry, Real* grad) {
+                          Real* __restrict carry, Gate* grad) {
   const int64_t H = in.units;
-  const Real* gates = in.gates + row * 3 * H + unit;
+  const Gate* gates = in.gates + row * 3 * H + unit;
   const uint8_t* mask = masked ? in.mask + row * H + unit : nullptr;
   const Real factor = Real(in.factor), carried = in.reset && in.reset[row] ? 0 : 1;
   const Real per_factor = factor > 0 ? 1 / factor : 0;
 #pragma GCC ivdep
   for (int64_t j = 0; j < n; ++j) {
-    const Real under_s = Gates<Real>::denominator(gates[j + H]);
-    const Real under_o = Gates<Real>::denominator(gates[j + 2 * H]), of_both = 1 / (under_s * under_o);
+    const Real under_s = Gates<Real>::denominator(widened(gates[j + H]));
+    const Real under_o = Gates<Real>::denominator(widened(gates[j + 2 * H])), of_both = 1 / (under_s * under_o);
     const Real s = of_both * under_o, o = of_both * under_s;
     Real f = factor * s;
     if (masked) f *= Real(mask[j]);
     const Real before = carried * c_before[j], now = c[j], g = carry[j] + grad_h[j] * o;
     // Where f is too small for z to be recovered, it is too small for z to matter.
     const Real z = clamp(before + (now - before) * (under_s * per_factor), Real(1));
-    grad[j] = g * f * (1 - z * z);
-    grad[j + H] = g * (now - before) * (1 - s);
-    grad[j + 2 * H] = grad_h[j] * now * o * (1 - o);
+    store(grad[j], g * f * (1 - z * z));
+    store(grad[j + H], g * (now - before) * (1 - s));
+    store(grad[j + 2 * H], grad_h[j] * now * o * (1 - o));
     carry[j] = carried * ((1 - f) * g);
   }
 }
@@ -80,33 +80,33 @@ INLINE void step_backward(const Inputs<Real>& in, int64_t row, int64_t unit, int
 // Threads divide the pairs of a stream and a block of units; each loops over time for its own pairs.
 constexpr int64_t BLOCK = 512;
 
-template <typename Real> int64_t pairs(const Inputs<Real>& in) {
+template <typename Real, typename Gate> int64_t pairs(const Inputs<Real, Gate>& in) {
   return in.streams * ((in.units + BLOCK - 1) / BLOCK);
 }
 
-template <typename Real, bool masked>
-INLINE void forward(const Inputs<Real>& in, Real* c, Real* all_c, Real* h, int64_t first, int64_t last) {
+template <typename Real, typename Gate, bool masked>
+INLINE void forward(const Inputs<Real, Gate>& in, Real* c, Real* all_c, Real* h, int64_t first, int64_t last) {
   const int64_t B = in.streams, H = in.units, blocks = (H + BLOCK - 1) / BLOCK;
   for (int64_t t = 0; t < in.steps; ++t)
     for (int64_t pair = first; pair < last; ++pair) {
       const int64_t stream = pair / blocks, unit = pair % blocks * BLOCK, row = t * B + stream;
       const int64_t n = std::min(BLOCK, H - unit);
       Real *state = c + stream * H + unit, *now = all_c ? all_c + row * in.stride + unit : state;
-      step_forward<Real, masked>(in, row, unit, n, all_c && t ? now - B * in.stride : state, now,
+      step_forward<Real, Gate, masked>(in, row, unit, n, all_c && t ? now - B * in.stride : state, now,
                                  h + row * H + unit);
     }
 }
 
-template <typename Real, bool masked>
-INLINE void backward(const Inputs<Real>& in, const Real* c0, const Real* all_c, const Real* grad_h, Real* carry,
-                     Real* grad, int64_t first, int64_t last) {
+template <typename Real, typename Gate, bool masked>
+INLINE void backward(const Inputs<Real, Gate>& in, const Real* c0, const Real* all_c, const Real* grad_h, Real* carry,
+                     Gate* grad, int64_t first, int64_t last) {
   const int64_t B = in.streams, H = in.units, blocks = (H + BLOCK - 1) / BLOCK;
   for (int64_t t = in.steps - 1; t >= 0; --t)
     for (int64_t pair = first; pair < last; ++pair) {
       const int64_t stream = pair / blocks, unit = pair % blocks * BLOCK, row = t * B + stream;
       const int64_t n = std::min(BLOCK, H - unit), own = stream * H + unit;
       const Real* now = all_c + row * in.stride + unit;
-      step_backward<Real, masked>(in, row, unit, n, t ? now - B * in.stride : c0 + own, now,
+      step_backward<Real, Gate, masked>(in, row, unit, n, t ? now - B * in.stride : c0 + own, now,
                                   grad_h + row * H + unit, carry + own, grad + row * 3 * H + unit);
     }
 }
@@ -115,35 +115,36 @@ INLINE void backward(const Inputs<Real>& in, const Real* c0, const Real* all_c, 
 
 // c: c0 on entry, and c_T on return if all_c is null. all_c: c of all steps, [T, B, H], which may overwrite z.
 // carry: the gradient of c_T on entry, of c0 on return. grad: of the gates, [T, B, 3 H], which it may overwrite.
-#define FUNCTIONS_FOR(Real)                                                                                    \
+#define FUNCTIONS_FOR(suffix, Real, Gate)                                                                      \
   FOR_EACH_PROCESSOR                                                                                           \
-  static void forward_##Real(const Inputs<Real>& in, Real* c, Real* all_c, Real* h, int64_t from,              \
-                             int64_t to) {                                                                     \
-    in.mask ? forward<Real, true>(in, c, all_c, h, from, to)                                                   \
-            : forward<Real, false>(in, c, all_c, h, from, to);                                                 \
+  static void forward_##suffix(const Inputs<Real, Gate>& in, Real* c, Real* all_c, Real* h, int64_t from,      \
+                               int64_t to) {                                                                   \
+    in.mask ? forward<Real, Gate, true>(in, c, all_c, h, from, to)                                             \
+            : forward<Real, Gate, false>(in, c, all_c, h, from, to);                                           \
   }                                                                                                            \
   FOR_EACH_PROCESSOR                                                                                           \
-  static void backward_##Real(const Inputs<Real>& in, const Real* c0, const Real* all_c, const Real* grad_h,   \
-                              Real* carry, Real* grad, int64_t from, int64_t to) {                             \
-    in.mask ? backward<Real, true>(in, c0, all_c, grad_h, carry, grad, from, to)                               \
-            : backward<Real, false>(in, c0, all_c, grad_h, carry, grad, from, to);                             \
+  static void backward_##suffix(const Inputs<Real, Gate>& in, const Real* c0, const Real* all_c,               \
+                                const Real* grad_h, Real* carry, Gate* grad, int64_t from, int64_t to) {       \
+    in.mask ? backward<Real, Gate, true>(in, c0, all_c, grad_h, carry, grad, from, to)                         \
+            : backward<Real, Gate, false>(in, c0, all_c, grad_h, carry, grad, from, to);                       \
   }                                                                                                            \
-  extern "C" void fo_pooling_forward_##Real(                                                                   \
-      int threads, const Real* gates, const uint8_t* mask, const uint8_t* reset, double factor, int64_t steps, \
+  extern "C" void fo_pooling_forward_##suffix(                                                                 \
+      int threads, const Gate* gates, const uint8_t* mask, const uint8_t* reset, double factor, int64_t steps, \
       int64_t streams, int64_t units, int64_t stride, Real* c, Real* all_c, Real* h) {                         \
-    const Inputs<Real> in{gates, mask, reset, factor, steps, streams, units, stride};                          \
+    const Inputs<Real, Gate> in{gates, mask, reset, factor, steps, streams, units, stride};                    \
     parallel_for(pairs(in), threads,                                                                           \
-                 [=](int64_t from, int64_t to) { forward_##Real(in, c, all_c, h, from, to); });                \
+                 [=](int64_t from, int64_t to) { forward_##suffix(in, c, all_c, h, from, to); });              \
   }                                                                                                            \
-  extern "C" void fo_pooling_backward_##Real(                                                                  \
-      int threads, const Real* gates, const uint8_t* mask, const uint8_t* reset, double factor, int64_t steps, \
+  extern "C" void fo_pooling_backward_##suffix(                                                                \
+      int threads, const Gate* gates, const uint8_t* mask, const uint8_t* reset, double factor, int64_t steps, \
       int64_t streams, int64_t units, int64_t stride, const Real* c0, const Real* all_c, const Real* grad_h,   \
-      Real* carry, Real* grad) {                                                                               \
-    const Inputs<Real> in{gates, mask, reset, factor, steps, streams, units, stride};                          \
+      Real* carry, Gate* grad) {                                                                               \
+    const Inputs<Real, Gate> in{gates, mask, reset, factor, steps, streams, units, stride};                    \
     parallel_for(pairs(in), threads, [=](int64_t from, int64_t to) {                                           \
-      backward_##Real(in, c0, all_c, grad_h, carry, grad, from, to);                                           \
+      backward_##suffix(in, c0, all_c, grad_h, carry, grad, from, to);                                         \
     });                                                                                                        \
   }
 
-FUNCTIONS_FOR(float)
-FUNCTIONS_FOR(double)
+FUNCTIONS_FOR(float, float, float)
+FUNCTIONS_FOR(double, double, double)
+FUNCTIONS_FOR(of_bfloat16_float, float, bfloat16)

@@ -3,11 +3,13 @@
 import torch
 from torch import Tensor
 
-from lm_plugins.ops.cpu_kernels import BOOL, DOUBLE, INT, REAL, Kernel
+from lm_plugins.ops.cpu_kernels import BFLOAT16, BOOL, DOUBLE, INT, REAL, Kernel
 
-INPUTS = (REAL, BOOL, BOOL, DOUBLE, INT, INT, INT, INT)  # see `inputs`
-FORWARD = Kernel("fo_pooling_forward", *INPUTS, REAL, REAL, REAL)
-BACKWARD = Kernel("fo_pooling_backward", *INPUTS, REAL, REAL, REAL, REAL, REAL)
+INPUTS = (BOOL, BOOL, DOUBLE, INT, INT, INT, INT)  # see `inputs`, after the gates
+FORWARD = Kernel("fo_pooling_forward", REAL, *INPUTS, REAL, REAL, REAL)
+BACKWARD = Kernel("fo_pooling_backward", REAL, *INPUTS, REAL, REAL, REAL, REAL, REAL)
+FORWARD_BF16 = Kernel("fo_pooling_forward_of_bfloat16", BFLOAT16, *INPUTS, REAL, REAL, REAL)
+BACKWARD_BF16 = Kernel("fo_pooling_backward_of_bfloat16", BFLOAT16, *INPUTS, REAL, REAL, REAL, REAL, BFLOAT16)
 
 
 def inputs(
@@ -20,7 +22,10 @@ def inputs(
 
 
 def prepare(gates: Tensor, c0: Tensor) -> tuple[Tensor, Tensor]:
+    """Convert both to the dtype of the recurrence, except gates in bfloat16, which have own kernels."""
     dtype = torch.promote_types(c0.dtype, torch.float32)
+    if gates.dtype == torch.bfloat16 and dtype == torch.float32:
+        return gates, c0.to(dtype)
     return gates.to(dtype), c0.to(dtype)
 
 
@@ -34,10 +39,12 @@ def forward(
     overwrite: bool,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     units, c_last = c0.size(1), c0.clone()
-    h, c = gates.new_empty(*gates.shape[:2], units), None
+    h, c = c0.new_empty(*gates.shape[:2], units), None
     if save:
-        c = gates.detach()[..., :units] if overwrite else torch.empty_like(h)
-    FORWARD(gates.dtype, *inputs(gates, mask, factor, reset, c), c_last, c, h)
+        fits = overwrite and gates.dtype == c0.dtype
+        c = gates.detach()[..., :units] if fits else torch.empty_like(h)
+    kernel = FORWARD_BF16 if gates.dtype == torch.bfloat16 else FORWARD
+    kernel(c0.dtype, *inputs(gates, mask, factor, reset, c), c_last, c, h)
     return h, c_last if c is None else c[-1].clone(), c
 
 
@@ -53,5 +60,7 @@ def backward(
     grad_gates: Tensor,
 ) -> Tensor:
     carry = grad_c.clone()
-    BACKWARD(gates.dtype, *inputs(gates, mask, factor, reset, c), c0, c, grad_h, carry, grad_gates)
+    arguments = (*inputs(gates, mask, factor, reset, c), c0, c, grad_h, carry, grad_gates)
+    kernel = BACKWARD_BF16 if gates.dtype == torch.bfloat16 else BACKWARD
+    kernel(c0.dtype, *arguments)
     return carry
