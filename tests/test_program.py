@@ -142,7 +142,7 @@ def test_a_user_dir_that_builds_on_this_one_trains_and_evaluates(data_bin, stran
     evaluated = run_fairseq("eval-lm", data_bin, "--user-dir", stranger, "--path", path)
     assert "Perplexity" in evaluated.output
 
-    flags += ["--task", "strangers_task", "--reset-dataloader"]
+    flags += ["--task", "strangers_task", "--reset-dataloader", "--max-update", "4"]
     run_fairseq("train", data_bin, "--arch", "qrnn_stranger", *flags)
     assert torch.load(path, weights_only=False)["cfg"]["task"]["_name"] == "strangers_task"
     evaluated = run_fairseq("eval-lm", data_bin, "--user-dir", stranger, "--path", path)
