@@ -71,7 +71,7 @@ class Recipe:
         folder = self.options.data
         if self.options.corpus != "gbw" or not os.path.isdir(folder):
             return folder
-        return ":".join(map(str, sorted(Path(folder).glob("[0-9]*/"))))
+        return ":".join(map(str, sorted(Path(folder).glob("[0-9]*/")))) or folder
 
     def preprocess(self, arguments: list[str]) -> list[str]:
         """Return the command that makes the data."""
