@@ -60,7 +60,7 @@ def points(space: dict[str, list | dict]) -> Iterator[dict[str, object]]:
 
 
 def queue_grid(study: Study, path: Path | None) -> int:
-    """Queue the points of the grid in the file `path` that the study does not have yet.
+    """Queue the points of the grid in the file `path` that the study does not have, or whose trials failed.
 
     Returns:
         number of points that wait for a worker
@@ -70,6 +70,9 @@ def queue_grid(study: Study, path: Path | None) -> int:
     """
     if path is None:
         raise SystemExit("error: --sampler grid needs a space of choices or whole numbers: give --space FILE")
+    trials = [trial for trial in study.get_trials(deepcopy=False) if trial.state != TrialState.FAIL]
+    tried = [trial.system_attrs.get("fixed_params", trial.params) for trial in trials]
     for point in points(json.loads(path.read_text())):
-        study.enqueue_trial(point, skip_if_exists=True)
+        if point not in tried:
+            study.enqueue_trial(point)
     return len(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
