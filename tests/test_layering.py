@@ -17,6 +17,7 @@ MAY_IMPORT = {  # package -> packages of lm_plugins, from the bottom to the top
     "evaluation": {"data", "modules", "ops"},
     "models": {"data", "modules", "ops"},
     "criterions": {"data", "modules", "ops"},
+    "exporting": {"data", "models"},
     "architectures": {"models"},
     "tasks": {"ops", "modules", "data", "optim", "evaluation", "models", "criterions"},
 }
