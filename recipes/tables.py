@@ -113,6 +113,8 @@ def layers(name: str) -> str:
     """Return the sizes of an architecture, in words."""
     cfg = ARCH_MODEL_REGISTRY[name].config()
     words = [f"{cfg.decoder_layers} x {cfg.decoder_hidden_size}"]
+    if getattr(cfg, "memory_cells", None):
+        words[0] += f" with {cfg.memory_cells} cells"
     if cfg.decoder_last_size:
         words.append(f"last {cfg.decoder_last_size}")
     if cfg.decoder_embed_dim != cfg.decoder_hidden_size:

@@ -18,6 +18,7 @@ MAY_IMPORT = {  # package -> packages of lm_plugins, from the bottom to the top
     "models": {"data", "modules", "ops"},
     "criterions": {"data", "modules", "ops"},
     "scoring": {"data", "evaluation", "models"},
+    "exporting": {"data", "models"},
     "architectures": {"models"},
     "converting": {"data", "models"},
     "rescoring": {"evaluation", "scoring"},

@@ -5,6 +5,7 @@ Importing this package registers them. A plug-in adds one by declaring an :class
 
 from lm_plugins.architectures import (  # noqa: F401
     awd_lstm,
+    cifg,
     mos,
     openseq2seq,
     qrnn,

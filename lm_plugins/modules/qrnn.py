@@ -88,7 +88,7 @@ class QRNNLayer(RecurrentLayer):
             autocast = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
             weight = dropout(weight, self.weight_dropout, dtype=autocast if self.weight_dropout else None)
         gates = F.linear(u, weight, self.linear.bias)
-        h, c = fo_pooling(gates, c, self.f_factor(c, len(x)), mask, overwrite=True)
+        h, c = fo_pooling(gates, c, self.f_factor(c, x.size(0)), mask, overwrite=True)
         return h, (c,) if self.window == 1 else (c, x[-1].to(c.dtype, copy=True))
 
     def f_factor(self, c: Tensor, steps: int) -> Tensor | float:

@@ -46,6 +46,7 @@ def build(arch, size, *flags):
         ("lstm_mos_bmlg_pytorch", 10_000, 41.5),
         ("lstm_mos_bmlg_tuned", 10_000, 41.5),
         ("lstm_wt103", 267_735, 123.9),
+        ("cifg_small", 10_000, 1.4),
     ],
 )
 def test_parameter_counts_of_the_papers(arch, vocabulary, millions):

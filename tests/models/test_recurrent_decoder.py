@@ -17,6 +17,7 @@ ARCHS = {  # {name: architecture and flags}
     "layer_norm_lstm": ("lstm_wt103", "--layer-norm"),
     "lstmp": ("awd_lstm_ptb", "--memory-cells", "9"),
     "factorised_lstm": ("awd_lstm", "--lstm-rank", "2"),
+    "cifg": ("cifg", "--memory-cells", "9", "--share-decoder-input-output-embed"),
     "awd_gru": ("awd_gru", "--share-decoder-input-output-embed"),
     "simple_rnn": ("simple_rnn",),
     "tanh_rnn": ("simple_rnn", "--nonlinearity", "tanh"),

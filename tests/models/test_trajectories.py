@@ -34,6 +34,14 @@ def lstmp(p, x, state):
     return h, (h, c)
 
 
+def cifg(p, x, state):
+    h, c = state
+    f, g, o = (x @ p["weight_ih_l0"].T + h @ p["weight_hh_l0"].T + p["bias_l0"]).chunk(3, dim=1)
+    c = torch.sigmoid(f) * c + torch.sigmoid(-f) * torch.tanh(g)
+    h = (torch.sigmoid(o) * torch.tanh(c)) @ p["weight_hr_l0"].T
+    return h, (h, c)
+
+
 def factorised(p, x, state):
     h, c = state
     low = F.linear(torch.cat([x, h], 1), torch.cat([p["factor_ih"], p["factor_hh"]], 1))
@@ -61,6 +69,7 @@ MODELS = {  # {name: (cell, architecture and flags)}
     "awd_gru": (gru, ("awd_gru", *NO_DROPOUT[:-2])),
     "simple_rnn": (rnn, ("simple_rnn", *NO_DROPOUT[:-2])),
     "lstmp": (lstmp, ("awd_lstm", "--memory-cells", "9", *NO_DROPOUT)),
+    "cifg": (cifg, ("cifg", "--memory-cells", "9", *NO_DROPOUT[:-2])),
     "factorised_lstm": (factorised, ("awd_lstm", "--lstm-rank", "2", *NO_DROPOUT)),
     "layer_norm_lstm": (layer_norm, ("lstm_wt103", "--layer-norm", *NO_DROPOUT)),
 }

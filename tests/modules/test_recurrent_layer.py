@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from lm_plugins.modules.cifg import CIFGLayer
 from lm_plugins.modules.factorised_lstm import FactorisedLSTM
 from lm_plugins.modules.layer_norm_lstm import LayerNormLSTM
 from lm_plugins.modules.qrnn import QRNNLayer
@@ -21,6 +22,8 @@ LAYERS = {
     "masked_lstmp": lambda: WeightDropLSTM(D, H, memory_cells=7, candidate_dropout=0.3),
     "factorised_lstm": lambda: FactorisedLSTM(D, H, rank=2, weight_dropout=0.3),
     "layer_norm_lstm": lambda: LayerNormLSTM(D, H, weight_dropout=0.3, candidate_dropout=0.3),
+    "cifg": lambda: CIFGLayer(D, H, weight_dropout=0.3),
+    "projected_cifg": lambda: CIFGLayer(D, H, memory_cells=7, forget_bias=1.0),
     "gru": lambda: WeightDropGRU(D, H, weight_dropout=0.3),
     "simple_rnn": lambda: SimpleRNN(D, H, weight_dropout=0.3),
     "tanh_rnn": lambda: SimpleRNN(D, H, weight_dropout=0.3, nonlinearity="tanh"),

@@ -1,6 +1,7 @@
 """Which implementation of an op runs."""
 
 import pytest
+import torch
 
 from lm_plugins.ops.dispatch import choose
 
@@ -26,3 +27,12 @@ def test_what_is_asked_for_and_cannot_run_is_refused():
         choose("op", "fast", CHECKS)
     with pytest.raises(ValueError, match="op has no impl 'quick': choose from fast, slow, naive"):
         choose("op", "quick", CHECKS)
+
+
+def test_a_traced_model_runs_no_kernel(monkeypatch):
+    """torch.export cannot look into kernels, nor into packed sequences."""
+    assert choose("op", None, {"cpu": None, "torch": None, "naive": None}) == "cpu"
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    assert choose("op", None, {"cpu": None, "torch": None, "naive": None}) == "torch"
+    assert choose("op", None, {"torch": None, "loop": None, "naive": None}) == "loop"
+    assert choose("op", "cpu", {"cpu": None, "torch": None}) == "cpu"

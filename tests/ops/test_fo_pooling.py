@@ -15,6 +15,7 @@ installed = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reaso
 IMPLS = [
     "naive",
     "torch",
+    "loop",
     pytest.param("cpu", marks=needs_compiler),
     pytest.param("triton", marks=installed),
 ]

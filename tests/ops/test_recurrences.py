@@ -1,9 +1,10 @@
-"""GRU, simple RNN, layer-normalised LSTM and LSTMP against their definitions, and these against torch."""
+"""Recurrences other than the plain LSTM against their definitions, and these against torch."""
 
 import pytest
 import torch
 from torch import nn
 
+from lm_plugins.ops.cifg import cifg
 from lm_plugins.ops.gru import gru
 from lm_plugins.ops.layer_norm_lstm import Weights, layer_norm_lstm
 from lm_plugins.ops.lstm import lstm
@@ -26,6 +27,15 @@ def projected(d, h):
     cells = 2 * h + 1
     p = draw(h, cells) / cells**0.5  # or rounding errors grow from step to step
     return [draw(4 * cells, d), draw(4 * cells, h), draw(4 * cells), draw(4 * cells), p]
+
+
+def coupled(d, h):
+    return [draw(3 * h, d), draw(3 * h, h), draw(3 * h)]
+
+
+def coupled_projected(d, h):
+    cells = 2 * h + 1
+    return [draw(3 * cells, d), draw(3 * cells, h), draw(3 * cells), draw(h, cells) / cells**0.5]
 
 
 def normalised(d, h):
@@ -52,12 +62,14 @@ def plain(op, **options):
 
 # name: (op, weights of D and H, sizes of the state of H, implementations)
 RECURRENCES = {
-    "gru": (plain(gru), gated(3), lambda h: [h], ["torch"]),
+    "cifg": (plain(cifg), coupled, lambda h: [h, h], ["torch"]),
+    "cifg_projected": (plain(cifg), coupled_projected, lambda h: [h, 2 * h + 1], ["torch"]),
+    "gru": (plain(gru), gated(3), lambda h: [h], ["torch", "loop"]),
     "sigmoid": (plain(simple_rnn), gated(1), lambda h: [h], ["loop"]),
     "tanh": (plain(simple_rnn, nonlinearity="tanh"), gated(1), lambda h: [h], ["torch", "loop"]),
     "layer_norm_lstm": (plain(layer_norm_lstm, eps=1e-5), normalised, lambda h: [h, h], ["torch"]),
     "masked_layer_norm_lstm": (masked(layer_norm_lstm, eps=1e-5), normalised, lambda h: [h, h], ["torch"]),
-    "lstmp": (plain(lstm), projected, lambda h: [h, 2 * h + 1], ["torch", "masked"]),
+    "lstmp": (plain(lstm), projected, lambda h: [h, 2 * h + 1], ["torch", "masked", "loop"]),
     "masked_lstmp": (masked(lstm), projected, lambda h: [h, 2 * h + 1], ["masked"]),
 }
 CASES = [(name, impl) for name, (*_, impls) in RECURRENCES.items() for impl in impls]

@@ -55,6 +55,7 @@ REGIME = (
         ("awd_lstm_ptb", ("--layer-norm", "--candidate-dropout", "0.2")),
         ("awd_lstm_ptb", ("--lstm-rank", "3")),
         ("awd_gru", ()),
+        ("cifg", ("--memory-cells", "20")),
         ("simple_rnn", ()),
         ("qrnn_ptb", ()),
     ],

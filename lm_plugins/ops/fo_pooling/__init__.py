@@ -6,6 +6,7 @@ from lm_plugins.ops import cpu_kernels
 from lm_plugins.ops.dispatch import choose
 from lm_plugins.ops.fo_pooling import cpu, self_test
 from lm_plugins.ops.fo_pooling.autograd import fo_pooling as with_kernels
+from lm_plugins.ops.fo_pooling.loop import fo_pooling as loop
 from lm_plugins.ops.fo_pooling.naive import fo_pooling as naive
 from lm_plugins.ops.fo_pooling.shapes import check_shapes
 from lm_plugins.ops.fo_pooling.torch import fo_pooling as in_torch
@@ -34,8 +35,9 @@ def fo_pooling(
         c0: state before the first step
         f_factor: m, a number or a bool mask: zoneout
         reset: bool; None: nowhere
-        impl: "triton": kernels for GPUs; "cpu": compiled kernels for CPUs; "torch": torch alone; "naive": the
-            definition; None: the first of these that supports the device
+        impl: "triton": kernels for GPUs; "cpu": compiled kernels for CPUs; "torch": torch alone; "loop": a
+            loop over time that torch.export can trace; "naive": the definition; None: the first of these that
+            supports the device, and "loop" while torch.export traces it
         overwrite: the caller does not use `gates` again, and the kernels may write c and then the gradient of
             the gates into their memory. On a CPU that saves this memory and half of the time.
 
@@ -51,11 +53,14 @@ def fo_pooling(
         "triton": lambda: self_test.why_no_triton(gates, asked=impl == "triton"),
         "cpu": lambda: why_not_on_cpu(gates),
         "torch": None,
+        "loop": None,
         "naive": None,
     }
     impl = choose("fo_pooling", impl, checks)
-    if not len(gates) or impl == "naive":
+    if gates.size(0) == 0 or impl == "naive":  # len(gates) would fix the size that torch.export traces
         return naive(gates, c0, f_factor, reset)
+    if impl == "loop":
+        return loop(gates, c0, f_factor, reset)
     if impl == "torch":
         return in_torch(gates, c0, f_factor, reset)
     kernels = cpu if impl == "cpu" else self_test.triton_kernels()

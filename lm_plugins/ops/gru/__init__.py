@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lm_plugins.ops.dispatch import choose
 from lm_plugins.ops.fused_rnn import fused_rnn
+from lm_plugins.ops.gru.loop import gru as loop
 from lm_plugins.ops.gru.naive import gru as naive
 from lm_plugins.ops.resets import Resets
 
@@ -31,8 +32,9 @@ def gru(
         state: (h,) before the first step
         weights: (W, U, b, b'), with the gates in torch's order r, z, n
         reset: the steps before which the state is reset; None: nowhere
-        impl: "torch": torch.gru, over packed sequences if there are resets; "naive": the definition; None:
-            the first of these
+        impl: "torch": torch.gru, over packed sequences if there are resets; "loop": a loop over time that
+            torch.export can trace; "naive": the definition; None: the first of these, and "loop" while
+            torch.export traces it
 
     Returns:
         (h [T, B, H], (h_T,))
@@ -40,6 +42,7 @@ def gru(
     Raises:
         ValueError: there is no such `impl`.
     """
-    if choose("gru", impl, {"torch": None, "naive": None}) == "torch":
+    impl = choose("gru", impl, {"torch": None, "loop": None, "naive": None})
+    if impl == "torch":
         return fused_rnn(torch.gru, x, state, weights, reset)
-    return naive(x, state, weights, None if reset is None else reset.mask)
+    return (loop if impl == "loop" else naive)(x, state, weights, None if reset is None else reset.mask)

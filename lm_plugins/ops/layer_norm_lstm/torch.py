@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lm_plugins.ops.recurrence import State, recurrence
+
 
 def layer_norm_lstm(
     x: Tensor,  # [T, B, D]
@@ -17,20 +19,22 @@ def layer_norm_lstm(
     reset: Tensor | None,  # [T, B]
     eps: float,
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # [T, B, H], [B, H] each
-    (h, c), (w, u, gate_scale, gate_shift, cell_scale, cell_shift) = state, weights
+    w, u, gate_scale, gate_shift, cell_scale, cell_shift = weights
     size = cell_scale.shape
-    projected = F.linear(x, w).to(h.dtype)  # may be autocast; the recurrence is not
-    outputs = []
-    with torch.autocast(x.device.type, enabled=False):
-        for t, step in enumerate(projected):
-            if reset is not None:
-                h, c = (tensor.masked_fill(reset[t].unsqueeze(1), 0) for tensor in (h, c))
-            gates = torch.addmm(step, h, u.T).unflatten(1, gate_scale.shape)
-            gates = torch.addcmul(gate_shift, gate_scale, F.layer_norm(gates, size, eps=eps))
-            i, f, g, o = gates.unbind(1)
-            g = torch.tanh(g) if candidate_mask is None else torch.tanh(g) * candidate_mask[t]
-            c = torch.sigmoid(f) * c + torch.sigmoid(i) * g
-            c = F.layer_norm(c, size, cell_scale, cell_shift, eps)
-            h = torch.sigmoid(o) * torch.tanh(c)
-            outputs.append(h)
-    return torch.stack(outputs), (h, c)
+    projected = F.linear(x, w).to(state[0].dtype)  # may be autocast; the recurrence is not
+
+    def step(state: State, projected_t: Tensor, *mask: Tensor) -> tuple[Tensor, State]:
+        h, c = state
+        gates = torch.addmm(projected_t, h, u.T).unflatten(1, gate_scale.shape)
+        gates = torch.addcmul(gate_shift, gate_scale, F.layer_norm(gates, size, eps=eps))
+        i, f, g, o = gates.unbind(1)
+        g = torch.tanh(g)
+        for mask_t in mask:  # one at most
+            g = g * mask_t
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * g
+        c = F.layer_norm(c, size, cell_scale, cell_shift, eps)
+        h = torch.sigmoid(o) * torch.tanh(c)
+        return h, (h, c)
+
+    masks = () if candidate_mask is None else (candidate_mask,)
+    return recurrence(step, state, (projected, *masks), reset)

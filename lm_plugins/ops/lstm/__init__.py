@@ -13,11 +13,12 @@ from torch import Tensor
 
 from lm_plugins.ops.dispatch import choose
 from lm_plugins.ops.fused_rnn import fused_rnn
+from lm_plugins.ops.lstm.loop import lstm as loop
 from lm_plugins.ops.lstm.masked import lstm as masked
 from lm_plugins.ops.lstm.naive import lstm as naive
 from lm_plugins.ops.resets import Resets
 
-NO_MASK = "torch's LSTM does not support a candidate mask: use impl='masked'"
+NO_MASK = "it does not support a candidate mask: use impl='masked'"
 
 
 def lstm(
@@ -38,18 +39,24 @@ def lstm(
         candidate_mask: m; None: ones
         reset: the steps before which the state is reset; None: nowhere
         impl: "torch": torch.lstm, over packed sequences if there are resets; "masked": an autograd node with
-            a loop over time; "naive": the definition; None: the first of these that supports the call
+            a loop over time; "loop": a loop over time that torch.export can trace; "naive": the definition;
+            None: the first of these that supports the call, and "loop" while torch.export traces it
 
     Returns:
         (h [T, B, H], (h_T, c_T))
 
     Raises:
         ValueError: there is no such `impl`.
-        RuntimeError: `impl` is "torch" and there is a candidate mask.
+        RuntimeError: `impl` is "torch" or "loop" and there is a candidate mask.
     """
-    checks = {"torch": lambda: None if candidate_mask is None else NO_MASK, "masked": None, "naive": None}
-    impl = choose("lstm", impl, checks)
+
+    def no_mask() -> str | None:
+        return None if candidate_mask is None else NO_MASK
+
+    impl = choose("lstm", impl, {"torch": no_mask, "masked": None, "loop": no_mask, "naive": None})
     if impl == "torch":
         return fused_rnn(torch.lstm, x, state, weights, reset)
     mask = None if reset is None else reset.mask
+    if impl == "loop":
+        return loop(x, state, weights, mask)
     return (naive if impl == "naive" else masked)(x, state, weights, candidate_mask, mask)

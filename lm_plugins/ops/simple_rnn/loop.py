@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lm_plugins.ops.recurrence import State, recurrence
+
 
 def simple_rnn(
     x: Tensor,  # [T, B, D]
@@ -14,13 +16,11 @@ def simple_rnn(
     function: Callable[[Tensor], Tensor],
     reset: Tensor | None = None,  # [T, B]
 ) -> tuple[Tensor, tuple[Tensor]]:  # [T, B, H], ([B, H],)
-    (h,), (w, u, b_ih, b_hh) = state, weights
-    projected = F.linear(x, w, b_ih + b_hh).to(h.dtype)  # may be autocast; the recurrence is not
-    outputs = []
-    with torch.autocast(x.device.type, enabled=False):
-        for t, step in enumerate(projected):
-            if reset is not None:
-                h = h.masked_fill(reset[t].unsqueeze(1), 0)
-            h = function(torch.addmm(step, h, u.T))
-            outputs.append(h)
-    return torch.stack(outputs), (h,)
+    w, u, b_ih, b_hh = weights
+    projected = F.linear(x, w, b_ih + b_hh).to(state[0].dtype)  # may be autocast; the recurrence is not
+
+    def step(state: State, projected_t: Tensor) -> tuple[Tensor, State]:
+        h = function(torch.addmm(projected_t, state[0], u.T))
+        return h, (h,)
+
+    return recurrence(step, state, (projected,), reset)

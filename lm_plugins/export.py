@@ -1,0 +1,155 @@
+"""Export a trained model to ONNX, for onnxruntime.
+
+    python -m lm_plugins.export checkpoints lm.onnx --int8
+
+The file scores and samples without torch and fairseq (examples/onnx_lm.py, docs/export.md).
+"""
+
+import argparse
+import importlib.util
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("onnx", "onnxscript", "onnxruntime")  # of the extra `export`
+TOKENS = 20_000  # of the text that measures an int8 model
+
+
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lm_plugins.export", description=__doc__.splitlines()[0], allow_abbrev=False
+    )
+    parser.add_argument("checkpoint", help="a checkpoint, or a folder with a checkpoint_best.pt")
+    parser.add_argument("output", metavar="OUT.onnx", type=Path, help="the file to write")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument(
+        "--step",
+        dest="form",
+        action="store_const",
+        const="step",
+        default="step",
+        help="(ids [B], state) -> (ln p of the next token [B, V], state), to sample and to score (default)",
+    )
+    form.add_argument(
+        "--window",
+        dest="form",
+        action="store_const",
+        const="window",
+        help="(ids [B, T], targets [B, T], state) -> (ln p of the targets [B, T], state), to score faster",
+    )
+    parser.add_argument(
+        "--int8", action="store_true", help="also write OUT.int8.onnx with matrices of 8 bits, and compare"
+    )
+    parser.add_argument("--data", help="data folder with the dict.txt (the one that the checkpoint names)")
+    parser.add_argument(
+        "--valid", metavar="FILE", help="text in UTF-8 to compare --int8 on (subset valid of the data folder)"
+    )
+    parser.add_argument(
+        "--tokens", type=int, default=TOKENS, help=f"read of that text, at least 1 ({TOKENS})"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the results to this file, too")
+    parser.add_argument("--user-dir", help="folder of a plug-in that defines the model")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; exit with status 2 and one sentence if it is refused."""
+    parser = argument_parser()
+    options = parser.parse_args(arguments)
+    logging.getLogger().setLevel(logging.WARNING)  # fairseq's imports lower it
+    from lm_plugins.excepthook import sentence
+
+    try:
+        print(table(export(options)))
+    except Exception as error:
+        text = sentence(error)
+        if text is None:
+            raise
+        parser.exit(2, f"lm_plugins: error: {text}\n")
+
+
+def export(options: argparse.Namespace) -> dict[str, Any]:
+    """Write the files that `options` ask for, all or none, and return what was measured.
+
+    Raises:
+        Refused: a package is missing, a path cannot be read or written, or the model cannot be exported.
+    """
+    check_options(options)
+    from fairseq.utils import import_user_module, split_paths
+
+    from lm_plugins.checkpoint_contents import read_own_checkpoint
+    from lm_plugins.data.level import MODEL
+    from lm_plugins.exporting.files import write_files
+    from lm_plugins.exporting.text import text_of_file, text_of_folder
+    from lm_plugins.files import write_json
+    from lm_plugins.hub import BEST, load
+
+    import_user_module(options)
+    if os.path.isdir(options.checkpoint):
+        options.checkpoint = os.path.join(options.checkpoint, BEST)
+    model = load(options.checkpoint, options.data)
+    folder = split_paths(options.data or read_own_checkpoint(options.checkpoint)["cfg"]["task"]["data"])[0]
+    text = None
+    if options.int8 and options.valid:
+        text = text_of_file(options.valid, model.encode)[: options.tokens]
+    elif options.int8:
+        text = text_of_folder(folder, model.dictionary)[: options.tokens]
+    result = write_files(
+        model.decoder,
+        options.output,
+        form=options.form,
+        level=model.level,
+        sentencepiece=Path(folder, MODEL) if model.level == "sentencepiece" else None,
+        text=text,
+    )
+    if options.json:
+        write_json(options.json, result)
+    return result
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """Check what can be checked before the model is loaded.
+
+    Raises:
+        Refused: a package is missing, options do not fit each other, or an output cannot be written.
+    """
+    from lm_plugins.errors import Refused
+    from lm_plugins.exporting.files import check_output
+    from lm_plugins.files import check_writable
+    from lm_plugins.ranges import at_least, check
+
+    for package in PACKAGES:
+        if importlib.util.find_spec(package) is None:
+            raise Refused(f"an export needs the package {package}: run pip install '.[export]'")
+    check("--tokens", options.tokens, at_least(1))
+    if options.valid and not options.int8:
+        raise Refused("--valid is the text that --int8 is measured on: give --int8 too, or leave it out")
+    check_output(options.output)
+    if options.json:
+        check_writable(options.json, "--json")
+    if options.user_dir and not os.path.isdir(options.user_dir):
+        raise Refused(f"--user-dir {options.user_dir} is no folder: give that of a plug-in")
+
+
+def table(result: dict[str, Any]) -> str:
+    """Return what was measured, for people."""
+    files = result["files"]
+    width = max(map(len, files))
+    lines = [f"{'file'.ljust(width)}  {'size':>10}" + ("  perplexity" if "tokens" in result else "")]
+    for path, measured in files.items():
+        line = f"{path.ljust(width)}  {measured['bytes'] / 1e6:7.2f} MB"
+        if "perplexity" in measured:
+            line += f"  {measured['perplexity']:10.2f}"
+        lines.append(line)
+    if "tokens" in result:
+        of_float, of_int8 = (measured["perplexity"] for measured in files.values())
+        change = 100 * (of_int8 / of_float - 1)
+        lines.append(f"int8 changes the perplexity by {change:+.2f} % on {result['tokens']:,} tokens")
+    lines.append(f"form {result['form']}, largest difference from torch {result['difference']:.1e}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

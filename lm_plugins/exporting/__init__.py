@@ -1,0 +1,1 @@
+"""A trained model as an ONNX file, which onnxruntime runs without torch and fairseq."""

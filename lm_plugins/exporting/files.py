@@ -1,0 +1,91 @@
+"""The files of an export: the model, an int8 model and the SentencePiece model, all of them or none."""
+
+import os
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from lm_plugins.errors import Refused
+from lm_plugins.exporting.agreement import check_agreement
+from lm_plugins.exporting.perplexity import perplexity
+from lm_plugins.exporting.quantization import quantize
+from lm_plugins.exporting.session import Session
+from lm_plugins.exporting.writing import write_onnx
+from lm_plugins.files import check_writable
+from lm_plugins.models.recurrent_decoder import RecurrentDecoder
+
+SUFFIX = ".onnx"
+
+
+def int8_path(output: Path) -> Path:
+    """Return the path of the int8 model that belongs to `output`."""
+    return output.with_suffix(f".int8{SUFFIX}")
+
+
+def check_output(output: Path) -> None:
+    """Refuse an `output` that cannot be written.
+
+    Raises:
+        Refused: it does not end in .onnx, or its folder is missing or cannot be written
+    """
+    if output.suffix != SUFFIX:
+        raise Refused(f"the output {output} does not end in {SUFFIX}: give it that ending")
+    check_writable(output, "the output")
+
+
+def write_files(
+    decoder: RecurrentDecoder,
+    output: Path,
+    *,
+    form: str,
+    level: str,
+    sentencepiece: Path | None = None,
+    text: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Write `decoder` to `output`, and return what was measured.
+
+    Args:
+        decoder: in evaluation, on a CPU
+        form: STEP or WINDOW
+        level: what a token is
+        sentencepiece: the model that makes pieces of text, to copy next to `output`
+        text: ids [N] on which an int8 model is compared with the one in float32; None: write no int8 model
+
+    Returns:
+        {"form", "difference": the largest one from torch, "files": {path: {"bytes", "perplexity"}}}, the
+        perplexities if there is a text, whose length is "tokens"
+
+    Raises:
+        Refused: the model cannot be exported, or the file differs from it.
+    """
+    # Nothing is in its place before everything is known to be right.
+    with TemporaryDirectory(prefix=".export-", dir=output.parent) as folder:
+        written = {output: Path(folder, "float.onnx")}
+        write_onnx(decoder, form, level, written[output])
+        result: dict[str, Any] = {
+            "form": form,
+            "difference": check_agreement(decoder, Session(written[output])),
+        }
+        if text is not None:
+            written[int8_path(output)] = Path(folder, "int8.onnx")
+            quantize(written[output], written[int8_path(output)])
+            result["tokens"] = len(text)
+        result["files"] = {
+            str(path): measured(temporary, path.name, text) for path, temporary in written.items()
+        }
+        if sentencepiece is not None:
+            copy = output.with_suffix(".sentencepiece.model")
+            written[copy] = Path(shutil.copy(sentencepiece, folder))
+            result["sentencepiece"] = str(copy)
+        for path, temporary in written.items():
+            os.replace(temporary, path)
+    return result
+
+
+def measured(path: Path, title: str, text: np.ndarray | None) -> dict[str, Any]:
+    """Return the size of the model in the file `path`, and its perplexity on a `text`."""
+    size = {"bytes": path.stat().st_size}
+    return size if text is None else {**size, "perplexity": perplexity(Session(path), text, title)}
