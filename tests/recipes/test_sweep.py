@@ -55,6 +55,17 @@ def test_a_grid_has_every_point_once_also_in_two_goes(run):
     assert run("--sampler", "grid") == []
 
 
+def test_a_point_whose_trial_failed_is_tried_again(tmp_path):
+    space = tmp_path / "space.json"
+    space.write_text(json.dumps({"--n-experts": [1, 3]}))
+    study = optuna.create_study()
+    assert samplers.queue_grid(study, space) == 3
+    study.tell(study.ask(), 1.0)
+    study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)  # as a search does that is stopped
+    assert samplers.queue_grid(study, space) == 2
+    assert samplers.queue_grid(study, space) == 2
+
+
 def test_the_picture_of_a_swept_flag(run, tmp_path, capsys):
     run("--sampler", "grid", space={"--n-experts": {"choices": [5, 1, 3]}})
     run("--sampler", "grid", space={"--seed": [1, 1]}, name="plain")
