@@ -120,8 +120,7 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
             elif loss is not None:
                 nll = loss(self.output_head, features, target.t())
             else:
-                known = None if host_target is None else torch.from_numpy(host_target)
-                nll = self.output_head.nll(features, target.t(), **self.output_head.host_facts(known))
+                nll = self.output_head.nll(features, target.t(), **self.output_head.host_facts(host_target))
         return negation(nll.t().unsqueeze(-1)), {**extra, "target_only": True}
 
     def next_token(self, last: Tensor, incremental_state: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:

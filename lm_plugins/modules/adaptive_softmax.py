@@ -110,13 +110,13 @@ class AdaptiveSoftmax(Head):
         tails = [entry + tail for entry, tail in zip(entries.split(1, dim=-1), tails, strict=True)]
         return torch.cat([words, *tails], dim=-1)
 
-    def host_facts(self, target: Tensor | None) -> dict[str, Any]:
+    def host_facts(self, target: Any) -> dict[str, Any]:
         """Return the number of targets in the root and in each tail."""
         if target is None:
             return {}
         cutoffs = torch.tensor(self.bounds[1:-1], device="cpu")
-        cluster = torch.bucketize(target.flatten(), cutoffs, right=True)
-        return {"counts": torch.bincount(cluster, minlength=len(self.sizes)).tolist()}
+        cluster = torch.bucketize(torch.from_numpy(target).flatten(), cutoffs, right=True)
+        return {"counts": cluster.bincount(minlength=len(self.sizes)).tolist()}
 
     def nll(self, features: Tensor, target: Tensor, counts: Sequence[int] | None = None) -> Tensor:
         """Return -ln p(target), see :meth:`Head.nll`.

@@ -35,13 +35,13 @@ class Head(nn.Module):
         """
         raise NotImplementedError
 
-    def host_facts(self, target: Tensor | None) -> dict[str, Any]:
+    def host_facts(self, target: Any) -> dict[str, Any]:
         """Return further arguments of :meth:`nll` that follow from the targets in the host's memory.
 
         Without them `nll` must give the same, but it may have to wait for a GPU.
 
         Args:
-            target: [...] ids on the CPU; None: they are not known
+            target: ids, a NumPy array [...]; None: they are not known
         """
         return {}
 

@@ -124,7 +124,7 @@ def test_heads(make: type) -> None:
     features, target = torch.randn(6, 4, 16).double(), torch.randint(2, 50, (6, 4))
     expected = -head.log_prob(features).gather(2, target.unsqueeze(2)).squeeze(2)
     head = head.float().to(DEVICE)
-    facts = head.host_facts(target)
+    facts = head.host_facts(target.numpy())
     nll = head.nll(features.float().to(DEVICE), target.to(DEVICE), **facts)
     torch.testing.assert_close(nll.cpu().double(), expected, rtol=1e-4, atol=1e-4)
 
