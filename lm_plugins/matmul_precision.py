@@ -34,8 +34,8 @@ def set_matmul_precision(choice: str, on_cpu: bool) -> None:
     elif on_cpu and medium_is_exact():
         torch.set_float32_matmul_precision("medium")
     if not on_cpu:
-        exact = torch.get_float32_matmul_precision() == "highest"
-        torch.backends.cudnn.rnn.fp32_precision = "ieee" if exact else "tf32"
+        # cudnn.rnn.fp32_precision would set LSTMs alone, but cudnn.flags and torch.export would raise errors.
+        torch.backends.cudnn.allow_tf32 = torch.get_float32_matmul_precision() != "highest"
 
 
 @functools.cache

@@ -12,12 +12,12 @@ from lm_plugins.matmul_precision import medium_is_exact, relative_error, set_mat
 @pytest.fixture(autouse=True)
 def fresh():
     """Start without a measurement, and restore PyTorch's setting."""
-    before, rnn = torch.get_float32_matmul_precision(), torch.backends.cudnn.rnn.fp32_precision
+    before, tf32 = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
     medium_is_exact.cache_clear()
     yield
     medium_is_exact.cache_clear()
     torch.set_float32_matmul_precision(before)
-    torch.backends.cudnn.rnn.fp32_precision = rnn
+    torch.backends.cudnn.allow_tf32 = tf32
 
 
 @pytest.mark.parametrize("error, chosen", [(1e-7, "medium"), (2e-3, "high")])
@@ -43,12 +43,15 @@ def test_another_choice_is_set(on_cpu):
     assert torch.get_float32_matmul_precision() == "high"
 
 
-@pytest.mark.parametrize("choice, lstm", [("auto", "ieee"), ("highest", "ieee"), ("high", "tf32")])
-def test_lstms_on_a_gpu_have_the_precision_of_matrix_products(choice, lstm):
+@pytest.mark.parametrize("choice, tf32", [("auto", False), ("highest", False), ("high", True)])
+def test_lstms_on_a_gpu_have_the_precision_of_matrix_products(choice, tf32):
     torch.set_float32_matmul_precision("highest")
-    torch.backends.cudnn.rnn.fp32_precision = "tf32"  # cuDNN's default
+    torch.backends.cudnn.allow_tf32 = True  # cuDNN's default
     set_matmul_precision(choice, on_cpu=False)
-    assert torch.backends.cudnn.rnn.fp32_precision == lstm
+    assert torch.backends.cudnn.allow_tf32 == tf32
+    assert (torch.backends.cudnn.rnn.fp32_precision == "tf32") == tf32
+    with torch.backends.cudnn.flags(enabled=False):  # raises an error if the settings of cuDNN differ
+        pass
 
 
 def test_here_too_the_error_is_that_of_float32():

@@ -363,7 +363,7 @@ SHARED = {
     ("lstm_small", "lstm_medium", "lstm_large"): ("Lua code decays it an epoch later",),
 }  # fmt: skip
 BMLG = {"lstm_mos_bmlg_pytorch", "lstm_mos_bmlg_tuned"}  # as lstm_mos_bmlg, without its conversions
-UNPUBLISHED = {"qrnn_small", "awd_lstm_small"}  # for the user's own text
+UNPUBLISHED = {"qrnn_small", "awd_lstm_small", "cifg_small"}  # for the user's own text
 
 
 def test_every_architecture_is_compared_with_its_command_line():

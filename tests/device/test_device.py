@@ -5,7 +5,7 @@ LM_PLUGINS_TEST_DEVICE names the device.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -49,9 +49,10 @@ def compared(
 
 
 @pytest.fixture(autouse=True)
-def full_float32() -> None:
+def full_float32() -> Iterator[None]:
     """Turn TF32 off, which cuDNN's LSTM uses by default."""
-    torch.backends.cudnn.rnn.fp32_precision = "ieee"
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        yield
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (7, 3, 129), *large((70, 20, 1550))])

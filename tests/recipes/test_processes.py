@@ -26,7 +26,7 @@ print("the next stage", flush=True)
 SAVING = """
 import os, signal, sys, time
 def save(number, frame):
-    print("saved at", signal.Signals(number).name, flush=True)
+    os.write(1, f"saved at {signal.Signals(number).name}\\n".encode())  # the signal may interrupt a print
     sys.exit(0 if number == signal.SIGHUP else 128 + number)
 for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"):
     signal.signal(getattr(signal, name), save)
