@@ -33,13 +33,14 @@ class Layout:
     variation: Optional[list[float]] = fact(
         "window variation", "--bptt-variation and --bptt-max-delta", default=None
     )
+    multiple: int = fact("multiple of window lengths", "--bptt-multiple", default=1)
     seed: Optional[int] = fact("seed", "--seed", default=None)  # of the window lengths
 
     def windows(self, length: int, epoch: int) -> list[Window]:
         """Return the windows of an epoch whose longest stream has `length` tokens."""
         if self.variation:
             deviation, max_delta = self.variation
-            lengths = varied(length, self.window, deviation, max_delta, self.seed, epoch)
+            lengths = varied(length, self.window, deviation, max_delta, self.seed, epoch, self.multiple)
         elif self.random_start and self.order is None:  # which moves the windows in the text instead
             lengths = random_start(self.window, self.seed, epoch)
         else:

@@ -54,13 +54,20 @@ def random_start(size: int, seed: int, epoch: int) -> Iterator[int]:
 
 
 def varied(
-    stream_length: int, size: int, deviation: float, max_delta: int, seed: int, epoch: int
+    stream_length: int,
+    size: int,
+    deviation: float,
+    max_delta: int,
+    seed: int,
+    epoch: int,
+    multiple: int = 1,
 ) -> list[int]:
     """Return variable window lengths, enough for a stream of `stream_length`.
 
     A length is drawn from a normal distribution with standard `deviation` around `size`, or with
     probability 0.05 around size / 2. It is truncated to an integer and clipped to
-    SHORTEST .. size + max_delta. The mean is 67.75 for size 70 and deviation 5.
+    SHORTEST .. size + max_delta. The mean is 67.75 for size 70 and deviation 5. Then it is rounded to the
+    nearest positive `multiple` that is not above size + max_delta.
 
     Source: Merity, Keskar and Socher 2017 (arXiv:1708.02182). Departures from awd-lstm-lm: the upper limit,
     which bounds the memory, and the order: the longest window of the epoch comes first, so that a run that
@@ -70,6 +77,8 @@ def varied(
     count = -(-stream_length // shortest)
     base = np.where(draw.random(count) < 0.95, size, size / 2)
     lengths = np.clip(draw.normal(base, deviation).astype(np.int64), shortest, size + max_delta)
+    rounded = (lengths + multiple // 2) // multiple
+    lengths = multiple * np.clip(rounded, 1, max(1, (size + max_delta) // multiple))
     lengths = lengths[: np.searchsorted(lengths.cumsum(), stream_length) + 1].tolist()
     longest = lengths.index(max(lengths))
     return [lengths[longest], *lengths[:longest], *lengths[longest + 1 :]]

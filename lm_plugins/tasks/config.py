@@ -87,6 +87,14 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
             "limit)",
         },
     )
+    bptt_multiple: int = field(
+        default=1,
+        metadata={
+            "range": at_least(1),
+            "help": "with --bptt-variation, round window lengths to a multiple of this number of tokens; 8 "
+            "leaves 10 lengths of some 70, for each of which --cuda-graphs records a graph (AWD-LSTM: 1)",
+        },
+    )
     autocast: ChoiceEnum(["none", "bf16"]) = field(
         default="none",
         metadata={

@@ -118,7 +118,13 @@ class IterationMixin:
         if cfg.independent_windows:
             draws["order"] = cfg.seed
         if cfg.bptt_variation:
+            if cfg.bptt_multiple > cfg.tokens_per_sample + cfg.bptt_max_delta:
+                raise Refused(
+                    f"--bptt-multiple {cfg.bptt_multiple} is above the longest window, --tokens-per-sample "
+                    f"{cfg.tokens_per_sample} + --bptt-max-delta {cfg.bptt_max_delta}: lower it"
+                )
             draws |= {"variation": [cfg.bptt_variation, cfg.bptt_max_delta], "seed": cfg.seed}
+            draws["multiple"] = cfg.bptt_multiple
         elif cfg.random_start:
             draws |= {"random_start": True, "seed": cfg.seed}
         return draws

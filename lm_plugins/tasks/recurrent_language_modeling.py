@@ -92,6 +92,8 @@ class RecurrentLanguageModelingTask(
                 "--bptt-variation and --random-start both move the window boundaries: give --bptt-variation "
                 "0, or leave out --random-start"
             )
+        if cfg.bptt_multiple > 1 and not cfg.bptt_variation:
+            raise Refused("--bptt-multiple has no effect without --bptt-variation: leave it out")
         if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.distributed.is_initialized():
             raise Refused(
                 f"{os.environ['WORLD_SIZE']} processes were started but are not connected, so each would "

@@ -65,6 +65,17 @@ def test_the_distribution_of_varied_lengths():
     assert drawn.max() <= 90
 
 
+@pytest.mark.parametrize("size, delta, multiple", [(70, 20, 8), (7, 2, 4), (3, 0, 3), (20, 1, 16)])
+def test_varied_lengths_are_rounded_to_a_multiple(size, delta, multiple):
+    exact = np.array(varied(20_000, size, 5, delta, seed=1, epoch=1, multiple=1))
+    drawn = np.array(varied(20_000, size, 5, delta, seed=1, epoch=1, multiple=multiple))
+    assert (drawn % multiple == 0).all() and drawn.min() >= multiple and drawn.max() <= size + delta
+    assert drawn.sum() >= 20_000 and drawn[0] == drawn.max()
+    if multiple == 8:
+        assert abs(drawn.mean() - exact.mean()) < 2
+        assert len(set(drawn.tolist())) <= 11 < len(set(exact.tolist()))
+
+
 def test_varied_lengths_are_a_function_of_seed_and_epoch():
     drawn = [tuple(varied(5000, 70, 5, 20, *key)) for key in ((1, 1), (1, 1), (1, 2), (2, 1))]
     assert drawn[0] == drawn[1]

@@ -37,6 +37,8 @@ def checkpoints(data_bin, tmp_path_factory):
         (("--valid-subset", "nowhere"), "no data for the subset 'nowhere'"),
         (("--criterion", "cross_entropy"), "lm_cross_entropy"),
         (("--distributed-world-size", "2"), "torchrun"),
+        (("--bptt-multiple", "8", "--bptt-variation", "0"), "--bptt-multiple has no effect"),
+        (("--bptt-multiple", "800", "--bptt-variation", "5"), "--bptt-multiple 800 is above the longest"),
         (("--max-valid-steps", "0"), "--max-valid-steps"),
         (("--use-bmuf",), "--use-bmuf"),
     ],
