@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from fairseq.data import Dictionary
 from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
+from fairseq.utils import split_paths
 from torch import Tensor
 
 from lm_plugins.checkpoint_contents import read_own_checkpoint
@@ -14,6 +15,7 @@ from lm_plugins.converting.dictionary import ABSENT_BIAS, Reordering
 from lm_plugins.converting.translated import Translated
 from lm_plugins.data.dictionary import digest, load_dictionary
 from lm_plugins.data.level import MODEL, recorded_level
+from lm_plugins.data_folders import saved_folders
 from lm_plugins.errors import Refused
 from lm_plugins.models.recurrent_language_model import RENAMED, RecurrentLanguageModel
 
@@ -86,7 +88,7 @@ def read_checkpoint(path: str, data: str | None) -> Own:
     """
     saved = read_own_checkpoint(path)
     cfg, weights = saved["cfg"], dict(saved["model"])
-    folder = (data or cfg["task"]["data"]).split(os.pathsep)[0]
+    folder = split_paths(data or saved_folders(cfg["task"]["data"]))[0]
     dictionary = load_dictionary(folder)
     if not digest(dictionary).equal(weights.pop(DIGEST, digest(dictionary))):
         raise Refused(f"{folder} has another dictionary than {path} was trained with: give --data")

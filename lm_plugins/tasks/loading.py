@@ -7,6 +7,7 @@ from fairseq.tasks import FairseqTask
 from omegaconf import OmegaConf
 
 from lm_plugins.checkpoint_contents import read_own_checkpoint
+from lm_plugins.data_folders import saved_folders
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 
 
@@ -25,8 +26,7 @@ def load_decoder(
     """
     checkpoint = read_own_checkpoint(path)
     cfg = OmegaConf.create(checkpoint["cfg"], flags={"allow_objects": True})
-    if data is not None:
-        cfg.task.data = os.fspath(data)
+    cfg.task.data = saved_folders(cfg.task.data) if data is None else os.fspath(data)
     task = tasks.setup_task(cfg.task, from_checkpoint=True)
     model = task.build_model(cfg.model, from_checkpoint=True)
     model.load_state_dict(checkpoint["model"], strict=True, model_cfg=cfg.model)

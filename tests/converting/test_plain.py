@@ -123,6 +123,17 @@ def test_a_checkpoint_of_ours_is_not_converted_into_one(tmp_path):
         convert(str(ours / "checkpoint_best.pt"), str(tmp_path / "out"))
 
 
+def test_a_data_folder_that_is_elsewhere(tmp_path):
+    ours = saved(tmp_path / "ours", "awd_lstm")
+    moved = ours.rename(tmp_path / "moved")
+    reason = f"{ours}, the data folder that the checkpoint names, does not exist here: give --data FOLDER"
+    for use in (load, lambda folder: convert(str(folder), str(tmp_path / "plain"), to="safetensors")):
+        with pytest.raises(Refused, match=reason):
+            use(moved)
+    assert not (tmp_path / "plain").exists()
+    assert load(moved, moved).score(TEXT).log_prob < 0
+
+
 def test_fairseqs_programs_read_the_checkpoint(tmp_path, data_bin):
     """fairseq-eval-lm scores it, and training starts from it."""
     model = own("awd_lstm", TIED, dictionary=load_dictionary(str(data_bin)))
