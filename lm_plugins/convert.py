@@ -9,13 +9,12 @@ Nothing that a pickle names is imported or run.
 import argparse
 import json
 import logging
-import sys
 from typing import Any
 
 from lm_plugins.converting.conversion import convert
 from lm_plugins.converting.vocabulary import FORMS
 from lm_plugins.data.text_json import LEVELS
-from lm_plugins.errors import Refused
+from lm_plugins.excepthook import refusals_exit_with_2
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,14 +54,11 @@ def report(result: dict[str, Any]) -> str:
 def main() -> None:
     """Run the command line; the status is 2 if the conversion is refused."""
     options = parser().parse_args()
-    logging.basicConfig(level=logging.WARNING)
-    try:
+    logging.getLogger().setLevel(logging.WARNING)  # fairseq's modules have configured it
+    with refusals_exit_with_2():
         result = convert(
             options.source, options.out, options.vocabulary, options.to, options.data, options.text_level
         )
-    except Refused as error:
-        print(f"lm_plugins: error: {error}", file=sys.stderr)
-        sys.exit(2)
     print(json.dumps(result) if options.json else report(result))
 
 

@@ -5,6 +5,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -55,6 +56,23 @@ def excepthook(
         default(kind, error, trace)
     else:
         print(f"lm_plugins: error: {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def refusals_exit_with_2() -> Iterator[None]:
+    """Print the sentence of an error that leaves the block, and exit with status 2, as argparse does.
+
+    Raises:
+        Exception: an error without a sentence
+    """
+    try:
+        yield
+    except Exception as error:
+        text = sentence(error)
+        if text is None:
+            raise
+        print(f"lm_plugins: error: {text}", file=sys.stderr, flush=True)
+        sys.exit(2)
 
 
 def sentence(error: BaseException) -> str | None:

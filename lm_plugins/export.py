@@ -59,15 +59,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argument_parser()
     options = parser.parse_args(arguments)
     logging.getLogger().setLevel(logging.WARNING)  # fairseq's imports lower it
-    from lm_plugins.excepthook import sentence
+    from lm_plugins.excepthook import refusals_exit_with_2
 
-    try:
+    with refusals_exit_with_2():
         print(table(export(options)))
-    except Exception as error:
-        text = sentence(error)
-        if text is None:
-            raise
-        parser.exit(2, f"lm_plugins: error: {text}\n")
 
 
 def export(options: argparse.Namespace) -> dict[str, Any]:
@@ -77,31 +72,27 @@ def export(options: argparse.Namespace) -> dict[str, Any]:
         Refused: a package is missing, a path cannot be read or written, or the model cannot be exported.
     """
     check_options(options)
-    from fairseq.utils import import_user_module, split_paths
+    from fairseq.utils import import_user_module
 
-    from lm_plugins.checkpoint_contents import read_own_checkpoint
     from lm_plugins.data.level import MODEL
     from lm_plugins.exporting.files import write_files
     from lm_plugins.exporting.text import text_of_file, text_of_folder
     from lm_plugins.files import write_json
-    from lm_plugins.hub import BEST, load
+    from lm_plugins.hub import load
 
     import_user_module(options)
-    if os.path.isdir(options.checkpoint):
-        options.checkpoint = os.path.join(options.checkpoint, BEST)
     model = load(options.checkpoint, options.data)
-    folder = split_paths(options.data or read_own_checkpoint(options.checkpoint)["cfg"]["task"]["data"])[0]
     text = None
     if options.int8 and options.valid:
         text = text_of_file(options.valid, model.encode)[: options.tokens]
     elif options.int8:
-        text = text_of_folder(folder, model.dictionary)[: options.tokens]
+        text = text_of_folder(model.folder, model.dictionary)[: options.tokens]
     result = write_files(
         model.decoder,
         options.output,
         form=options.form,
         level=model.level,
-        sentencepiece=Path(folder, MODEL) if model.level == "sentencepiece" else None,
+        sentencepiece=Path(model.folder, MODEL) if model.level == "sentencepiece" else None,
         text=text,
     )
     if options.json:

@@ -20,20 +20,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argument_parser(__doc__.splitlines()[0])
     options = parser.parse_args(arguments)
     logging.getLogger().setLevel(logging.WARNING)  # fairseq's modules have configured it
-    from lm_plugins.excepthook import sentence
+    from lm_plugins.excepthook import refusals_exit_with_2
     from lm_plugins.rescoring.outputs import best_lines, write
     from lm_plugins.rescoring.results import report
 
     try:
-        rescored, models = rescore(options)
-        write(rescored, options, models)
+        with refusals_exit_with_2():
+            rescored, models = rescore(options)
+            write(rescored, options, models)
     except KeyboardInterrupt:
         parser.exit(130, "lm_plugins: interrupted\n")
-    except Exception as error:
-        text = sentence(error)
-        if text is None:
-            raise
-        parser.exit(2, f"lm_plugins: error: {text}\n")
     if options.output is None and options.tune is None:
         print("\n".join(best_lines(rescored)))
         print("\n".join(report(rescored)), file=sys.stderr)

@@ -17,7 +17,7 @@ from contextlib import ExitStack
 import torch
 from tqdm import tqdm
 
-from lm_plugins.excepthook import excepthook, sentence
+from lm_plugins.excepthook import excepthook, refusals_exit_with_2
 from lm_plugins.files import atomically, check_writable
 from lm_plugins.hub import load
 from lm_plugins.matmul_precision import set_matmul_precision
@@ -80,15 +80,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     sys.stdout.reconfigure(encoding="utf-8")
     logging.getLogger().setLevel(logging.WARNING)
-    try:
-        run(options)
-    except BrokenPipeError:  # the reader, such as head, has ended
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except Exception as error:
-        if sentence(error) is None:
-            raise
-        print(f"lm_plugins: error: {sentence(error)}", file=sys.stderr, flush=True)
-        sys.exit(2)
+    with refusals_exit_with_2():
+        try:
+            run(options)
+        except BrokenPipeError:  # the reader, such as head, has ended
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(options: argparse.Namespace) -> None:

@@ -37,7 +37,7 @@ class LanguageModel:
     """
 
     def __init__(self, decoder: RecurrentDecoder, dictionary: Dictionary, folder: str, level: str) -> None:
-        self.decoder, self.dictionary, self.level = decoder, dictionary, level
+        self.decoder, self.dictionary, self.folder, self.level = decoder, dictionary, folder, level
         self.encoder = TextEncoder(dictionary, text_codec(level, folder))
         self._never = [dictionary.pad(), dictionary.bos()]  # ids that occur in no text
 
