@@ -18,7 +18,7 @@ from lm_plugins.errors import Refused
 from lm_plugins.evaluation.interpolation import interpolate
 from lm_plugins.evaluation.interpolation_options import InterpolationConfig, interpolation_settings
 from lm_plugins.evaluation.ngram import Ngram
-from lm_plugins.hub import BEST, load
+from lm_plugins.hub import checkpoint_file, load
 from lm_plugins.scoring.language_model import LanguageModel
 from lm_plugins.scoring.score import Score
 
@@ -79,7 +79,7 @@ def load_ensemble(
             dictionaries
     """
     typed = [path] if os.path.exists(path) else split_paths(path)
-    paths = [os.path.join(one, BEST) if os.path.isdir(one) else one for one in typed]
+    paths = [checkpoint_file(one) for one in typed]
     cfg = InterpolationConfig(
         interpolate_with=os.pathsep.join(paths[1:]) or None,
         interpolate_ngram=ngram,

@@ -36,10 +36,14 @@ def load(
     Raises:
         Refused: there is no such checkpoint, device or data folder, or the checkpoint holds another model
     """
-    path = os.path.join(path, BEST) if os.path.isdir(path) else os.fspath(path)
     check_device(device)
-    decoder, task = load_decoder(path, data)
+    decoder, task = load_decoder(checkpoint_file(path), data)
     return LanguageModel(decoder.to(device), task.dictionary, task.folders[0], task.level)
+
+
+def checkpoint_file(path: str | os.PathLike) -> str:
+    """Return the checkpoint_best.pt of a folder, or `path` itself."""
+    return os.path.join(path, BEST) if os.path.isdir(path) else os.fspath(path)
 
 
 def check_device(device: str | torch.device) -> None:
