@@ -112,7 +112,7 @@ class CheckpointingMixin:
         return self.decoder.carried.state_dict(stream_name(self.cfg.train_subset, True))
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
-        """Return the carried states of all ranks and the count of a diverging training.
+        """Return the carried states of all ranks, and what is counted over restarts.
 
         On a single process, also put the average in.
         """
@@ -121,11 +121,14 @@ class CheckpointingMixin:
             states = [self.carried_state()]
         else:
             states, self.rank_states = self.rank_states, None
-        saved = {"rank_states": states, "above_uniform": self.above_uniform} if states else {}
+        counts = {"above_uniform": self.above_uniform, "patience": self.patience.state_dict()}
+        saved = {"rank_states": states, **counts} if states else {}
         return {type(self).__name__: WrittenOnce(saved)}
 
     def set_checkpoint_dict(self, saved: dict[str, Any]) -> None:
-        """Restore the carried state of this rank, and the count, which older checkpoints do not have."""
+        """Restore the carried state of this rank, and the counts, which older checkpoints do not have."""
         self.above_uniform = saved.get("above_uniform", 0)
+        if "patience" in saved and not self.cfg.reset_meters:
+            self.patience.load_state_dict(saved["patience"])
         state = saved["rank_states"][rank_and_world()[0]]
         self.decoder.carried.load_state_dict(stream_name(self.cfg.train_subset, True), state)

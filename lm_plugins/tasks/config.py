@@ -138,6 +138,7 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     max_valid_steps: Optional[int] = II("dataset.max_valid_steps")
     disable_validation: bool = II("dataset.disable_validation")
     best_checkpoint_metric: str = II("checkpoint.best_checkpoint_metric")
+    maximize_best_checkpoint_metric: bool = II("checkpoint.maximize_best_checkpoint_metric")
     validate_interval: int = II("dataset.validate_interval")
     validate_interval_updates: int = II("dataset.validate_interval_updates")
     save_interval_updates: int = II("checkpoint.save_interval_updates")

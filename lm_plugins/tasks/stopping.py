@@ -23,7 +23,7 @@ STOP = "stop"  # the metric: number of processes that a signal has reached
 
 
 class StoppingMixin:
-    """For a task with `updates`, `ends_epoch` and a `cfg` that is a node of fairseq's configuration."""
+    """For a task with `updates`, `ends_epoch`, `patience`, and a `cfg` within fairseq's configuration."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -48,17 +48,23 @@ class StoppingMixin:
         return loss, size, {**log, STOP: int(self.signals.received is not None)}
 
     def end_if_complete(self, update_num: int) -> None:
-        """End with status 0 if a resumed training has made all its updates.
+        """End with status 0 if a resumed training has made all its updates, or has run out of patience.
 
-        fairseq compares their number with --max-update after each update, so it would make one more and save.
+        fairseq compares the number of updates with --max-update after each update, so it would make one more
+        and save. Its own count for --patience begins anew in each process.
 
         Args:
             update_num: number of updates so far
         """
-        limit = self.options("optimization").max_update
+        limit, patience = self.options("optimization").max_update, self.cfg.patience
         if 0 < limit <= update_num:
-            logger.info(f"training is complete: it has made {update_num} updates of --max-update {limit}")
-            raise SystemExit(0)
+            reason = f"it has made {update_num} updates of --max-update {limit}"
+        elif 0 < patience <= self.patience.stale:
+            reason = f"{self.patience.stale} validations without a new best end it, by --patience {patience}"
+        else:
+            return
+        logger.info(f"training is complete: {reason}")
+        raise SystemExit(0)
 
     def reduce_metrics(self, logging_outputs: list[dict[str, Any]], criterion: FairseqCriterion) -> None:
         """Log metrics. If a signal has reached any process, have training end after this update.

@@ -13,6 +13,7 @@ from lm_plugins.optim.validation import tell_validation
 from lm_plugins.out_of_memory import naming_window
 from lm_plugins.peak_memory import PeakMemory
 from lm_plugins.tasks.divergence import check_training_loss, check_validation_loss, count_above_uniform
+from lm_plugins.tasks.patience import Patience
 from lm_plugins.tasks.validation_loss import validation_loss
 from lm_plugins.tasks.validation_schedule import is_scheduled
 
@@ -27,6 +28,7 @@ class ValidationMixin:
         self.is_counted = True  # the current validation is a scheduled one
         self.updates = 0  # of the training so far
         self.above_uniform = 0  # epochs in a row with a validation loss above that of guessing
+        self.patience = Patience()
 
     def begin_valid_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
         super().begin_valid_epoch(epoch, model)
@@ -42,8 +44,9 @@ class ValidationMixin:
     def post_validate(self, model: BaseFairseqModel, stats: dict[str, Any], agg: Any) -> None:
         """Pass the unrounded loss of the first subset to the optimizer and the learning-rate schedule.
 
-        They see only scheduled validations (:mod:`lm_plugins.tasks.validation_schedule`). fairseq calls this
-        for each subset, before it saves a checkpoint.
+        They see only scheduled validations (:mod:`lm_plugins.tasks.validation_schedule`), and so does the
+        count for --patience, which takes the rounded value that fairseq takes. fairseq calls this for each
+        subset, before it saves a checkpoint.
 
         Raises:
             Refused: training has diverged (:mod:`lm_plugins.tasks.divergence`).
@@ -53,6 +56,8 @@ class ValidationMixin:
         if self.validated == 0 and self.is_counted:
             if self.ends_epoch:
                 self.above_uniform = count_above_uniform(self.above_uniform, loss, len(self.dictionary))
+            metric, maximize = self.cfg.best_checkpoint_metric, self.cfg.maximize_best_checkpoint_metric
+            self.patience.count(stats[metric], maximize)
             tell_validation(self.optimizer, loss)
         self.validated += 1
 

@@ -1,0 +1,61 @@
+"""--patience counts validations over the restarts of a training, and a training that it ended stays ended."""
+
+import pytest
+
+from lm_plugins.tasks.patience import Patience
+from recipes.logs import logged
+from tests.helpers.checkpoints import same_weights
+from tests.helpers.refusals import files
+from tests.helpers.runner import train, train_ranks
+
+LAST = "checkpoint_last.pt"
+# A rate that changes no loss, so that only the first validation is a new best one.
+STALE = ("--lr", "1e-12", "--patience", "3", "--no-epoch-checkpoints")
+
+
+def validations(output):
+    return len(logged(output, "valid"))
+
+
+@pytest.mark.parametrize("maximize", [False, True])
+def test_an_equal_value_is_no_new_best(maximize):
+    patience, counts = Patience(), []
+    for value in (4.0, 5.0, 5.0, 3.0, 3.0, 6.0):
+        patience.count(-value if maximize else value, maximize)
+        counts.append(patience.stale)
+    assert counts == [0, 1, 2, 0, 1, 2]
+    resumed = Patience()
+    resumed.load_state_dict(patience.state_dict())
+    assert (resumed.best, resumed.stale) == (-3.0 if maximize else 3.0, 2)
+
+
+def test_a_resumed_training_ends_after_the_same_validation(data_bin, tmp_path):
+    whole = train(data_bin, tmp_path / "whole", *STALE, "--max-epoch", "9")
+    assert validations(whole.output) == 4
+    for epochs in (2, 3, 9):
+        resumed = train(data_bin, tmp_path / "resumed", *STALE, "--max-epoch", epochs)
+    assert validations(resumed.output) == 1
+    assert "training is complete: 3 validations without a new best end it, by --patience 3" in resumed.output
+    assert same_weights(tmp_path / "whole" / LAST, tmp_path / "resumed" / LAST)
+
+
+def test_an_ended_training_makes_no_further_update_until_it_is_given_more_patience(data_bin, tmp_path):
+    train(data_bin, tmp_path, *STALE, "--max-epoch", "9")
+    before = files(tmp_path)
+    again = train(data_bin, tmp_path, *STALE, "--max-epoch", "9")
+    assert "training is complete" in again.output and files(tmp_path) == before
+    longer = train(data_bin, tmp_path, *STALE, "--max-epoch", "9", "--patience", "5")
+    assert validations(longer.output) == 2
+
+
+def test_a_validation_that_a_stop_causes_is_not_counted(data_bin, tmp_path):
+    train(data_bin, tmp_path, *STALE, "--max-update", "7")
+    resumed = train(data_bin, tmp_path, *STALE, "--max-epoch", "9")
+    assert validations(resumed.output) == 4
+
+
+def test_two_processes_end_after_the_same_validation(data_bin, tmp_path):
+    for epochs in (3, 9):
+        resumed = train_ranks(2, data_bin, tmp_path, *STALE, "--batch-size", "2", "--max-epoch", epochs)
+    assert validations(resumed.output) == 1
+    assert "training is complete: 3 validations" in resumed.output
