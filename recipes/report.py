@@ -10,6 +10,7 @@ or all of them in one FILE.
 import argparse
 import os
 import shlex
+import signal
 import sys
 import textwrap
 from pathlib import Path
@@ -215,4 +216,5 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # end quietly if the reader, such as head, has ended
     main()

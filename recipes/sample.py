@@ -8,6 +8,7 @@ between them.
 
 import argparse
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -81,4 +82,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # end quietly if the reader, such as head, has ended
     main()

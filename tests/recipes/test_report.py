@@ -2,11 +2,15 @@
 
 import hashlib
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 
 from recipes import report
 from recipes.stages import begin
+from tests.helpers.runner import ROOT
 from tests.helpers.training_log import BEGIN, COMMAND, epoch, line
 
 
@@ -117,3 +121,11 @@ def test_a_picture_that_cannot_be_written_is_refused_at_once(experiment, tmp_pat
     with pytest.raises(SystemExit, match=sentence):
         report.main([str(experiment), "--picture", str(tmp_path / picture)])
     assert capsys.readouterr().out == ""
+
+
+def test_it_ends_quietly_if_its_reader_has_ended(experiment):
+    command = [sys.executable, "-m", "recipes.report", str(experiment)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == -signal.SIGPIPE
