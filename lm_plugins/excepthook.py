@@ -119,7 +119,7 @@ def sentence(error: BaseException) -> str | None:
         path = _path_being_read(cause)
         if path is not None and isinstance(cause, UNREADABLE):
             return why_unreadable(path, cause)
-        if isinstance(cause, OF_FLAGS) and str(cause) and _locals_of(Trainer._build_optimizer, cause):
+        if isinstance(cause, OF_FLAGS) and str(cause) and _is_about_optimizer(cause):
             return f"fairseq does not accept these flags: {' '.join(str(cause).split())}"
     return None
 
@@ -152,6 +152,16 @@ def _folder_being_written(error: BaseException) -> str | None:
     """Return the --save-dir to which fairseq was saving when it raised `error`."""
     values = _locals_of(save_checkpoint, error)
     return None if values is None else values["cfg"].save_dir
+
+
+def _is_about_optimizer(error: BaseException) -> bool:
+    """Return whether fairseq or torch raised `error` while fairseq built the optimizer.
+
+    An error in the code of a plug-in is not one about flags, and keeps its traceback.
+    """
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    package = frames[-1].f_globals.get("__name__", "").partition(".")[0] if frames else None
+    return package in ("fairseq", "torch") and _locals_of(Trainer._build_optimizer, error) is not None
 
 
 def _locals_of(function: Callable, error: BaseException) -> dict[str, Any] | None:

@@ -4,6 +4,9 @@ from fairseq.checkpoint_utils import load_checkpoint_to_cpu
 
 from lm_plugins.errors import Refused
 from lm_plugins.excepthook import excepthook, sentence
+from tests.helpers.plugin import write_plugin
+from tests.helpers.refusals import refused
+from tests.helpers.runner import train
 
 
 def caught(function, *arguments):
@@ -44,3 +47,21 @@ def test_unknown_errors_keep_their_traceback(capsys):
     assert shown == [(IndexError, error, error.__traceback__)]
     excepthook(Refused, Refused("no"), None)
     assert capsys.readouterr().err == "lm_plugins: error: no\n"
+
+
+def test_an_error_about_an_optimizer_is_a_sentence_but_not_one_in_a_plugin(data_bin, tmp_path):
+    source = """
+from fairseq.optim import FairseqOptimizer, register_optimizer
+
+@register_optimizer("broken")
+class Broken(FairseqOptimizer):
+    def __init__(self, args, params):
+        raise ValueError("a mistake of ours")
+"""
+    plugin = ("--user-dir", write_plugin(tmp_path, source))
+    finished = train(data_bin, tmp_path / "run", *plugin, "--optimizer", "broken", succeeds=False)
+    assert finished.error() == "ValueError: a mistake of ours" and "in __init__" in finished.output
+    refused(
+        train(data_bin, tmp_path / "run", "--optimizer", "cpu_adam", succeeds=False),
+        "fairseq does not accept these flags: Please install DeepSpeed",
+    )
