@@ -84,7 +84,7 @@ def numbers(text: str, flag: str) -> list[float]:
     """Return the comma-separated numbers of `flag`.
 
     Raises:
-        Refused: one is no finite number of at least 0
+        Refused: one is not a finite number of at least 0
     """
     try:
         values = [float(item) for item in text.split(",")]
