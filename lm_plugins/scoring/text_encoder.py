@@ -29,7 +29,7 @@ class TextEncoder:
             eos: whether a ``</s>`` is added at the end
 
         Raises:
-            Refused: `text` is no str, or holds a symbol that never occurs in a corpus
+            Refused: `text` is not a str, or holds a symbol that never occurs in a corpus
         """
         if not isinstance(text, str):
             raise Refused(f"a text is a str, not a {type(text).__name__}: {text!r:.60}")
