@@ -99,7 +99,7 @@ def why_unreadable(path: str, error: Exception) -> str:
             f"checkpoint {path} holds Python objects other than tensors and plain values, which "
             "could run code when loaded; it was not loaded: use a checkpoint written by lm_plugins"
         )
-    return f"{path} is no checkpoint: it was not written by fairseq; use a checkpoint written by lm_plugins"
+    return f"{path} is not a checkpoint: it was not written by fairseq; use a checkpoint written by lm_plugins"
 
 
 @contextmanager
