@@ -95,8 +95,8 @@ def altered(change):
 @pytest.mark.parametrize(
     "change, sentence",
     [
-        (altered(lambda config: config.update(format="transformers")), "was not written by lm_plugins.convert"),
-        (altered(lambda config: config.update(model="transformer_lm")), "lm_plugins has no model 'transformer_lm'"),
+        (altered(lambda config: config.update(format="transformers")), "not written by lm_plugins.convert"),
+        (altered(lambda config: config.update(model="transformer_lm")), "has no model 'transformer_lm'"),
         (
             altered(lambda config: config["options"].update(decoder_embed_dim=10**9)),
             "weights have no such size",

@@ -100,7 +100,7 @@ def test_the_codecs_of_the_example(level, tmp_path):
     "options, sentence",
     [
         (["nowhere.pt", "lm.onnx"], "there is no checkpoint nowhere.pt"),
-        (["text", "lm.onnx"], "text is not a checkpoint: it was not written by fairseq"),
+        (["text", "lm.onnx"], "text is not a checkpoint, as it was not written by fairseq"),
         (["text", "lm.bin"], "the output lm.bin does not end in .onnx"),
         (["text", "no/lm.onnx"], "the output no/lm.onnx cannot be written (No such file or directory)"),
         (["text", "lm.onnx", "--tokens", "0"], "--tokens is 0: it must be at least 1"),
