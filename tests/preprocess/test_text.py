@@ -83,7 +83,7 @@ def test_pieces_fit_the_text_and_learn_from_long_lines(tmp_path, capsys):
         (5000, r"5,000 pieces: this text allows \d+ at most"),
         (3, "the characters of this text need"),
         (1, "too few for its special symbols; give a larger --vocab-size"),
-        (10**8, r"100,000,000 pieces of [\d,]+ characters: give a smaller --vocab-size"),
+        (10**8, r"100,000,000 pieces from [\d,]+ characters: give a smaller --vocab-size"),
     ):
         with pytest.raises(SystemExit, match=part):
             text.prepare(tmp_path / f"{size}", tmp_path / "mine.txt", level="sentencepiece", size=size)
