@@ -25,7 +25,7 @@ from lm_plugins.checkpoints import read_checkpoint
 from lm_plugins.errors import Refused
 from lm_plugins.ranges import check_config
 
-TASK = "recurrent_language_modeling"  # the registered task from which those of plug-ins derive
+TASK = "recurrent_language_modeling"  # the registered task that the tasks of plug-ins derive from
 LITERALS = (  # the parts of a Python expression that only states a value
     ast.Expression, ast.Constant, ast.Tuple, ast.List, ast.Load, ast.BinOp, ast.UnaryOp, ast.operator,
     ast.unaryop,

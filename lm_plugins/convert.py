@@ -1,9 +1,9 @@
-"""Convert a model of another project into a checkpoint of ours, or ours into plain tensors and back.
+"""Convert models of other projects to checkpoints of lm_plugins, and these to plain tensors and back.
 
     python -m lm_plugins.convert SOURCE OUT [--vocabulary FILE] [--to checkpoint | safetensors]
 
-SOURCE is what awd-lstm-lm, mos or fastai saved, a checkpoint of ours, or a folder with model.safetensors.
-Nothing that a pickle names is imported or run.
+SOURCE is a file saved by awd-lstm-lm, mos or fastai, a checkpoint of lm_plugins, or a folder with
+model.safetensors. Nothing that a pickle names is imported or run.
 """
 
 import argparse

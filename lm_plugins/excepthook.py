@@ -125,7 +125,7 @@ def sentence(error: BaseException) -> str | None:
 
 
 def _sentence_of_process(error: ProcessRaisedException) -> str | None:
-    """Return the sentence that explains the failure of a spawned process, of which only a text is known."""
+    """Return the sentence that explains the failure of a spawned process, which is known only as text."""
     for line in reversed(error.msg.splitlines()):
         name, _, message = line.partition(": ")
         if name in OF_PROCESSES:

@@ -54,7 +54,7 @@ def check_required(flags: Flags) -> None:
 
 
 def check_training(flags: Flags) -> None:
-    """Refuse flags of fairseq-train that have no effect, or with which it would keep the wrong checkpoint.
+    """Refuse flags of fairseq-train that have no effect, or that would make it keep the wrong checkpoint.
 
     Raises:
         Refused: see above

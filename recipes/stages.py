@@ -106,7 +106,7 @@ def runs(experiment: Path, name: str) -> list[dict[str, Any]]:
 
 
 def differences(before: Inputs, now: Inputs) -> list[str]:
-    """Say in which inputs a stage would differ from what was done `before`."""
+    """Describe how the inputs of a stage differ `now` from those `before`."""
     result = []
     for name in sorted(before.keys() | now.keys()):
         old, new = before.get(name), now.get(name)

@@ -29,9 +29,9 @@ class HeadConfig(FairseqDataclass):
         default=None,
         metadata={
             "range": above(0),
-            "help": "half-width R of the uniform distribution on [-R, R] that initialises the output matrix "
-            "of an untied softmax or mixture of softmaxes; default: --init-range (Torch's NCEModule: "
-            "1 / sqrt(features))",
+            "help": "half-width R, above 0, of the uniform distribution on [-R, R] that initialises the "
+            "output matrix of an untied softmax or mixture of softmaxes; default: --init-range (Torch's "
+            "NCEModule: 1 / sqrt(features))",
         },
     )
     output_rank: Optional[int] = field(
@@ -60,7 +60,10 @@ class HeadConfig(FairseqDataclass):
     )
     n_experts: int = field(
         default=15,
-        metadata={"range": at_least(1), "help": "number of softmaxes in the mixture (mos: n_experts, 15)"},
+        metadata={
+            "range": at_least(1),
+            "help": "number of softmaxes in the mixture, at least 1 (mos: n_experts, 15)",
+        },
     )
     latent_dropout: float = field(
         default=0.0,

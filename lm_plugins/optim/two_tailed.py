@@ -1,4 +1,4 @@
-"""Two-tailed averaging: SGD with two averages of its iterates, of which validation chooses one."""
+"""Two-tailed averaging: SGD with two averages of its iterates, one of which validation chooses."""
 
 import logging
 from collections.abc import Callable

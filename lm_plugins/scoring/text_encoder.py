@@ -39,7 +39,7 @@ class TextEncoder:
         return torch.tensor(ids if eos else ids[:-1], dtype=torch.long)
 
     def symbols(self, line: str) -> list[str]:
-        """Return the symbols of a line, as they are in the text and perhaps not in the dictionary.
+        """Return the symbols of a line as they are in the text; the dictionary may lack some of them.
 
         Raises:
             Refused: the line holds a symbol that never occurs in a corpus
