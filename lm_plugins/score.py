@@ -48,11 +48,13 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="write a JSON object for each line")
     units = parser.add_mutually_exclusive_group()
-    units.add_argument("--tokens", action="store_true", help="write -log2 p of each token in bits, in rows")
+    units.add_argument(
+        "--tokens", action="store_true", help="write a row for each token, with its -log2 p in bits"
+    )
     units.add_argument(
         "--words",
         action="store_true",
-        help="write -log2 p of each word in bits, put together from pieces, characters or bytes, in rows",
+        help="write a row for each word, put together from pieces, characters or bytes, with its -log2 p",
     )
     parser.add_argument("--no-eos", action="store_true", help="do not count the </s> after each line")
     parser.add_argument(

@@ -39,9 +39,14 @@ def main() -> None:
     )
     parser.add_argument("experiment", type=Path, help="folder that holds checkpoints/")
     parser.add_argument("beginning", nargs="?", default="", help="text to continue (default: none)")
-    parser.add_argument("--length", type=int, help=f"number of tokens ({LENGTH}; {CHARACTERS} characters)")
     parser.add_argument(
-        "--temperature", type=float, default=TEMPERATURE, help="0: take the most likely (0.8)"
+        "--length", type=int, help=f"tokens to write (default: {LENGTH}, or {CHARACTERS} characters)"
+    )
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=TEMPERATURE,
+        help="divides the log-probabilities, at least 0; 0: the most likely tokens (default: 0.8)",
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=1, help="number of texts, at least 1 (default: 1)")

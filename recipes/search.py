@@ -246,7 +246,9 @@ def main() -> None:
     parser.add_argument("data", help="data-bin folder")
     parser.add_argument("--arch", required=True, help="architecture, whose family defines the space")
     parser.add_argument("--study", type=Path, required=True, help="SQLite file; trials are saved next to it")
-    parser.add_argument("--trials", type=int, default=20, help="trials of this worker, at least 1 (20)")
+    parser.add_argument(
+        "--trials", type=int, default=20, help="number of trials of this worker, at least 1 (default: 20)"
+    )
     parser.add_argument("--space", type=Path, help="JSON file that replaces the family's space")
     parser.add_argument(
         "--sampler", choices=SAMPLERS, default=DEFAULT,

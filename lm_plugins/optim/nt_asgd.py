@@ -34,8 +34,8 @@ class NTASGDConfig(FairseqDataclass):
         default=5,
         metadata={
             "range": at_least(0),
-            "help": "number N of the trigger of --averaging, at least 0; the trigger fires when a validation "
-            "loss is above the minimum of all earlier ones except the last N (awd-lstm-lm: nonmono, 5)",
+            "help": "number N, at least 0: the trigger of --averaging fires when a validation loss is above "
+            "the minimum of all earlier ones except the last N (awd-lstm-lm: nonmono, 5)",
         },
     )
     averaging: ChoiceEnum(["triggered", "always", "never", "two_tailed", "ema"]) = field(

@@ -82,7 +82,12 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
         ("from", "FILE", "read the weights from a FILE written by fairseq-eval-lm --interpolate-tune"),
     ):
         add(f"--interpolate-{name}", metavar=metavar, help=text)
-    add("--batch-size", type=int, default=BATCH_SIZE, help="number of hypotheses in a batch, at least 1 (64)")
+    add(
+        "--batch-size",
+        type=int,
+        default=BATCH_SIZE,
+        help="hypotheses scored at a time, at least 1 (default: 64)",
+    )
     add("--cpu", action="store_true", help="do not use the GPU")
     add("--user-dir", help="folder of a plug-in that defines the model")
     return parser
