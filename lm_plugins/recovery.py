@@ -1,7 +1,7 @@
-"""What a killed training or a full disk leaves in a folder of checkpoints.
+"""Recover a folder of checkpoints after a training was killed or the disk was full.
 
-fairseq writes one file as a whole and copies it to checkpoint_best.pt and checkpoint_last.pt in place. If it
-is stopped while it copies, the copy is cut short, and the file that it was copied from is whole.
+fairseq writes one whole file and copies it over checkpoint_best.pt and checkpoint_last.pt in place. If it is
+stopped while copying, the copy is cut short, and the file that it was copied from is whole.
 """
 
 import errno
@@ -34,7 +34,7 @@ def remove_unfinished(folder: str) -> None:
     for name in os.listdir(folder):
         if UNFINISHED.fullmatch(name):
             os.remove(os.path.join(folder, name))
-            logger.info(f"removed {name} from {folder}: a checkpoint that was not written to its end")
+            logger.info(f"removed {name} from {folder}: a checkpoint that was only partly written")
 
 
 def newest_whole(folder: str, suffix: str = "") -> Optional[Newest]:
@@ -64,7 +64,7 @@ def _describe(path: str) -> Optional[Newest]:
 def restore_last(folder: str, suffix: str = "") -> Optional[Newest]:
     """Copy the newest whole checkpoint of `folder` to checkpoint_last, and return it; None if there is none.
 
-    A checkpoint_best that is not whole is mended too, if that checkpoint is the best one.
+    A checkpoint_best that is not whole is restored too, if the newest checkpoint is the best one.
 
     Raises:
         Refused: the disk is full
@@ -84,6 +84,7 @@ def restore_last(folder: str, suffix: str = "") -> Optional[Newest]:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             raise Refused(
-                f"{newest.path} cannot be copied to {copy} ({error.strerror}): make room, and start again"
+                f"{newest.path} cannot be copied to {copy} ({error.strerror}): free some space, and start "
+                "again"
             ) from error
     return newest

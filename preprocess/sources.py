@@ -20,7 +20,7 @@ DAMAGED = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, ta
 
 
 def reason(error: Exception) -> str:
-    """Return the first line of what `error` says; tarfile adds one for each kind of compression."""
+    """Return the first line of the message of `error`; tarfile adds a line for each kind of compression."""
     return str(error).split("\n")[0].rstrip(":")
 
 
@@ -123,7 +123,7 @@ def extract(source: Path, names: tuple[str, ...], path: Path) -> bool:
 
 
 def archive_of(source: Path, names: tuple[str, ...]) -> Path | None:
-    """Return the archive out of which one of `names` is read; None if it is a file of its own."""
+    """Return the archive from which one of `names` is read; None if it is a separate file."""
     source = Path(source)
     files = sorted(source.rglob("*")) if source.is_dir() else [source]
     plain = {name + suffix for name in names for suffix in OPENERS}

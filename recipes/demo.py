@@ -33,9 +33,9 @@ BIGRAM = "interpolated bigram"
 
 
 def empty(folder: Path) -> None:
-    """Make `folder`, in place of one that an earlier demo made."""
+    """Make an empty `folder`, replacing one that an earlier demo made."""
     if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
-        raise SystemExit(f"error: {folder} holds files that no demo made: give another --folder")
+        raise SystemExit(f"error: {folder} holds files that the demo did not make: give another --folder")
     shutil.rmtree(folder, ignore_errors=True)
     make_folder(folder / "logs")
     (folder / MARK).touch()
@@ -104,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, usage="%(prog)s [--folder FOLDER] [flags ...]", allow_abbrev=False
     )
-    parser.add_argument("--folder", type=Path, default=Path("exp/demo"), help="folder of all files")
+    parser.add_argument("--folder", type=Path, default=Path("exp/demo"), help="folder for all files")
     options, flags = parser.parse_known_args()
     end_quietly_by_interrupt()
     folder, began = options.folder, time.monotonic()

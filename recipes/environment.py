@@ -1,8 +1,8 @@
-"""Tell what a stage is run with: the command, the commit, the versions, the hardware and the time.
+"""Describe the environment of a stage: the command, the commit, the versions, the hardware and the time.
 
 python -m recipes.environment FOLDER COMMAND...
 
-prints it as JSON. FOLDER is the folder in which the COMMAND was typed.
+prints the description as JSON. FOLDER is the folder in which the COMMAND was typed.
 """
 
 import json
@@ -59,7 +59,7 @@ def hardware() -> str:
 
 
 def read_environment(folder: str, command: list[str]) -> dict[str, Any]:
-    """Return what a stage is run with; a process of its own asks for the GPUs, so that this one can fork."""
+    """Return the environment of a stage; a separate process queries the GPUs, so that this one can fork."""
     with piped([sys.executable, "-m", "recipes.environment", folder, *command], stderr=DEVNULL) as process:
         return json.loads(process.stdout.read())
 

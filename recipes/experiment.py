@@ -1,4 +1,4 @@
-"""Read the logs, the results and what made them in an experiment's folder."""
+"""Read the logs, the results and the records of the stages in an experiment's folder."""
 
 import itertools
 import re
@@ -41,7 +41,7 @@ def recipe_of(experiment: Path) -> Path | None:
 
 
 def runs(experiment: Path, stage: str) -> list[dict[str, Any]]:
-    """Return what a training was run with, one for each start.
+    """Return the environments that a training was run in, one for each start.
 
     An experiment of an earlier version has one file for all its stages.
     """
@@ -61,12 +61,12 @@ def makers(experiment: Path) -> list[dict[str, Any]]:
 
 
 def distinct(made_by: list[dict[str, Any]], fact: str) -> list[str]:
-    """Return the different values of a `fact` in runs, in their order."""
+    """Return the distinct values of a `fact` in runs, in their order."""
     return list(dict.fromkeys(run[fact] for run in made_by if isinstance(run.get(fact), str)))
 
 
 def commands(experiment: Path) -> list[str]:
-    """Return the different commands that made the numbers of an experiment."""
+    """Return the distinct commands that made the numbers of an experiment."""
     return distinct(makers(experiment), "command")
 
 
@@ -92,13 +92,13 @@ def results(experiment: Path, kind: str, subset: str) -> dict[str, Any]:
     evaluated = scores.get("checkpoint")
     known = evaluated.get("sha256") if isinstance(evaluated, dict) else None
     if known and checkpoint.exists() and sha256(checkpoint) != known:
-        warn(f"{path} is of another checkpoint than {checkpoint}, and is left out: evaluate again")
+        warn(f"{path} does not belong to {checkpoint}, and is left out: evaluate again")
         return {}
     return scores
 
 
 def measured(scores: dict[str, Any]) -> str:
-    """Return the first known of: perplexity of words, bits per character, perplexity; else a dash."""
+    """Return the first known of perplexity per word, bits per character and perplexity; else a dash."""
     if "word_perplexity" in scores:
         return f"{scores['word_perplexity']:.2f}"
     if "bpc" in scores:

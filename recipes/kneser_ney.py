@@ -7,8 +7,8 @@ r"""Estimate an n-gram model with interpolated Kneser-Ney smoothing, and write i
 h' is h without its first word, c(h) the sum of c(h w) over w, and N(h) the number of words that follow h. At
 the highest order, and for n-grams that begin with ``<s>``, c(g) is the number of occurrences of g. At the
 lower orders it is the number of words that precede g. D_n = n_1 / (n_1 + 2 n_2), where n_k n-grams have the
-count k. p_0 is uniform over the words, ``</s>`` and ``<unk>``. In ARPA terms D_n N(h) / c(h) is the back-off
-of h.
+count k. p_0 is uniform over the words, ``</s>`` and ``<unk>``. In ARPA terms, D_n N(h) / c(h) is the back-off
+weight of h.
 
 Source: Kneser and Ney (1995), in the interpolated form of Chen and Goodman (1998). Departure from KenLM's
 lmplz and SRILM's -kndiscount: one discount for each order in place of three.
@@ -54,11 +54,11 @@ def discount(counter: Counter[Ngram]) -> float:
 
 
 class KneserNey:
-    """The probabilities and the back-offs of all n-grams.
+    """The probabilities and the back-off weights of all n-grams.
 
     Args:
         lines: the words of each line of the training text
-        order: the longest n-grams, at least 2
+        order: length of the longest n-grams, at least 2
     """
 
     def __init__(self, lines: Iterable[list[str]], order: int) -> None:
@@ -103,9 +103,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m recipes.kneser_ney", description=__doc__.splitlines()[0], allow_abbrev=False
     )
-    parser.add_argument("text", type=Path, help="training text: a sentence a line, words between blanks")
-    parser.add_argument("output", type=Path, help="the ARPA file")
-    parser.add_argument("--order", type=int, default=5, help="longest n-grams, at least 2 (5)")
+    parser.add_argument("text", type=Path, help="training text: a sentence per line, words between blanks")
+    parser.add_argument("output", type=Path, help="ARPA file to write")
+    parser.add_argument(
+        "--order", type=int, default=5, help="longest n-grams in words, at least 2 (default: 5)"
+    )
     options = parser.parse_args()
     end_quietly_by_interrupt()
     if options.order < 2:

@@ -14,7 +14,7 @@ DIVERGED = re.compile("diverged|no longer a finite number")  # in the last line 
 STARTED = re.compile(r"\$ (fairseq-train|torchrun) ")  # the command, which a recipe writes before its output
 PARAMETERS = re.compile(r"num\. (shared|expert) model params: ([\d,]+)")  # expert: rows of split tables
 WORLD = re.compile(r"'distributed_world_size': (\d+)")
-FOLDERS = re.compile(r"(\d+) data folders: ")  # what lm_plugins.passes logs, which alone converts epochs
+FOLDERS = re.compile(r"(\d+) data folders: ")  # logged by lm_plugins.passes, which converts epochs
 
 
 class Record(NamedTuple):
@@ -52,7 +52,7 @@ def logged(output: str, tag: str) -> list[dict[str, Any]]:
 def parameters(text: str) -> int:
     """Return the number of parameters that fairseq logged; 0 if it logged none.
 
-    fairseq calls split tables expert parameters, and counts the rows of the first of all processes.
+    fairseq calls split tables expert parameters, and counts only the rows of the first process.
     """
     counts = {kind: int(count.replace(",", "")) for kind, count in PARAMETERS.findall(text)}
     processes = int((WORLD.findall(text) or ["1"])[-1])
@@ -90,7 +90,7 @@ def _timed(log: Path, tag: str) -> Iterator[tuple[dict[str, Any], float]]:
                 began = began or parsed.time
             if parsed and began:
                 seconds = max(seconds, (parsed.time - began).total_seconds())
-            if STARTED.search(line):  # also at the end of a line that a killed run cut short
+            if STARTED.search(line):  # even at the end of a line that a killed run cut short
                 earlier, seconds, began = earlier + seconds, 0.0, None
             if parsed and parsed.name == tag:
                 one = entry(parsed, tag)

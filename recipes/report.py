@@ -2,9 +2,9 @@
 
     python -m recipes.report EXPERIMENT... [--markdown] [--picture FILE]
 
-EXPERIMENT is a folder such as exp/ptb/qrnn. Published numbers are those in the header of the recipe, as
+EXPERIMENT is a folder such as exp/ptb/qrnn. Published numbers come from the header of the recipe, as
 valid / test. A dash marks what was not run or not published. The curves are drawn in EXPERIMENT/curves.png,
-or all of them in one FILE.
+or those of all experiments in one FILE.
 """
 
 import argparse
@@ -84,7 +84,7 @@ def aligned(lines: list[list[str]]) -> str:
 
 
 def overview(rows: dict[str, dict[str, str]]) -> str:
-    """Return a line for each experiment, {name: row}, without empty columns."""
+    """Return a table with a line for each experiment, {name: row}, without empty columns."""
     columns = [name for name in BRIEF[1:] if any(one[name] != DASH for one in rows.values())]
     return aligned(
         [["", *columns], *([name, *(one[column] for column in columns)] for name, one in rows.items())]
@@ -92,7 +92,7 @@ def overview(rows: dict[str, dict[str, str]]) -> str:
 
 
 def evaluations(experiment: Path) -> str:
-    """Return the table of evaluations: for each measure a block with the columns valid and test."""
+    """Return the table of evaluations, with a block for each measure and the columns valid and test."""
     scores = {
         name: [read.results(experiment, kind, subset) for subset in SUBSETS] for kind, name in KINDS.items()
     }
@@ -182,19 +182,19 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m recipes.report", description=__doc__.splitlines()[0], allow_abbrev=False
     )
     parser.add_argument("experiments", nargs="+", type=Path, metavar="EXPERIMENT")
-    parser.add_argument("--markdown", action="store_true", help="print a row of a Markdown table for each")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw all of them in one picture")
+    parser.add_argument("--markdown", action="store_true", help="print a Markdown table, one row each")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw all curves in one picture")
     options = parser.parse_args(arguments)
     end_quietly_by_interrupt()
     experiments = options.experiments
     for path in experiments:
         if not path.is_dir():
-            sys.exit(f"error: {path} is no folder of an experiment: give one such as exp/ptb/qrnn")
+            sys.exit(f"error: {path} is not the folder of an experiment: give one such as exp/ptb/qrnn")
     if options.picture:
         check_picture(options.picture)
     drawn = {path: lines for path in experiments if (lines := curves(path))}
     if options.picture and not drawn:
-        sys.exit("error: no experiment has logged an epoch yet: there is nothing to draw")
+        sys.exit("error: no experiment has logged an epoch yet, so there is nothing to draw: train first")
     if options.picture:
         draw({read.name_of(path): lines for path, lines in drawn.items()}, options.picture)
     else:

@@ -1,9 +1,9 @@
-"""How recipes.search chooses the flags of its next trial.
+"""The samplers with which recipes.search chooses the flags of its next trial.
 
 random: independently; tpe: Bayesian optimisation with a tree-structured Parzen estimator (Bergstra et al.
 2011); gp: Bayesian optimisation with a Gaussian process; grid: every point of the space once. The points of a
-grid are queued in the study, so that parallel workers share them and a continued search has the rest.
-Optuna's GridSampler ends a study by a call that works only within its own loop.
+grid are queued in the study, so that parallel workers share them and a continued search gets the rest.
+Optuna's GridSampler is not used, because it ends a study by a call that works only within its own loop.
 """
 
 import itertools
@@ -22,7 +22,7 @@ SAMPLERS = {
     "random": optuna.samplers.RandomSampler,
     "tpe": optuna.samplers.TPESampler,
     "gp": optuna.samplers.GPSampler,
-    GRID: optuna.samplers.RandomSampler,  # of what the queue leaves open: nothing
+    GRID: optuna.samplers.RandomSampler,  # draws what the queue leaves open: nothing
     "bayesian": optuna.samplers.TPESampler,  # the name of tpe in older commands
 }
 
@@ -33,7 +33,7 @@ def sampler(name: str, seed: int | None) -> BaseSampler:
 
 
 def pruner(name: str) -> optuna.pruners.BasePruner:
-    """Return the pruner that goes with the sampler `name`: every point of a grid is trained to its end."""
+    """Return the pruner for the sampler `name`: every point of a grid is trained to the end."""
     if name == GRID:
         return optuna.pruners.NopPruner()
     return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1)
@@ -60,7 +60,7 @@ def points(space: dict[str, list | dict]) -> Iterator[dict[str, object]]:
 
 
 def queue_grid(study: Study, path: Path | None) -> int:
-    """Queue the points of the grid in the file `path` that the study does not have, or whose trials failed.
+    """Queue the points of the grid in the file `path` that the study lacks, or whose trials failed.
 
     Returns:
         number of points that wait for a worker

@@ -2,7 +2,7 @@
 
     python -m recipes.search DATA --arch awd_lstm_ptb --study exp/search/awd.db --trials 20 [flags ...]
 
-Each trial is a fairseq-train with flags drawn from the space of the architecture's family
+Each trial is a run of fairseq-train with flags drawn from the space of the architecture's family
 (recipes/search_spaces.py) or of --space FILE. Its score is the best validation loss. A trial whose validation
 loss is above the median of the earlier trials is stopped early (median pruning after each epoch). Further
 flags are passed to every fairseq-train, and are not drawn. The study is an SQLite file: run the same line
@@ -44,11 +44,11 @@ PLUGIN = os.path.relpath(Path(__file__).resolve().parent.parent / "lm_plugins")
 
 
 class Failed(Exception):
-    """Raised with the sentence of the error with which training ended."""
+    """Raised with the error message with which training ended."""
 
 
 def train(command: list[str], log: Path, report: Callable[[int, float], bool]) -> float | None:
-    """Run `command`; ``report(epoch, bits)`` is called for each validation and returns whether to stop.
+    """Run `command`, and call ``report(epoch, bits)``, which returns whether to stop, for each validation.
 
     Returns:
         the best validation loss in bits, or None if training was stopped
@@ -124,14 +124,14 @@ def run(
 
 
 def processor_seconds() -> float:
-    """Return the processor time of the trainings that have ended, which does not depend on other programs."""
+    """Return the processor time of the finished trainings, which does not depend on other programs."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
 
 
 def search(
     study: Study, trials: int, run_trial: Callable[[Trial], tuple[TrialState, float | None, str]]
 ) -> None:
-    """Run `trials` trials. A failure before the first validation ends the search, as all would fail."""
+    """Run `trials` trials. A failure before the first validation ends the search, since all would fail."""
     for _ in range(trials):
         trial = study.ask()
         try:
@@ -141,7 +141,7 @@ def search(
             raise
         study.tell(trial, bits, state)
         if state == TrialState.FAIL and not was_validated(study):
-            sys.exit(f"error: the search stops, since its first trial failed: {reason}")
+            sys.exit(f"error: the search stops, because its first trial failed: {reason}")
         outcome = f"valid perplexity {2**bits:.2f}" if bits is not None else f"{state.name.lower()}: {reason}"
         print(f"trial {trial.number}: {outcome}", flush=True)
 
@@ -197,7 +197,9 @@ def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
         )
     except (SQLAlchemyError, optuna.exceptions.OptunaError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise SystemExit(f"error: --study {options.study} is no study ({reason}): give a new file") from error
+        raise SystemExit(
+            f"error: --study {options.study} is not a study ({reason}): give a new file"
+        ) from error
     space = options.space.read_text() if options.space else ""
     compared = {"data": digest(options.data, CONTENT["data"]), "flags": flags, "space": space}
     before = study.user_attrs.get("compared", compared) if was_validated(study) else compared
@@ -213,10 +215,10 @@ def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
 
 
 def check(options: argparse.Namespace, flags: list[str]) -> None:
-    """Refuse what would make every trial fail, or one overwrite another, before the study is opened.
+    """Refuse options that would make every trial fail, or one overwrite another, before the study is opened.
 
     Raises:
-        SystemExit: the sentence names it.
+        SystemExit: the message names the option.
     """
     for folder in options.data.split(":"):
         if not Path(folder, "dict.txt").is_file():
@@ -224,7 +226,7 @@ def check(options: argparse.Namespace, flags: list[str]) -> None:
     study = options.study
     if study.suffix in ("", ".png") or set("?%#") & set(str(study)):
         sys.exit(
-            f"error: --study {study} is no name of a study: give one such as exp/search/{options.arch}.db"
+            f"error: --study {study} is not the name of a study: give one like exp/search/{options.arch}.db"
         )
     if options.trials < 1:
         sys.exit(f"error: --trials is {options.trials}: it must be at least 1")
@@ -242,10 +244,12 @@ def main() -> None:
         description=__doc__.splitlines()[0], epilog="further flags: fairseq-train's", allow_abbrev=False
     )
     parser.add_argument("data", help="data-bin folder")
-    parser.add_argument("--arch", required=True, help="architecture; its family has its own space")
-    parser.add_argument("--study", type=Path, required=True, help="SQLite file; trials are stored next to it")
-    parser.add_argument("--trials", type=int, default=20, help="number of trials of this worker")
-    parser.add_argument("--space", type=Path, help="JSON file in place of the family's space")
+    parser.add_argument("--arch", required=True, help="architecture, whose family defines the space")
+    parser.add_argument("--study", type=Path, required=True, help="SQLite file; trials are saved next to it")
+    parser.add_argument(
+        "--trials", type=int, default=20, help="number of trials of this worker, at least 1 (default: 20)"
+    )
+    parser.add_argument("--space", type=Path, help="JSON file that replaces the family's space")
     parser.add_argument(
         "--sampler", choices=SAMPLERS, default=DEFAULT,
         help="random: random search; tpe, gp: Bayesian optimisation with a tree-structured Parzen estimator "

@@ -1,8 +1,8 @@
 """The spaces from which recipes.search draws flags: one for each family of architectures.
 
-A space is a function of an Optuna trial that returns {flag: value}. A JSON file describes one by
-{flag: limits}, where the limits are [low, high], [low, high, "log"] or {"choices": [...]}. Two integers draw
-integers.
+A space is a function of an Optuna trial that returns {flag: value}. A JSON file describes one as
+{flag: limits}, where the limits are [low, high], [low, high, "log"] or {"choices": [...]}. If both limits are
+integers, integers are drawn.
 """
 
 import dataclasses
@@ -86,8 +86,8 @@ def around(probability: float) -> list[float]:
 def thesis(trial: optuna.Trial) -> dict[str, Any]:
     """Draw from the space of Zhang 2018, table A.2, of mixtures of softmaxes on Penn Treebank.
 
-    Its learning rate and norm are for gradients summed over a window, and fairseq's for their mean: both are
-    converted. batch x window x units is at most 1.2 million, or the trial is pruned.
+    Its learning rate and norm are for gradients summed over a window, and fairseq's are for their mean: both
+    are converted. A trial whose batch x window x units exceeds 1.2 million is pruned.
     """
     window, streams = trial.suggest_int("window", 20, 50), trial.suggest_int("streams", 10, 30)
     units, norm = trial.suggest_int("units", 500, 1500, step=50), trial.suggest_float("norm", 5, 10)
@@ -112,7 +112,7 @@ def thesis(trial: optuna.Trial) -> dict[str, Any]:
 
 
 def described(space: Space) -> Draw:
-    """Return the function that draws from a space as a file describes it."""
+    """Return the function that draws from a `space` in the form of a file."""
 
     def draw(trial: optuna.Trial) -> dict[str, Any]:
         drawn = {}
@@ -138,16 +138,16 @@ def of_file(path: Path) -> Draw:
     """Return the space that a JSON file describes.
 
     Raises:
-        SystemExit: it describes none; the sentence names what is wrong.
+        SystemExit: it does not describe a space; the message says what is wrong.
     """
     try:
         space = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_with_unique_names)
     except OSError as error:
         raise SystemExit(f"error: --space {path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise SystemExit(f"error: --space {path} is no JSON: {error}") from error
+        raise SystemExit(f"error: --space {path} is not JSON: {error}") from error
     if not isinstance(space, dict) or not space:
-        raise SystemExit(f"error: --space {path} is no object {{flag: limits}}")
+        raise SystemExit(f"error: --space {path} is not an object {{flag: limits}}")
     for flag, limits in space.items():
         if flag in OURS:
             raise SystemExit(f"error: --space {path}: the search sets {flag}: leave it out")
@@ -160,7 +160,7 @@ def of_file(path: Path) -> Draw:
 
 
 def _with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object, in which each name stands once."""
+    """Return a JSON object, in which each name must occur only once."""
     names = [name for name, _ in pairs]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{repeated[0]} occurs twice")
@@ -181,7 +181,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_choice(limits: object) -> bool:
-    """Return whether `limits` are {"choices": [...]}, of different numbers or texts."""
+    """Return whether `limits` are {"choices": [...]} with distinct numbers or texts."""
     if (
         not isinstance(limits, dict)
         or limits.keys() != {"choices"}

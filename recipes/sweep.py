@@ -1,9 +1,9 @@
-"""Draw what a swept flag does to perplexity and training time, such as the number of softmaxes.
+"""Draw the effect of a swept flag, such as the number of softmaxes, on perplexity and training time.
 
     python -m recipes.sweep STUDY --arch ARCH --flag=--n-experts --picture FILE [--without STUDY --label TEXT]
 
 STUDY is a study of recipes.search with --sampler grid. The best trial of a second study, of the model without
-the flag, is a dotted line. The numbers are written to FILE with the suffix .json.
+the flag, is drawn as a dotted line. The numbers are written to FILE with the suffix .json.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def row(folder: Path, trial: FrozenTrial) -> dict[str, Any]:
 def completed(path: Path, arch: str) -> list[FrozenTrial]:
     """Return the completed trials of the study of `arch` in the file `path`."""
     if not path.is_file():
-        sys.exit(f"error: {path} is no study: give the --study of recipes.search")
+        sys.exit(f"error: {path} is not a study: give the --study of recipes.search")
     study = optuna.load_study(study_name=arch, storage=f"sqlite:///{path.resolve()}")
     trials = study.get_trials(states=(TrialState.COMPLETE,))
     if not trials:
@@ -86,8 +86,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--flag", required=True, help="swept flag, such as --flag=--n-experts")
     parser.add_argument("--picture", type=Path, required=True, metavar="FILE")
     parser.add_argument("--without", type=Path, metavar="STUDY", help="a study of the model without the flag")
-    parser.add_argument("--label", default="without", help="its name in the picture")
-    parser.add_argument("--time", choices=TIMES, default="wall", help="processor: for a CPU that others use")
+    parser.add_argument("--label", default="without", help="name of that model in the picture")
+    parser.add_argument("--time", choices=TIMES, default="wall", help="processor: for a CPU in shared use")
     options = parser.parse_args(arguments)
     rows, without = points(options.study, options.arch, options.flag), None
     if options.without:

@@ -1,4 +1,4 @@
-"""Trainings of one cycle of the learning rate, whose length depends on the size of the corpus.
+"""Compute the flags of a training with one cycle of the learning rate, fitted to the size of the corpus.
 
 The learning rate rises linearly in the first tenth of the updates and then falls along a cosine to a
 thousandth of its peak. This is the one cycle of Smith and Topin (2017, arXiv:1708.07120) in the form of
@@ -55,8 +55,8 @@ def one_cycle(
     """Return the flags of one cycle over `epochs` passes through `tokens`.
 
     Args:
-        typed: flags that the user typed, which win: --max-epoch, --max-update, --batch-size, --update-freq
-            and --tokens-per-sample change the length of the cycle, --lr its peak
+        typed: flags that the user typed, which take precedence: --max-epoch, --max-update, --batch-size,
+            --update-freq and --tokens-per-sample change the length of the cycle, and --lr its peak
         tokens: number of training tokens
         world: number of processes
         epochs: passes through the corpus

@@ -30,8 +30,8 @@ DYNAMIC_SOURCE = f"{SOURCE}; dynamic evaluation: Krause et al. 2018, arXiv:1709.
 def short(typed: Flags, tokens: int, world: int) -> Flags:
     """Return the flags of a training in a ninth of the epochs: Adam, one cycle, rotated streams.
 
-    The model is the published one, its dropouts are multiplied by 0.8: 60 epochs reached 62.5 on test with
-    them, 64.3 with the published ones.
+    The model is the published one, with its dropouts multiplied by 0.8: 60 epochs reached 62.5 on test with
+    these dropouts, and 64.3 with the published ones.
     """
     streams, window = 20, 70
     mean = 67.75  # length of a varied window, see windows.varied

@@ -26,7 +26,7 @@ def read_dictionary(path: str) -> Dictionary:
         dictionary = Dictionary.load(path)
     except OSError as error:
         raise Refused(f"{path} cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # fairseq raises errors of several kinds, without the number of the line
+    except Exception as error:  # fairseq raises several kinds of errors, without the line number
         raise Refused(f"{path} is damaged{_fault(path)}: {ORIGINAL}") from error
     symbols, counts = dictionary.symbols[dictionary.nspecial :], dictionary.count[dictionary.nspecial :]
     if not symbols:
@@ -36,8 +36,8 @@ def read_dictionary(path: str) -> Dictionary:
     recorded = _recorded_digest(os.path.dirname(path))
     if recorded not in (None, sha256(path)):
         raise Refused(
-            f"{path} is not the one that its folder was made with (.complete has another SHA-256): "
-            "the tokens would stand for other words; remove the folder and run preprocess again"
+            f"{path} is not the file that its folder was made with (.complete has another SHA-256), so the "
+            "tokens would stand for other words: remove the folder and run preprocess again"
         )
     return dictionary
 

@@ -14,12 +14,12 @@ class StreamIterator(EpochBatchIterator):
     """Iterate over the windows of `layout` in order.
 
     Each rank reads its own streams, so all ranks have the same windows. fairseq's sharding, shuffling
-    and dummy batches play no part. The position in an epoch means nothing on another layout, so the
+    and dummy batches are not used. A position in an epoch means nothing on another layout, so the
     layout is saved with it and compared on resume.
 
     Args:
         dataset: the batches
-        layout: what determines the windows and the streams
+        layout: the facts that determine the windows and the streams
         folders_take_turns: the next epoch reads another data folder
     """
 

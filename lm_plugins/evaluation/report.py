@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 class Report(NamedTuple):
-    """What a report says besides the numbers of the tally.
+    """The content of a report apart from the numbers of the tally.
 
     Args:
         subset: name of the text

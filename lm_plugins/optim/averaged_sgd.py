@@ -28,11 +28,11 @@ class AveragedSGD(torch.optim.Optimizer):
 
         avg_n = avg_{n-1} + (w_t - avg_{n-1}) max(1 / n, 1 - decay)
 
-    Its first 1 / (1 - decay) iterates have equal weights, so that the initial weights of a model, from which
-    fairseq's --store-ema starts, are not part of it.
+    Its first 1 / (1 - decay) iterates have equal weights. The initial weights of a model, from which
+    fairseq's --store-ema starts, are therefore not part of it.
 
     The parameters hold either the iterates or the averages, and `other` holds the other copy. Averaging
-    therefore costs one copy of the parameters, and nothing before it starts.
+    therefore takes the memory of one copy of the parameters, and none before it starts.
 
     Args:
         decay: of the exponential average, at least 0 and below 1; None: all iterates have the same weight

@@ -25,14 +25,17 @@ STOP = -1.0  # the default of --stop-min-lr: fairseq stops at a learning rate th
 class NTASGDConfig(FairseqDataclass):
     weight_decay: float = field(
         default=0.0,
-        metadata={"range": at_least(0), "help": "L2 penalty on all parameters (awd-lstm-lm: wdecay, 1.2e-6)"},
+        metadata={
+            "range": at_least(0),
+            "help": "L2 penalty on all parameters, at least 0 (awd-lstm-lm: wdecay, 1.2e-6)",
+        },
     )
     nonmono: int = field(
         default=5,
         metadata={
             "range": at_least(0),
-            "help": "trigger of --averaging: it fires when a validation loss is above the minimum of all "
-            "earlier ones except the last N (awd-lstm-lm: nonmono, 5)",
+            "help": "number N, at least 0: the trigger of --averaging fires when a validation loss is above "
+            "the minimum of all earlier ones except the last N (awd-lstm-lm: nonmono, 5)",
         },
     )
     averaging: ChoiceEnum(["triggered", "always", "never", "two_tailed", "ema"]) = field(
@@ -42,16 +45,15 @@ class NTASGDConfig(FairseqDataclass):
             "average from the first update and stop training when the trigger fires (fine-tuning); never: "
             "plain SGD; two_tailed: average from the first update over a length that validation adapts "
             "(two-tailed averaging, Melis 2022, arXiv:2209.12581), which takes two to three more passes over "
-            "the first --valid-subset at each validation; ema: exponential moving average from the first "
-            "update, with --averaging-decay"
+            "the first --valid-subset at each validation; ema: take an exponential moving average from the "
+            "first update, with --averaging-decay"
         },
     )
     averaging_decay: float = field(
         default=0.999,
         metadata={
             "range": PROBABILITY,
-            "help": "decay D of --averaging ema, at least 0 and below 1: the average is over 1 / (1 - D) "
-            "updates",
+            "help": "decay D of --averaging ema, in [0, 1); the average is over 1 / (1 - D) updates",
         },
     )
     lr: List[float] = II("optimization.lr")
@@ -121,7 +123,7 @@ class NTASGD(LargeTables, FairseqOptimizer):
             self.finished = True
 
     def get_lr(self) -> float:
-        """Return the learning rate, or -1 at the end of fine-tuning, at which fairseq stops."""
+        """Return the learning rate, or -1 at the end of fine-tuning, which makes fairseq stop."""
         return STOP if self.finished else super().get_lr()
 
     def state_dict(self) -> dict[str, Any]:

@@ -42,13 +42,16 @@ logger = logging.getLogger(__name__)
 
 
 class CheckpointingMixin:
-    """For a task with a `cfg`, a `decoder`, and what :class:`ValidationMixin` counts and computes."""
+    """Save and restore what a training needs to resume.
+
+    For a task with a `cfg`, a `decoder`, and what :class:`ValidationMixin` counts and computes.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.optimizer: Optional[FairseqOptimizer] = None  # of the last training step
         self.criterion: Optional[FairseqCriterion] = None  # of the last training step
-        self.failure: Optional[Exception] = None  # that left the last training step
+        self.failure: Optional[Exception] = None  # raised by the last training step
         self.rank_states: Optional[list[Any]] = None  # gathered for the next checkpoint
 
     def train_step(
@@ -87,11 +90,11 @@ class CheckpointingMixin:
         show_average(self.optimizer)
 
     def gather(self) -> None:
-        """Bring together on the first rank what a checkpoint holds of all ranks.
+        """Gather on the first rank what a checkpoint holds of all ranks.
 
         Raises:
-            Exception: the failure that fairseq wants to write crash.pt for, if tables are sharded. fairseq
-                then writes none, since it would hold only part of them.
+            Exception: the failure for which fairseq wants to write crash.pt, if tables are sharded. fairseq
+                then writes no crash.pt, since it would hold only part of them.
         """
         show_average(self.optimizer)
         split = self.decoder.embed_tokens.split
@@ -112,9 +115,9 @@ class CheckpointingMixin:
         return self.decoder.carried.state_dict(stream_name(self.cfg.train_subset, True))
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
-        """Return the carried states of all ranks, and what is counted over restarts.
+        """Return the carried states of all ranks, and the counts that continue after a restart.
 
-        On a single process, also put the average in.
+        On a single process, also put the average into the model.
         """
         show_average(self.optimizer)
         if rank_and_world()[1] == 1:

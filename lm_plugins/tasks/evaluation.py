@@ -90,7 +90,7 @@ class EvaluationMixin:
     def evaluation_layout(
         self, dataset: TokenStream, count: int, cache: CacheSettings | None
     ) -> Callable[[int], Streams]:
-        """Return how the text is laid out in `count` streams."""
+        """Return the function that lays the text out in `count` streams."""
         if self.cfg.eval_streams > 1:
             return overlapping(dataset, count, warm_up(self.cfg, cache))
         if self.decoder.independent_sentences:
@@ -116,7 +116,7 @@ class EvaluationMixin:
 
 
 def check_program(num_shards: int, context_window: int) -> None:
-    """Refuse flags of fairseq-eval-lm with which it would print something else than the perplexity.
+    """Refuse flags with which fairseq-eval-lm would print something other than the perplexity.
 
     Raises:
         Refused: there are several shards, or a context window

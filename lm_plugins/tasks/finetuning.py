@@ -1,4 +1,4 @@
-"""Fine-tuning ends with the model that it began with, or with a better one.
+"""Keep the loaded model as the best one until fine-tuning finds a better one.
 
 finetune.py of awd-lstm-lm validates the loaded model first, and overwrites it only with a better one. Here
 the loaded checkpoint is copied to ``checkpoint_best.pt``, and its loss is the one to beat.
@@ -25,7 +25,10 @@ PERPLEXITY = "ppl"  # the --best-checkpoint-metric that is not the loss in bits
 
 
 class FinetuningMixin:
-    """For a task with a `cfg` and a `validation_loss` (:class:`ValidationMixin`)."""
+    """Validate the loaded model before it is fine-tuned.
+
+    For a task with a `cfg` and a `validation_loss` (:class:`ValidationMixin`).
+    """
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> FairseqCriterion:
         self.criterion = super().build_criterion(cfg, from_checkpoint)
@@ -34,7 +37,7 @@ class FinetuningMixin:
     def begin_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
         """Validate a loaded model before it is fine-tuned, and keep it as the best one.
 
-        A run that is resumed has done so: its checkpoints hold the best loss.
+        A resumed run has already done so: its checkpoints hold the best loss.
         """
         super().begin_epoch(epoch, model)
         cfg = self.cfg

@@ -49,7 +49,7 @@ def check_resumed_options(cfg: DictConfig) -> None:
         cfg: the configuration of the task, from which the other sections are reached
 
     Raises:
-        Refused: they differ and --accept-changes is missing; the message has each option with both values.
+        Refused: they differ and --accept-changes is missing; the message lists each option with both values.
     """
     path = resumed_checkpoint(cfg)
     saved = None if path is None or cfg.reset_optimizer else read_checkpoint(path).get("cfg")
@@ -89,7 +89,7 @@ def differences(saved: Mapping[str, Any], current: Mapping[str, Any], ignored: s
 
 
 def _options(section: str, values: Mapping[str, Any] | Namespace | None) -> dict[str, Any]:
-    """Return the compared options of a section, and under the name of the section what it chooses."""
+    """Return the compared options of a section, and the class that it chooses under the section's name."""
     if isinstance(values, Namespace):
         values = _own_options(section, values)
     values, names = values or {}, COMPARED[section]

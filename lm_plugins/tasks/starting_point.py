@@ -75,7 +75,7 @@ def _prepare_folder(cfg: Any) -> Optional[TextIO]:
 
 
 def check_last(last: str, folder: str, suffix: str) -> None:
-    """Replace the checkpoint `last` of `folder` by the newest whole one if it was not written to its end.
+    """Replace the checkpoint `last` of `folder` with the newest whole one if it was not fully written.
 
     Raises:
         Refused: no other one is whole, or `last` is damaged in another way

@@ -1,7 +1,7 @@
 """Save and end after the update in which a stop signal arrives, so that training resumes exactly.
 
-All processes have to stop after the same update. Each adds to the metrics of an update, which fairseq sums
-over processes anyway, whether a signal has reached it.
+All processes have to stop after the same update. Each one reports whether a signal has reached it in the
+metrics of an update, which fairseq sums over processes anyway.
 """
 
 import atexit
@@ -23,12 +23,15 @@ STOP = "stop"  # the metric: number of processes that a signal has reached
 
 
 class StoppingMixin:
-    """For a task with `updates`, `ends_epoch`, `patience`, and a `cfg` within fairseq's configuration."""
+    """Save and end training after a stop signal.
+
+    For a task with `updates`, `ends_epoch`, `patience`, and a `cfg` within fairseq's configuration.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.signals = StopSignals()
-        self.replaced: dict[tuple[str, str], Any] = {}  # options with another value while it stops
+        self.replaced: dict[tuple[str, str], Any] = {}  # typed values of the options that are changed to stop
 
     def begin_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
         super().begin_epoch(epoch, model)
@@ -60,7 +63,7 @@ class StoppingMixin:
         if 0 < limit <= update_num:
             reason = f"it has made {update_num} updates of --max-update {limit}"
         elif 0 < patience <= self.patience.stale:
-            reason = f"{self.patience.stale} validations without a new best end it, by --patience {patience}"
+            reason = f"{self.patience.stale} validations gave no new best, and --patience is {patience}"
         else:
             return
         logger.info(f"training is complete: {reason}")
@@ -104,7 +107,7 @@ class StoppingMixin:
             atexit.register(end_by, self.signals.received or signal.SIGTERM)
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
-        """Return the state of the task, with the options as they were typed in the checkpoint."""
+        """Return the state of the task, after restoring the typed options, which the checkpoint holds."""
         for (group, name), value in self.replaced.items():
             self.options(group)[name] = value
         return super().get_checkpoint_dict()

@@ -1,4 +1,4 @@
-"""What training does with a validation loss, and what it logs."""
+"""Act on a validation loss during training, and log metrics."""
 
 from typing import Any
 
@@ -19,7 +19,10 @@ from lm_plugins.tasks.validation_schedule import is_scheduled
 
 
 class ValidationMixin:
-    """For a task with a `cfg`, a `level`, `unknown_characters`, an `optimizer` and a `criterion`."""
+    """Count validations, pass on their losses, and log metrics.
+
+    For a task with a `cfg`, a `level`, `unknown_characters`, an `optimizer` and a `criterion`.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)

@@ -52,7 +52,7 @@ def test_the_dictionary_that_preprocess_recorded(tmp_path):
         (tmp_path / ".complete").write_text(mark)
         assert len(load_dictionary(str(tmp_path))) == 7
     (tmp_path / "dict.txt").write_bytes(b"of 9\nanother 5\ncorpus 1\n")
-    with pytest.raises(Refused, match="is not the one that its folder was made with"):
+    with pytest.raises(Refused, match="is not the file that its folder was made with"):
         load_dictionary(str(tmp_path))
 
 

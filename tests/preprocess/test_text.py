@@ -55,7 +55,7 @@ def test_rare_words_teach_what_to_expect_of_unknown_ones(tmp_path, capsys):
     lines = [f"the cat{number} sat" for number in range(40)]
     text.prepare(tmp_path / "two", written(tmp_path / "mine.txt", lines))
     printed = capsys.readouterr().out
-    assert "occur less than 2 times in training become <unk> (--threshold)" in printed
+    assert "occur fewer than 2 times in training become <unk> (--threshold)" in printed
     assert "valid: " in printed and "8 tokens, 2 unknown (25.00%)" in printed and "warning" not in printed
     text.prepare(tmp_path / "one", tmp_path / "mine.txt", threshold=1)
     assert "warning: 4 tokens of the validation and test text are unknown" in capsys.readouterr().out
@@ -75,15 +75,15 @@ def test_rare_words_teach_what_to_expect_of_unknown_ones(tmp_path, capsys):
 def test_pieces_fit_the_text_and_learn_from_long_lines(tmp_path, capsys):
     short, long = ["one ones two twos"] * 60, ["alpha alphas beta " * 2000]
     text.prepare(tmp_path / "bin", written(tmp_path / "mine.txt", long + short), level="sentencepiece")
-    assert "pieces, all that this text makes of 8,000" in capsys.readouterr().out
+    assert "pieces of 8,000, all that this text allows" in capsys.readouterr().out
     pieces = {line.split()[0] for line in (tmp_path / "bin/dict.txt").read_text().splitlines()}
     assert pieces >= {"▁alpha", "▁two"}, "a line of 34 kB is learned from"
     assert pieces == set(text_codec("sentencepiece", tmp_path / "bin").pieces()), "none of them is unknown"
     for size, part in (
-        (5000, r"5,000 pieces: this text makes \d+ at most"),
-        (3, "this text has characters for"),
+        (5000, r"5,000 pieces: this text allows \d+ at most"),
+        (3, "the characters of this text need"),
         (1, "too few for its special symbols; give a larger --vocab-size"),
-        (10**8, r"100,000,000 pieces of [\d,]+ characters: give a smaller --vocab-size"),
+        (10**8, r"100,000,000 pieces from [\d,]+ characters: give a smaller --vocab-size"),
     ):
         with pytest.raises(SystemExit, match=part):
             text.prepare(tmp_path / f"{size}", tmp_path / "mine.txt", level="sentencepiece", size=size)
@@ -107,14 +107,14 @@ def test_texts_that_fairseq_would_read_otherwise_are_refused(tmp_path):
     for word, level, part in (
         ("<pad>", "word", "line 2 of the train text has the word <pad>"),
         ("</s>", "sentencepiece", "line 2 of the train text has the word </s>"),
-        ("\U000f0009", "character", "line 2 of the train text cannot be read back"),
+        ("\U000f0009", "character", "line 2 of the train text, .* cannot be read back"),
     ):
         written(tmp_path / "mine.txt", ["a b", f"c {word} d", *["e"] * 30])
         with pytest.raises(SystemExit, match=part):
             text.prepare(tmp_path / level, tmp_path / "mine.txt", level=level)
         assert not completion.is_complete(tmp_path / level)
     for dest, source in ((tmp_path, tmp_path / "mine.txt"), (tmp_path / "bin", tmp_path)):
-        with pytest.raises(SystemExit, match="overlap: give another folder to make"):
+        with pytest.raises(SystemExit, match="overlap: give another DEST"):
             text.prepare(dest, source)
     with pytest.raises(SystemExit, match="--valid and --test belong together"):
         text.prepare(tmp_path / "bin", tmp_path / "mine.txt", valid=tmp_path / "mine.txt")

@@ -51,5 +51,5 @@ def test_a_step_that_fails_ends_the_demo(tmp_path):
 def test_a_folder_with_other_files_is_left_alone(tmp_path, name):
     (tmp_path / name).write_text("mine")
     done = demo("--folder", tmp_path)
-    assert done.returncode == 1 and "holds files that no demo made" in done.stderr
+    assert done.returncode == 1 and "holds files that the demo did not make" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -105,7 +105,7 @@ def test_published_results_are_read_from_the_headers():
     assert published(ROOT / "recipes/enwik8/awd_lstm.sh") == "trained - / 1.232 bpc"
     assert published(ROOT / "recipes/wt103/lstm.sh") == "trained 48.6 / -"
     assert published(ROOT / "recipes/text/qrnn.sh") == published(None) == ""
-    with pytest.raises(SystemExit, match="no folder of an experiment"):
+    with pytest.raises(SystemExit, match="is not the folder of an experiment"):
         report.main(["missing"])
 
 

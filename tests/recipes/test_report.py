@@ -84,7 +84,7 @@ def test_results_of_another_model_are_left_out(experiment, capsys):
     assert row["valid"] == row["test"] == "-" and row["commit"] == "aaaaaaa, bbbbbbb"
     assert report.sample(experiment) == ""
     warned = capsys.readouterr().err
-    assert "results-test.json is of another checkpoint than" in warned and warned.count("results-test") == 1
+    assert "results-test.json does not belong to" in warned and warned.count("results-test") == 1
 
 
 @pytest.mark.parametrize("content", ["", '{"perplexity": 8', "[80.0]", '{"targets": 7}', "\udcff"])
@@ -109,8 +109,8 @@ def test_a_line_cut_short_is_left_out_with_a_warning(experiment, capsys, cut):
 @pytest.mark.parametrize(
     ("picture", "sentence"),
     [
-        ("exp.json", "error: .*exp.json is no name of a picture: let it end in .png"),
-        ("picture", "is no name of a picture"),
+        ("exp.json", "error: .*exp.json is not the name of a picture: give one that ends in .png"),
+        ("picture", "is not the name of a picture"),
         ("folder.png", "error: .*folder.png is a folder: give the name of a file"),
         ("file/a.png", "error: .*/file cannot be written .it is a file"),
     ],

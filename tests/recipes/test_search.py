@@ -106,11 +106,11 @@ def test_a_trial_that_crashes_or_diverges_does_not(run, tmp_path, capsys):
         ({"data": ""}, "error: .empty. holds no dict.txt"),
         ({"data": "data:missing"}, "error: missing holds no dict.txt"),
         ({"trials": 0}, "error: --trials is 0: it must be at least 1"),
-        ({"study": "study"}, "error: --study study is no name of a study: give one such as .*.db"),
-        ({"study": "study.png"}, "is no name of a study"),  # the picture would overwrite it
-        ({"study": "what?.db"}, "is no name of a study"),
-        ({"study": "data"}, "is no name of a study"),
-        ({"study": "space.json"}, "error: --study space.json is no study .*: give a new file"),
+        ({"study": "study"}, "error: --study study is not the name of a study: give one like .*.db"),
+        ({"study": "study.png"}, "is not the name of a study"),  # the picture would overwrite it
+        ({"study": "what?.db"}, "is not the name of a study"),
+        ({"study": "data"}, "is not the name of a study"),
+        ({"study": "space.json"}, "error: --study space.json is not a study .*: give a new file"),
         ({"study": "space.json/study.db"}, "error: space.json cannot be written"),
         ({"flags": ["--save-dir", "x"]}, "error: the search sets --save-dir: leave it out"),
         ({"flags": ["--no-save"]}, "error: the search sets --no-save"),
@@ -213,8 +213,8 @@ def test_another_optimizer_has_its_own_learning_rates():
     "text, part",
     [
         (None, "cannot be read: No such file"),
-        ("{", "is no JSON"),
-        ("[]", "is no object"),
+        ("{", "is not JSON"),
+        ("[]", "is not an object"),
         ('{"lr": [1, 2]}', 'lr: .1, 2. is none of "--flag"'),
         ('{"--lr": [2, 1]}', "--lr: .2, 1. is none of"),
         ('{"--lr": [0, 1, "log"]}', "is none of"),
@@ -229,10 +229,10 @@ def test_another_optimizer_has_its_own_learning_rates():
         ('{"--lr": [1]}', "is none of"),
         ('{"--lr": 1}', "is none of"),
         ('{"--": [1, 2]}', "is none of"),
-        ('{"--lr": [1, 2], "--lr": [3, 4]}', "is no JSON: --lr occurs twice"),
+        ('{"--lr": [1, 2], "--lr": [3, 4]}', "is not JSON: --lr occurs twice"),
         ('{"--save-dir": {"choices": ["a", "b"]}}', "the search sets --save-dir"),
-        ("[" * 100000, "is no JSON"),
-        ("\udcff", "is no JSON"),
+        ("[" * 100000, "is not JSON"),
+        ("\udcff", "is not JSON"),
     ],
 )
 def test_a_bad_space_is_one_sentence(tmp_path, text, part):

@@ -81,7 +81,7 @@ def test_the_picture_of_a_swept_flag(run, tmp_path, capsys):
     assert "--n-experts 5: valid ppl 143.68, 15.0 seconds of training" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="no completed trial of .* has drawn --dropout"):
         sweep.main([str(tmp_path / "study.db"), "--flag=--dropout", *where])
-    with pytest.raises(SystemExit, match="is no study"):
+    with pytest.raises(SystemExit, match="is not a study"):
         sweep.main([str(tmp_path / "none.db"), "--flag=--n-experts", *where])
 
 

@@ -35,7 +35,7 @@ def test_a_resumed_training_ends_after_the_same_validation(data_bin, tmp_path):
     for epochs in (2, 3, 9):
         resumed = train(data_bin, tmp_path / "resumed", *STALE, "--max-epoch", epochs)
     assert validations(resumed.output) == 1
-    assert "training is complete: 3 validations without a new best end it, by --patience 3" in resumed.output
+    assert "training is complete: 3 validations gave no new best, and --patience is 3" in resumed.output
     assert same_weights(tmp_path / "whole" / LAST, tmp_path / "resumed" / LAST)
 
 

@@ -1,4 +1,4 @@
-"""The softmax of a chunk by the kernels of cpu.cpp, in one buffer for all chunks."""
+"""The softmax of a chunk with the kernels of cpu.cpp, in one buffer for all chunks."""
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ class CPUSoftmax(ChunkSoftmax):
 
     def forward(self, features: Tensor, target: Tensor | None) -> Tensor:
         weight, buffer = self.logits_weight, self.buffer[: len(features)]
-        self.exponentials = torch.mm(features.to(weight.dtype), weight.t(), out=buffer)  # logits, as yet
+        self.exponentials = torch.mm(features.to(weight.dtype), weight.t(), out=buffer)  # still logits
         self.total, largest, target_logit = weight.new_empty(3, len(features))
         outputs = (self.total, largest, target_logit)
         target = None if target is None else target.contiguous()

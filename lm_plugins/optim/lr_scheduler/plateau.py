@@ -22,14 +22,14 @@ class PlateauConfig(FairseqDataclass):
         metadata={
             "range": at_least(1),
             "help": "reduce the learning rate after this many consecutive validations without a new best "
-            "loss (gluon-nlp: 30)",
+            "loss, at least 1 (gluon-nlp: 30)",
         },
     )
     lr_shrink: float = field(
         default=0.1,
         metadata={
             "range": SHRINKING,
-            "help": "factor by which the learning rate is multiplied (gluon-nlp: 0.1)",
+            "help": "factor by which the learning rate is multiplied, in (0, 1) (gluon-nlp: 0.1)",
         },
     )
     lr: List[float] = II("optimization.lr")
