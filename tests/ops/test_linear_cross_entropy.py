@@ -209,6 +209,19 @@ def test_the_gradient_of_the_weight_is_not_copied(impl):
     assert weight.grad is not None and allocated < weight.nbytes / 10
 
 
+@each_impl
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_only_the_logits_are_computed(impl, context):
+    """An evaluation would otherwise take two products in place of one, and memory for the gradient of W."""
+    features, weight, bias, _ = inputs(False)
+    target, products = torch.randint(WORDS, (ROWS,)), []
+    for mode in (context, torch.enable_grad):
+        with mode(), torch.profiler.profile() as profile:
+            linear_cross_entropy(features.detach(), weight, bias, target, impl=impl)
+        products.append(sum(event.name in ("aten::mm", "aten::addmm") for event in profile.events()))
+    assert products[0] == 1 < products[1]
+
+
 def test_an_unknown_implementation_is_refused():
     features, weight, bias, _ = inputs(False)
     with pytest.raises(ValueError, match="choose from"):
