@@ -198,6 +198,8 @@ def linear_cross_entropy(
 ) -> Tensor:  # [N]
     if log_prior is None:
         features = features.unsqueeze(1)
+    if target.shape != features.shape[:1]:
+        raise ValueError(f"{len(features)} rows need a target each, not targets of {tuple(target.shape)}")
     valid = None
     if ignore_index is not None:
         valid = target.ne(ignore_index).to(torch.promote_types(features.dtype, torch.float32))
