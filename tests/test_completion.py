@@ -200,8 +200,15 @@ def test_one_cycle_is_as_long_as_its_epochs(data_bin):
         "cosine",
     )
     assert {"--nonmono", "--averaging"}.isdisjoint(flags)
-    once = complete(argv, {})
-    assert complete(once, {}) == once
+    for typed in ((), ("--max-update", "100"), ("--max-update", str(90 * windows + 1))):
+        once = complete([*argv, *typed], {})
+        assert complete(once, {}) == once
+    assert once[once.index("--max-epoch") + 1] == "91", "or it would end in the middle of the cycle"
+    with pytest.raises(Refused, match="--max-epoch 7 ends the training after about .* leave one out"):
+        completed(*argv, "--max-epoch", "7", "--max-update", str(7 * windows + 1))
+    with pytest.raises(Refused, match="needs an end"):
+        completed(*argv, "--max-epoch", "0")
+    completed(*argv, "--max-epoch", "0", "--lr-scheduler", "fixed")  # has no cycle
     with pytest.raises(Refused, match="has no subset 'trained'"):
         completed(*argv, "--train-subset", "trained")
     assert "--max-update" in completed(*TRAIN, "--arch", "qrnn_ptb", "--regime", "short"), "as of 1 MB"
@@ -220,6 +227,8 @@ def test_a_small_training_fits_its_text(tokens, epochs, window, dropout):
     streams = int(flags["--batch-size"])
     assert streams == (20 if window == 70 else 10)
     assert int(flags["--max-update"]) == epochs * math.ceil(math.ceil(tokens / streams) / window)
+    endless = {"--max-epoch": "0", "--max-update": "100"}
+    assert float(small.training(endless, tokens, 1)["--dropout"]) == dropout
     longer = small.training({"--max-epoch": "32"}, tokens, 1)
     assert float(longer["--dropout"]) == 0.4 and int(longer["--max-update"]) * epochs == 32 * int(
         flags["--max-update"]
