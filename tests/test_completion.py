@@ -185,7 +185,7 @@ def test_one_cycle_is_as_long_as_its_epochs(data_bin):
         return int(completed(*argv, *typed, **environ)["--max-update"])
 
     windows = math.ceil(math.ceil(tokens / 20) / 67.75)
-    assert updates() == 60 * windows
+    assert updates() == updates("--tokens-per-sample", "70") == 60 * windows
     assert updates("--max-epoch", "7") == 7 * windows
     assert updates("--max-epoch", "7", "--update-freq", "2") == 7 * math.ceil(windows / 2)
     assert updates("--batch-size", "4") == 60 * math.ceil(math.ceil(tokens / 4) / 67.75)

@@ -51,7 +51,8 @@ def one_cycle(
     epochs: int,
     peak: float,
     streams: int,
-    window: float,
+    window: int,
+    mean_share: float = 1.0,
 ) -> dict[str, str | None]:
     """Return the flags of one cycle over `epochs` passes through `tokens`.
 
@@ -64,7 +65,8 @@ def one_cycle(
         epochs: passes through the corpus, or more where the typed --max-update needs them
         peak: highest learning rate
         streams: parallel streams of all processes together
-        window: mean length of a window in tokens
+        window: length of a window in tokens
+        mean_share: mean length of the windows as a share of it
 
     Raises:
         Refused: one of these flags is not a single number, or the training would not end with the cycle.
@@ -72,9 +74,9 @@ def one_cycle(
     try:
         last_epoch, last_update = (int(typed.get(flag) or 0) for flag in ("--max-epoch", "--max-update"))
         peak = float(typed.get("--lr") or peak)
-        window = max(1.0, float(typed.get("--tokens-per-sample") or window))  # the task refuses a smaller one
+        length = max(1.0, float(typed.get("--tokens-per-sample") or window))  # the task refuses a smaller one
         streams = max(1, int(typed.get("--batch-size") or 0) * world or streams)
-        windows = math.ceil(math.ceil(tokens / streams) / window)
+        windows = math.ceil(math.ceil(tokens / streams) / (length * mean_share))
         per_epoch = math.ceil(windows / max(1, int(typed.get("--update-freq") or 1)))
     except ValueError as error:
         raise Refused(
