@@ -235,6 +235,34 @@ def test_a_small_training_fits_its_text(tokens, epochs, window, dropout):
     )
 
 
+@pytest.mark.parametrize(
+    "flags, needed",
+    [
+        (("lstm_medium", "--n-experts", "15"), "mos"),
+        (("awd_lstm_mos_ptb", "--output-layer", "softmax", "--latent-dropout", "0"), "mos"),
+        (("awd_lstm_mos_ptb", "--criterion", "nce", "--n-experts", "3"), "mos"),
+        (("qrnn_ptb", "--adaptive-softmax-cutoff", "2000"), "adaptive_softmax"),
+    ],
+)
+def test_options_of_another_output_layer_are_refused(flags, needed):
+    """Or a softmax would be trained for the mixture that was meant."""
+    with pytest.raises(Refused, match=f"{flags[-2]} has no effect .* give --output-layer {needed}"):
+        completed(*TRAIN, "--arch", *flags)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("awd_lstm_mos_ptb", "--n-experts", "3", "--criterion", "lm_cross_entropy"),
+        ("lstm_medium", "--criterion", "mos", "--n-experts", "3"),
+        ("qrnn_wt103", "--adaptive-softmax-cutoff", "2000"),
+        ("qrnn_ptb", "--output-layer", "of_a_plug_in", "--n-experts", "3"),
+    ],
+)
+def test_options_of_the_chosen_output_layer_are_kept(flags):
+    completed(*TRAIN, "--arch", *flags)
+
+
 LARGE = {"--sparse-embedding-grad", "--split-vocabulary"}
 
 
