@@ -20,6 +20,12 @@ logger = logging.getLogger(__name__)
 Flags = Mapping[str, str | None]
 METRICS = ("loss", "nll_loss", "ppl")  # the metrics that LMCrossEntropy logs in validation
 NO_DEFAULT = ("total_num_update",)  # declared as --max-update, which fairseq-train does not fill in
+OF_HEADS = {  # options of one output layer, which the others of this package ignore
+    "--n-experts": "mos",
+    "--latent-dropout": "mos",
+    "--adaptive-softmax-cutoff": "adaptive_softmax",
+    "--adaptive-softmax-factor": "adaptive_softmax",
+}
 OF_FAIRSEQ = [group.type for group in FairseqConfig.__dataclass_fields__.values() if is_dataclass(group.type)]
 
 
@@ -60,6 +66,7 @@ def check_training(flags: Flags) -> None:
         Refused: see above
     """
     _refuse_max_tokens(flags)
+    _refuse_options_of_other_heads(flags)
     if "--averaging-decay" in flags and flags.get("--averaging") != "ema":
         raise Refused(
             "--averaging-decay has no effect without --averaging ema: give --averaging ema, or leave it out"
@@ -134,4 +141,15 @@ def _refuse_max_tokens(flags: Flags) -> None:
             raise Refused(
                 f"{flag} has no effect, because a batch is a window of --tokens-per-sample tokens from "
                 "--batch-size streams: leave it out"
+            )
+
+
+def _refuse_options_of_other_heads(flags: Flags) -> None:
+    model = MODEL_DATACLASS_REGISTRY.get(ARCH_MODEL_NAME_REGISTRY.get(flags.get("--arch")))
+    chosen = flags.get("--output-layer") or getattr(model, "output_layer", None)
+    for flag, head in OF_HEADS.items():
+        if flag in flags and chosen != head and chosen in ("softmax", *OF_HEADS.values()):
+            raise Refused(
+                f"{flag} has no effect with --output-layer {chosen}: give --output-layer {head}, or leave it "
+                "out"
             )

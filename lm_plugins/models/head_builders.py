@@ -74,8 +74,14 @@ def build_adaptive(
     """Build an adaptive softmax.
 
     Raises:
-        ValueError: the cutoffs are not a list of integers, or the dictionary is not sorted by frequency.
+        ValueError: a rank is given, the cutoffs are not a list of integers, or the dictionary is not sorted
+            by frequency.
     """
+    if cfg.output_rank:
+        raise ValueError(
+            f"--output-rank {cfg.output_rank} factorises only a softmax or a mixture of softmaxes: leave it "
+            "out"
+        )
     try:
         cutoffs = [int(cutoff) for cutoff in (cfg.adaptive_softmax_cutoff or "").split(",")]
     except ValueError:

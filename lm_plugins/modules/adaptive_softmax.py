@@ -48,8 +48,8 @@ class AdaptiveSoftmax(Head):
         padding_idx: targets that are not scored
 
     Raises:
-        ValueError: the cutoffs are not increasing or out of range, `weight` has another shape, or a tail
-            would have no features.
+        ValueError: the cutoffs are not increasing or out of range, the padding symbol is in a tail, `weight`
+            has another shape, or a tail would have no features.
     """
 
     def __init__(
@@ -68,6 +68,11 @@ class AdaptiveSoftmax(Head):
             raise ValueError(
                 f"the cutoffs {', '.join(map(str, cutoffs)) or '(none)'} of an adaptive softmax must be "
                 f"strictly increasing, above 0 and below the vocabulary size of {vocabulary_size}"
+            )
+        if padding_idx is not None and padding_idx >= bounds[1]:  # that entry of the root is a tail
+            raise ValueError(
+                f"the first cutoff {bounds[1]} of an adaptive softmax must be above {padding_idx}, the id of "
+                "the padding symbol"
             )
         self.bounds, self.weight, tails = bounds, weight, len(cutoffs)
         self.register_buffer("cutoffs", torch.tensor(cutoffs), persistent=False)

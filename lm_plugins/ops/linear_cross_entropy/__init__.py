@@ -52,7 +52,8 @@ def linear_cross_entropy(
         [N], in float32, or in float64 if the features are
 
     Raises:
-        ValueError: there is no such `impl`.
+        ValueError: there is no such `impl`, or the bias or the targets have another length.
+        IndexError: a target is no word; on a GPU the device asserts.
         RuntimeError: `impl` does not support the weight and the bias.
     """
     impl = choose("linear_cross_entropy", impl, checks(weight, bias))

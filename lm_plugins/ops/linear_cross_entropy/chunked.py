@@ -4,10 +4,10 @@ The logits of a chunk are overwritten with their gradient, of which only the pro
 the weight are stored: memory holds the logits of one chunk, not [N, V]. The idea is that of Liger Kernel (Hsu
 et al. 2024, arXiv:2410.10989) and Cut Cross-Entropy (Wijmans et al. 2024, arXiv:2411.09009).
 
-The forward pass computes the gradients as if the upstream gradient of every loss were 1. The backward pass
-multiplies them by the upstream gradient if that is the same number for all losses, as it is for their sum or
-mean. It computes the chunks again if the numbers differ, when it runs a second time, and in float16, where
-small gradients need the loss scale inside the products.
+Where gradients are enabled, the forward pass computes them as if the upstream gradient of every loss were
+1. The backward pass multiplies them by the upstream gradient if that is the same number for all losses, as
+it is for their sum or mean. It computes the chunks again if the numbers differ, when it runs a second time,
+and in float16, where small gradients need the loss scale inside the products.
 """
 
 from collections.abc import Callable, Iterator
@@ -198,14 +198,15 @@ def linear_cross_entropy(
 ) -> Tensor:  # [N]
     if log_prior is None:
         features = features.unsqueeze(1)
+    if target.shape != features.shape[:1]:
+        raise ValueError(f"{len(features)} rows need a target each, not targets of {tuple(target.shape)}")
     valid = None
     if ignore_index is not None:
         valid = target.ne(ignore_index).to(torch.promote_types(features.dtype, torch.float32))
     options = Options(softmax, chunk, product_dtype(weight), d_weight)
+    in_forward = grad_in_forward and torch.is_grad_enabled()  # a Function does not see that they are off
     with torch.autocast(features.device.type, enabled=False):
-        return LinearCrossEntropy.apply(
-            features, weight, bias, log_prior, target, valid, grad_in_forward, options
-        )
+        return LinearCrossEntropy.apply(features, weight, bias, log_prior, target, valid, in_forward, options)
 
 
 def product_dtype(weight: Tensor) -> torch.dtype:
