@@ -131,5 +131,9 @@ class NTASGD(LargeTables, FairseqOptimizer):
         self, state_dict: dict[str, Any], optimizer_overrides: Optional[dict[str, Any]] = None
     ) -> None:
         super().load_state_dict(state_dict, optimizer_overrides)
-        self.history, self.finished = list(state_dict["history"]), state_dict["finished"]
-        self.start()  # the checkpoint may be that of a training without an average
+        self.history = list(state_dict["history"])
+        # The checkpoint may be that of a training with another --averaging.
+        self.finished = state_dict["finished"] and str(self.cfg.averaging) == "always"
+        if str(self.cfg.averaging) == "never":
+            self.optimizer.stop_averaging()
+        self.start()

@@ -22,6 +22,7 @@ answer, so nothing can be gathered. If gradients are NaN, all ranks do this toge
 tables.
 """
 
+import ast
 import logging
 from typing import Any, Optional
 
@@ -33,6 +34,7 @@ from fairseq.optim import FairseqOptimizer
 from lm_plugins.models.carried_state import stream_name
 from lm_plugins.optim.averaged_sgd import show_average, show_iterate
 from lm_plugins.optim.consolidation import before_each_checkpoint
+from lm_plugins.optim.own_options import take_own_options
 from lm_plugins.optim.two_tailed import choose_average
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.tasks.large_tables import check_optimizer
@@ -60,6 +62,8 @@ class CheckpointingMixin:
         update_num: int,
         ignore_grad: bool = False,
     ) -> tuple[Any, Any, Any]:
+        if self.cfg.accept_changes and optimizer is not self.optimizer:
+            take_own_options(optimizer, ast.literal_eval(self.cfg.optimizer_overrides))
         self.optimizer, self.criterion, self.failure = optimizer, criterion, None
         if rank_and_world()[1] > 1:
             before_each_checkpoint(optimizer, self.gather)

@@ -151,6 +151,7 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     restore_file: str = II("checkpoint.restore_file")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
     continue_once: Optional[str] = II("checkpoint.continue_once")
+    optimizer_overrides: str = II("checkpoint.optimizer_overrides")
     reset_optimizer: bool = II("checkpoint.reset_optimizer")
     reset_lr_scheduler: bool = II("checkpoint.reset_lr_scheduler")
     reset_meters: bool = II("checkpoint.reset_meters")

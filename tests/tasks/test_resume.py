@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from recipes.logs import logged
-from tests.helpers.checkpoints import load, same_weights
+from tests.helpers.checkpoints import load, optimizer_state, same_weights
 from tests.helpers.refusals import files, refused
 from tests.helpers.runner import start_ranks, train, train_ranks
 
@@ -67,6 +67,15 @@ def test_a_changed_option_is_accepted_on_request(data_bin, epoch, tmp_path):
     assert "changed options: --lr 8.0 -> 1.0" in finished.output
     assert float(logged(finished.output, "train")[-1]["train_lr"]) == 1
     train(data_bin, tmp_path, *NT_ASGD, "--lr", "1", "--max-epoch", "3")
+
+
+def test_an_accepted_option_of_an_optimizer_of_torch_takes_effect(data_bin, tmp_path):
+    flags = ("--optimizer", "sgd", "--lr", "1", "--disable-validation")
+    train(data_bin, tmp_path, *flags, "--weight-decay", "0", "--max-update", "1")
+    accepted = ("--weight-decay", "0.5", "--momentum", "0.5", "--accept-changes", "--max-update", "2")
+    train(data_bin, tmp_path, *flags, *accepted)
+    (group,) = optimizer_state(tmp_path / "checkpoint_last.pt")["param_groups"]
+    assert (group["weight_decay"], group["momentum"]) == (0.5, 0.5)
 
 
 @pytest.mark.parametrize(
