@@ -29,6 +29,7 @@ COMPARED: dict[str, Optional[tuple[str, ...]]] = {
     "dataset": (
         "disable_validation",
         "valid_subset",
+        "batch_size_valid",  # the streams of validation, each of which starts from zeros
         "validate_after_updates",
         "validate_interval",
         "validate_interval_updates",
@@ -36,7 +37,9 @@ COMPARED: dict[str, Optional[tuple[str, ...]]] = {
     "common": ("fp16", "memory_efficient_fp16", "seed"),
     "task": ("autocast", "float32_matmul"),
 }
+DATA = {"data"}  # in a section for the number of folders; the layout compares the text itself
 SCHEDULE = {"lr", "lr_scheduler"}  # the options and the section that --reset-lr-scheduler resets
+BEST = ("best_checkpoint_metric", "maximize_best_checkpoint_metric")
 PLAIN = (bool, int, float, str, list, type(None))
 
 
@@ -50,14 +53,22 @@ def check_resumed_options(cfg: DictConfig) -> None:
 
     Raises:
         Refused: they differ and --accept-changes is missing; the message has each option with both values.
+            Or the checkpoint has no optimizer state, or the best value of another metric.
     """
     path = resumed_checkpoint(cfg)
-    saved = None if path is None or cfg.reset_optimizer else read_checkpoint(path).get("cfg")
+    if path is None or cfg.reset_optimizer:
+        return
+    checkpoint = read_checkpoint(path)
+    check_optimizer_state(checkpoint, path)
+    saved = checkpoint.get("cfg")
     if not isinstance(saved, Mapping):
         return
+    if not cfg.reset_meters:
+        check_best(saved.get("checkpoint", {}), cfg)
     links = OmegaConf.create({section: f"${{{section}}}" for section in COMPARED}, parent=cfg)
     current = OmegaConf.to_container(links, resolve=True, enum_to_str=True)
-    changes = ", ".join(differences(saved, current, SCHEDULE if cfg.reset_lr_scheduler else set()))
+    ignored = DATA | (SCHEDULE if cfg.reset_lr_scheduler else set())
+    changes = ", ".join(differences(saved, current, ignored))
     if not changes:
         return
     if cfg.accept_changes:
@@ -67,6 +78,45 @@ def check_resumed_options(cfg: DictConfig) -> None:
         f"cannot resume {path} with changed options ({changes}): restore them, give another --save-dir, or "
         "accept them with --accept-changes"
     )
+
+
+def check_optimizer_state(checkpoint: Mapping[str, Any], path: str) -> None:
+    """Refuse a checkpoint of --no-save-optimizer-state, from which fairseq counts updates from 0 again.
+
+    Args:
+        checkpoint: its content
+        path: its file
+
+    Raises:
+        Refused: see above
+    """
+    history = checkpoint.get("optimizer_history") or [{}]
+    updates = history[-1].get("num_updates", 0)
+    if updates and checkpoint.get("last_optimizer_state") is None:
+        raise Refused(
+            f"cannot resume {path}, which was saved with --no-save-optimizer-state: the state of the "
+            f"optimizer and of the schedule after {updates} updates is lost; --reset-optimizer starts a new "
+            "training from its weights"
+        )
+
+
+def check_best(saved: Mapping[str, Any], cfg: Any) -> None:
+    """Refuse another metric than that of the best value in the checkpoint, with which it would be compared.
+
+    Args:
+        saved: fairseq's options of checkpoints, as they were
+        cfg: the configuration of the task, which has them as they are
+
+    Raises:
+        Refused: see above
+    """
+    for name in BEST:
+        if name in saved and saved[name] != getattr(cfg, name):
+            raise Refused(
+                f"cannot resume with another {flag_of(name)} ({saved[name]} -> {getattr(cfg, name)}), of "
+                "which the best value so far is unknown: restore it, or give --reset-meters, after which the "
+                "next validation is the best one"
+            )
 
 
 def differences(saved: Mapping[str, Any], current: Mapping[str, Any], ignored: set[str]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from lm_plugins.tasks.resume import COMPARED, DATA, differences
 from recipes.logs import logged
 from tests.helpers.checkpoints import load, optimizer_state, same_weights
 from tests.helpers.refusals import files, refused
@@ -33,6 +34,7 @@ def epoch(data_bin, tmp_path_factory):
         (("--averaging", "always"), "--averaging triggered -> always"),
         (("--lr-scheduler", "multi_step", "--milestones", "1"), "--lr-scheduler fixed -> multi_step"),
         (("--validate-interval", "2"), "--validate-interval 1 -> 2"),
+        (("--batch-size-valid", "1"), "--batch-size-valid 4 -> 1"),
         (("--dropout", "0.9", "--lr", "1"), "(--dropout 0.4 -> 0.9, --lr 8.0 -> 1.0)"),
     ],
 )
@@ -59,6 +61,36 @@ def test_another_kind_of_training_is_refused(data_bin, epoch, flags, change):
     finished = train(data_bin, epoch, "--max-epoch", "2", "--no-epoch-checkpoints", *flags, succeeds=False)
     refused(finished, "cannot resume", change)
     assert files(epoch) == before
+
+
+@pytest.mark.parametrize("accepted", [(), ("--accept-changes",)])
+def test_the_best_value_of_another_metric_is_refused(data_bin, epoch, accepted):
+    flags = (*NT_ASGD, "--max-epoch", "2", "--best-checkpoint-metric", "ppl", *accepted)
+    finished = train(data_bin, epoch, *flags, succeeds=False)
+    refused(finished, "another --best-checkpoint-metric (loss -> ppl)", "--reset-meters")
+
+
+def test_another_metric_begins_with_its_own_best_value(data_bin, epoch, tmp_path):
+    restore = ("--restore-file", epoch / "checkpoint_last.pt", *NT_ASGD, "--max-epoch", "2")
+    train(data_bin, tmp_path, *restore, "--best-checkpoint-metric", "ppl", "--reset-meters")
+    extra = load(tmp_path / "checkpoint_best.pt")["extra_state"]
+    assert extra["best"] == extra["val_loss"] > 20, "a perplexity"
+
+
+def test_an_optimizer_state_that_was_not_saved_is_missed(data_bin, epoch, tmp_path):
+    saved = load(epoch / "checkpoint_last.pt")
+    del saved["last_optimizer_state"]
+    torch.save(saved, tmp_path / "checkpoint_last.pt")
+    flags = (*NT_ASGD, "--no-save-optimizer-state", "--max-epoch", "2")
+    finished = train(data_bin, tmp_path, *flags, succeeds=False)
+    refused(finished, "cannot resume", "--no-save-optimizer-state", "--reset-optimizer")
+
+
+def test_a_data_folder_may_have_another_path():
+    before, after = ({"lr_scheduler": {"_name": "fixed_by_pass", "data": path}} for path in ("a:b", "./a:b"))
+    after = dict.fromkeys(COMPARED, {}) | after
+    assert not list(differences(before, after, DATA))
+    assert list(differences(before, after, set())) == ["--data a:b -> ./a:b"]
 
 
 def test_a_changed_option_is_accepted_on_request(data_bin, epoch, tmp_path):
