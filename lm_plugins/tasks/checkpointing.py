@@ -130,9 +130,14 @@ class CheckpointingMixin:
         return {type(self).__name__: WrittenOnce(saved)}
 
     def set_checkpoint_dict(self, saved: dict[str, Any]) -> None:
-        """Restore the carried state of this rank, and the counts, which older checkpoints do not have."""
-        self.above_uniform = saved.get("above_uniform", 0)
-        if "patience" in saved and not self.cfg.reset_meters:
+        """Restore the carried state of this rank, and the counts, which older checkpoints do not have.
+
+        With --reset-optimizer, a new training starts from the weights, and counts anew.
+        """
+        if not self.cfg.reset_optimizer:
+            self.above_uniform = saved.get("above_uniform", 0)
+        if "patience" in saved and not (self.cfg.reset_optimizer or self.cfg.reset_meters):
             self.patience.load_state_dict(saved["patience"])
+            self.patience.tell_fairseq()
         state = saved["rank_states"][rank_and_world()[0]]
         self.decoder.carried.load_state_dict(stream_name(self.cfg.train_subset, True), state)

@@ -50,8 +50,8 @@ class StoppingMixin:
     def end_if_complete(self, update_num: int) -> None:
         """End with status 0 if a resumed training has made all its updates, or has run out of patience.
 
-        fairseq compares the number of updates with --max-update after each update, so it would make one more
-        and save. Its own count for --patience begins anew in each process.
+        fairseq compares them with --max-update and --patience after each update, so it would make one more
+        and save.
 
         Args:
             update_num: number of updates so far
