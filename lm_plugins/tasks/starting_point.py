@@ -16,15 +16,25 @@ LAST = "checkpoint_last.pt"  # fairseq's default of --restore-file, in --save-di
 RESETS = ("reset_optimizer", "reset_lr_scheduler", "reset_meters", "reset_dataloader")
 
 
+def last_checkpoint(cfg: Any) -> str:
+    """Return the path of the last checkpoint of --save-dir."""
+    return os.path.join(cfg.save_dir, f"checkpoint_last{cfg.checkpoint_suffix or ''}.pt")
+
+
+def restored_file(cfg: Any) -> str:
+    """Return the path that --restore-file names, to which fairseq adds --checkpoint-suffix."""
+    return cfg.restore_file.replace(".pt", f"{cfg.checkpoint_suffix or ''}.pt")
+
+
 def resumed_checkpoint(cfg: Any) -> Optional[str]:
     """Return the checkpoint that fairseq resumes, or None if it starts a training.
 
     Args:
         cfg: the configuration of the task, which has these options of fairseq's
     """
-    path = cfg.restore_file
-    if path == LAST:
-        path = os.path.join(cfg.save_dir, LAST)
+    path = restored_file(cfg)
+    if cfg.restore_file == LAST:
+        path = last_checkpoint(cfg)
         if not os.path.exists(path):
             path = cfg.continue_once
     return path if path and os.path.exists(path) else None
@@ -52,11 +62,15 @@ def _prepare_folder(cfg: Any) -> Optional[TextIO]:
         lock = lock_folder(cfg.save_dir)
         if lock is not None:
             remove_unfinished(cfg.save_dir)
-    suffix = cfg.checkpoint_suffix or ""
+    suffix, last = cfg.checkpoint_suffix or "", last_checkpoint(cfg)
     if cfg.restore_file != LAST:
-        check_whole(cfg.restore_file.replace(".pt", f"{suffix}.pt"))
+        check_whole(restored_file(cfg))
+        if saves and os.path.exists(last) and not os.path.samefile(last, restored_file(cfg)):
+            logger.warning(
+                f"{last} will be replaced, because --restore-file starts from another checkpoint: leave that "
+                "out to continue"
+            )
         return lock
-    last = os.path.join(cfg.save_dir, f"checkpoint_last{suffix}.pt")
     base = cfg.continue_once or cfg.finetune_from_model
     if os.path.exists(last) and not saves:
         check_whole(last)
@@ -127,6 +141,8 @@ def check_starting_point(cfg: Any) -> None:
         flag, path = "--" + name.replace("_", "-"), getattr(cfg, name)
         if path is None or path == LAST or "://" in path:
             continue
+        if name == "restore_file":
+            path = restored_file(cfg)
         if not os.path.exists(path):
             raise Refused(
                 f"{flag} {path or '(empty)'} does not exist: give the path of a checkpoint, or leave it out"
@@ -138,3 +154,18 @@ def check_starting_point(cfg: Any) -> None:
     for name in RESETS:
         if getattr(cfg, name):
             raise Refused(f"--finetune-from-model implies --{name.replace('_', '-')}: leave that out")
+
+
+def what_continues(cfg: Any) -> str:
+    """Say with which command a training continues that has been stopped and saved.
+
+    Args:
+        cfg: the configuration of the task, which has fairseq's options of checkpoints
+    """
+    if cfg.no_save or cfg.no_last_checkpoints:
+        return "and is not saved"
+    if cfg.no_save_optimizer_state:
+        return "and cannot be resumed, because of --no-save-optimizer-state"
+    names = ["restore_file"] * (cfg.restore_file != LAST) + [name for name in RESETS if getattr(cfg, name)]
+    without = " and ".join("--" + name.replace("_", "-") for name in names)
+    return f"and the same command{f' without {without}' if names else ''} continues from there"

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.stop_signals import StopSignals, end_by
+from lm_plugins.tasks.starting_point import what_continues
 
 logger = logging.getLogger(__name__)
 
@@ -91,10 +92,8 @@ class StoppingMixin:
         rank, _ = rank_and_world()
         saves = not checkpoint.no_save and not checkpoint.no_last_checkpoints
         if rank == 0:
-            logger.warning(
-                f"{number.name}: training ends after update {self.updates}, "
-                + ("and the same command continues from there" if saves else "and is not saved")
-            )
+            end = what_continues(self.cfg)
+            logger.warning(f"{number.name}: training ends after update {self.updates}, {end}")
         if rank != 0 or not saves:
             atexit.register(end_by, number)
 
