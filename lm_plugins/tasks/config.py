@@ -134,6 +134,7 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     seed: int = II("common.seed")
     amp: bool = II("common.amp")
     tpu: bool = II("common.tpu")
+    stop_time_hours: float = II("optimization.stop_time_hours")
     use_bmuf: bool = II("optimization.use_bmuf")
     max_valid_steps: Optional[int] = II("dataset.max_valid_steps")
     disable_validation: bool = II("dataset.disable_validation")
