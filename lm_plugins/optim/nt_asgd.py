@@ -18,7 +18,7 @@ from lm_plugins.ranges import PROBABILITY, at_least
 
 logger = logging.getLogger(__name__)
 
-STOP = -1.0  # the default of --stop-min-lr: fairseq stops at a learning rate that is not above it
+STOP_RATE = -1.0  # the default of --stop-min-lr: fairseq stops at a learning rate that is not above it
 
 
 @dataclass
@@ -122,7 +122,7 @@ class NTASGD(LargeTables, FairseqOptimizer):
 
     def get_lr(self) -> float:
         """Return the learning rate, or -1 at the end of fine-tuning, at which fairseq stops."""
-        return STOP if self.finished else super().get_lr()
+        return STOP_RATE if self.finished else super().get_lr()
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "history": self.history, "finished": self.finished}

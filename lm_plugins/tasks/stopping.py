@@ -14,6 +14,7 @@ from fairseq.models import BaseFairseqModel
 from fairseq.optim import FairseqOptimizer
 from omegaconf import DictConfig, OmegaConf
 
+from lm_plugins.optim.nt_asgd import STOP_RATE
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.stop_signals import StopSignals, end_by
 from lm_plugins.tasks.starting_point import what_continues
@@ -24,7 +25,7 @@ STOP = "stop"  # the metric: number of processes that a signal has reached
 
 
 class StoppingMixin:
-    """For a task with `updates`, `ends_epoch`, `patience`, and a `cfg` within fairseq's configuration."""
+    """For a task with `updates`, `ends_epoch`, `patience`, `optimizer`, and a `cfg` within fairseq's."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -32,6 +33,14 @@ class StoppingMixin:
         self.replaced: dict[tuple[str, str], Any] = {}  # options with another value while it stops
 
     def begin_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
+        """End with status 0 if fine-tuning has ended.
+
+        The optimizer then has the rate at which fairseq stops, but fairseq asks the schedule, and a schedule
+        such as cosine answers with its own rate.
+        """
+        if self.optimizer is not None and self.optimizer.get_lr() == STOP_RATE:
+            logger.info("training is complete: fine-tuning has ended")
+            raise SystemExit(0)
         super().begin_epoch(epoch, model)
         self.signals.listen()
 

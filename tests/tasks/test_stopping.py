@@ -9,6 +9,7 @@ import pytest
 from tests.helpers.checkpoints import load, same_optimizer, same_weights
 from tests.helpers.refusals import files, refused
 from tests.helpers.runner import TINY, Run, start_ranks, train, train_ranks
+from tests.helpers.tasks import training
 
 AVERAGING = ("--optimizer", "nt_asgd", "--nonmono", "1", "--lr", "10")  # depends on each validation
 EPOCHS = ("--max-epoch", "6", "--no-epoch-checkpoints", *AVERAGING)
@@ -80,6 +81,15 @@ def test_a_complete_training_makes_no_further_update(data_bin, tmp_path):
     again = train(data_bin, tmp_path, "--max-update", "7")
     assert "training is complete: it has made 7 updates of --max-update 7" in again.output
     assert files(tmp_path) == before
+
+
+def test_fine_tuning_ends_with_a_schedule_that_has_its_own_rate(data_bin):
+    flags = ("--optimizer", "nt_asgd", "--averaging", "always", "--lr-scheduler", "cosine")
+    task, model, _, task.optimizer = training(data_bin, "awd_lstm_ptb", *flags, "--lr-period-updates", "9")
+    task.optimizer.finished = True
+    with pytest.raises(SystemExit) as end:
+        task.begin_epoch(3, model)
+    assert end.value.code == 0
 
 
 def test_the_hours_of_a_checkpoint_count(data_bin, tmp_path):
