@@ -61,6 +61,15 @@ def test_validations_within_an_epoch_count_if_they_are_scheduled(data_bin, tmp_p
     assert len(optimizer_state(tmp_path / "checkpoint_last.pt")["history"]) == -(-updates // 30)
 
 
+def test_a_validation_that_an_overflow_repeats_counts_once(data_bin):
+    task, model, _, _ = training(data_bin, "qrnn_ptb", "--validate-interval-updates", "30")
+    counted = []
+    for task.updates in (30, 30, 31, 60):  # the update after the first one overflows float16 on a GPU
+        task.begin_valid_epoch(1, model)
+        counted.append(task.is_counted)
+    assert counted == [True, False, False, True]
+
+
 def test_epochs_without_a_validation_do_not_count(data_bin, tmp_path):
     flags = ("--max-epoch", "4", "--validate-interval", "2", "--save-interval-updates", "30")
     train(data_bin, tmp_path, *TRIGGERED, *flags)
