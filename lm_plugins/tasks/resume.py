@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from lm_plugins.checkpoints import read_checkpoint
 from lm_plugins.errors import Refused
 from lm_plugins.ranges import flag_of
+from lm_plugins.tasks.resumed_state import check_best, check_optimizer_state
 from lm_plugins.tasks.starting_point import resumed_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,12 @@ COMPARED: dict[str, Optional[tuple[str, ...]]] = {
 }
 DATA = {"data"}  # in a section for the number of folders; the layout compares the text itself
 SCHEDULE = {"lr", "lr_scheduler"}  # the options and the section that --reset-lr-scheduler resets
-BEST = ("best_checkpoint_metric", "maximize_best_checkpoint_metric")
+# Choices whose state in a checkpoint fits no other one, and the option that leaves it out.
+NOT_ACCEPTED = {
+    "--criterion": "--reset-optimizer",
+    "--optimizer": "--reset-optimizer",
+    "--lr-scheduler": "--reset-lr-scheduler",
+}
 PLAIN = (bool, int, float, str, list, type(None))
 
 
@@ -68,55 +74,22 @@ def check_resumed_options(cfg: DictConfig) -> None:
     links = OmegaConf.create({section: f"${{{section}}}" for section in COMPARED}, parent=cfg)
     current = OmegaConf.to_container(links, resolve=True, enum_to_str=True)
     ignored = DATA | (SCHEDULE if cfg.reset_lr_scheduler else set())
-    changes = ", ".join(differences(saved, current, ignored))
+    changed = list(differences(saved, current, ignored))
+    changes = ", ".join(changed)
     if not changes:
         return
     if cfg.accept_changes:
+        for flag, reset in NOT_ACCEPTED.items():
+            if any(change.startswith(f"{flag} ") for change in changed):
+                raise Refused(
+                    f"cannot resume {path} with another {flag} ({changes}), which needs {reset}: give that"
+                )
         logger.warning(f"training continues with changed options: {changes}")
         return
     raise Refused(
         f"cannot resume {path} with changed options ({changes}): restore them, give another --save-dir, or "
         "accept them with --accept-changes"
     )
-
-
-def check_optimizer_state(checkpoint: Mapping[str, Any], path: str) -> None:
-    """Refuse a checkpoint of --no-save-optimizer-state, from which fairseq counts updates from 0 again.
-
-    Args:
-        checkpoint: its content
-        path: its file
-
-    Raises:
-        Refused: see above
-    """
-    history = checkpoint.get("optimizer_history") or [{}]
-    updates = history[-1].get("num_updates", 0)
-    if updates and checkpoint.get("last_optimizer_state") is None:
-        raise Refused(
-            f"cannot resume {path}, which was saved with --no-save-optimizer-state: the state of the "
-            f"optimizer and of the schedule after {updates} updates is lost; --reset-optimizer starts a new "
-            "training from its weights"
-        )
-
-
-def check_best(saved: Mapping[str, Any], cfg: Any) -> None:
-    """Refuse another metric than that of the best value in the checkpoint, with which it would be compared.
-
-    Args:
-        saved: fairseq's options of checkpoints, as they were
-        cfg: the configuration of the task, which has them as they are
-
-    Raises:
-        Refused: see above
-    """
-    for name in BEST:
-        if name in saved and saved[name] != getattr(cfg, name):
-            raise Refused(
-                f"cannot resume with another {flag_of(name)} ({saved[name]} -> {getattr(cfg, name)}), of "
-                "which the best value so far is unknown: restore it, or give --reset-meters, after which the "
-                "next validation is the best one"
-            )
 
 
 def differences(saved: Mapping[str, Any], current: Mapping[str, Any], ignored: set[str]) -> Iterator[str]:

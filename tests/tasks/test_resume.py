@@ -111,6 +111,19 @@ def test_an_accepted_option_of_an_optimizer_of_torch_takes_effect(data_bin, tmp_
 
 
 @pytest.mark.parametrize(
+    "flags, phrases",
+    [
+        (("--criterion", "nce", "--nce-k", "5"), ("another --criterion", "needs --reset-optimizer")),
+        (("--lr-scheduler", "plateau"), ("another --lr-scheduler", "needs --reset-lr-scheduler")),
+        (("--decoder-hidden-size", "20"), ("do not fit the model (size mismatch for decoder", "the --arch")),
+    ],
+)
+def test_what_does_not_fit_cannot_be_accepted(data_bin, epoch, flags, phrases):
+    flags = (*NT_ASGD, "--max-epoch", "2", "--accept-changes", *flags)
+    refused(train(data_bin, epoch, *flags, succeeds=False), str(epoch / "checkpoint_last.pt"), *phrases)
+
+
+@pytest.mark.parametrize(
     "flags",
     [
         (*NT_ASGD, "--reset-lr-scheduler", "--lr", "1", "--lr-scheduler", "plateau"),
