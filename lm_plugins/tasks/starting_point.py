@@ -64,8 +64,9 @@ def _prepare_folder(cfg: Any) -> Optional[TextIO]:
             remove_unfinished(cfg.save_dir)
     suffix, last = cfg.checkpoint_suffix or "", last_checkpoint(cfg)
     if cfg.restore_file != LAST:
-        check_whole(restored_file(cfg))
-        if saves and os.path.exists(last) and not os.path.samefile(last, restored_file(cfg)):
+        start = restored_file(cfg)
+        check_whole(start)
+        if saves and os.path.exists(last) and not (os.path.exists(start) and os.path.samefile(start, last)):
             logger.warning(
                 f"{last} will be replaced, because --restore-file starts from another checkpoint: leave that "
                 "out to continue"

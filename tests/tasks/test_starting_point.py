@@ -12,6 +12,7 @@ from lm_plugins.tasks.starting_point import (
     RESETS,
     check_starting_point,
     last_checkpoint,
+    prepare_start,
     resumed_checkpoint,
     what_continues,
 )
@@ -49,6 +50,15 @@ def test_a_suffix_is_part_of_the_names(tmp_path):
     assert resumed_checkpoint(last) == last_checkpoint(last) == str(tmp_path / "checkpoint_last-a.pt")
     with pytest.raises(Refused, match="other-a.pt does not exist"):
         check_starting_point(options(restore_file=str(tmp_path / "other.pt"), checkpoint_suffix="-a"))
+
+
+def test_a_last_checkpoint_that_is_not_continued_is_named(tmp_path, caplog):
+    for name in ("other.pt", LAST):
+        torch.save({}, tmp_path / name)
+    for name in (LAST, "other.pt"):
+        assert not caplog.messages
+        prepare_start(options(restore_file=str(tmp_path / name), save_dir=str(tmp_path))).close()
+    assert f"{tmp_path / LAST} will be replaced, because --restore-file" in caplog.text
 
 
 def test_it_says_which_command_continues():
