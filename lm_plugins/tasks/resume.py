@@ -30,7 +30,6 @@ COMPARED: dict[str, Optional[tuple[str, ...]]] = {
     "dataset": (
         "disable_validation",
         "valid_subset",
-        "batch_size_valid",  # the streams of validation, each of which starts from zeros
         "validate_after_updates",
         "validate_interval",
         "validate_interval_updates",

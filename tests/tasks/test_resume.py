@@ -34,7 +34,6 @@ def epoch(data_bin, tmp_path_factory):
         (("--averaging", "always"), "--averaging triggered -> always"),
         (("--lr-scheduler", "multi_step", "--milestones", "1"), "--lr-scheduler fixed -> multi_step"),
         (("--validate-interval", "2"), "--validate-interval 1 -> 2"),
-        (("--batch-size-valid", "1"), "--batch-size-valid 4 -> 1"),
         (("--dropout", "0.9", "--lr", "1"), "(--dropout 0.4 -> 0.9, --lr 8.0 -> 1.0)"),
     ],
 )
