@@ -76,7 +76,7 @@ def _prepare_folder(cfg: Any) -> Optional[TextIO]:
     if os.path.exists(last) and not saves:
         check_whole(last)
     elif os.path.exists(last):
-        check_last(last, cfg.save_dir, suffix)
+        check_last(last, cfg.save_dir, suffix, cfg.finetune_from_model)
     elif base is not None:
         check_whole(base)
     elif saves and not cfg.no_last_checkpoints:
@@ -89,15 +89,18 @@ def _prepare_folder(cfg: Any) -> Optional[TextIO]:
     return lock
 
 
-def check_last(last: str, folder: str, suffix: str) -> None:
+def check_last(last: str, folder: str, suffix: str, base: Optional[str] = None) -> None:
     """Replace the checkpoint `last` of `folder` by the newest whole one if it was not written to its end.
+
+    Args:
+        suffix, base: see :func:`lm_plugins.recovery.newest_whole`; fine-tuning keeps a copy of its base
 
     Raises:
         Refused: no other one is whole, or `last` is damaged in another way
     """
     wrong = damage(last)
     if wrong in INCOMPLETE:
-        newest = restore_last(folder, suffix)
+        newest = restore_last(folder, suffix, base)
         if newest is None:
             raise Refused(
                 f"checkpoint {last} {wrong}, and no other checkpoint of its folder is whole: start anew with "
@@ -107,7 +110,7 @@ def check_last(last: str, folder: str, suffix: str) -> None:
             f"checkpoint {last} {wrong}: training continues from {newest.path} ({newest.updates} updates)"
         )
     elif wrong:
-        newest = newest_whole(folder, suffix)
+        newest = newest_whole(folder, suffix, base)
         raise Refused(
             f"checkpoint {last} {wrong}: "
             + (

@@ -122,6 +122,21 @@ def test_the_newest_whole_checkpoint_replaces_a_last_one_that_was_being_copied(
     assert not list(tmp_path.glob("*.tmp"))
 
 
+def test_fine_tuning_does_not_continue_from_its_base(tmp_path):
+    def save(path, updates):
+        content = {"model": {}, "extra_state": {}, "optimizer_history": [{"num_updates": updates}]}
+        torch.save(content, path)
+
+    base, folder = tmp_path / "base.pt", tmp_path / "tuned"
+    folder.mkdir()
+    save(base, 5000)
+    save(folder / "checkpoint1.pt", 60)
+    shutil.copy(base, folder / "checkpoint_best.pt")
+    (folder / LAST).touch()
+    prepare_start(options(finetune_from_model=str(base), save_dir=str(folder))).close()
+    assert (folder / LAST).read_bytes() == (folder / "checkpoint1.pt").read_bytes()
+
+
 def test_two_processes_continue_from_the_newest_whole_checkpoint(data_bin, tmp_path):
     newest = shutil.ignore_patterns("*2.pt", "*best.pt")
     train_ranks(2, data_bin, tmp_path / "whole", "--max-epoch", "2")
