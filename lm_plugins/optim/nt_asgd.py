@@ -125,15 +125,17 @@ class NTASGD(LargeTables, FairseqOptimizer):
         return STOP_RATE if self.finished else super().get_lr()
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "history": self.history, "finished": self.finished}
+        kind = {"averaging": str(self.cfg.averaging)}
+        return {**super().state_dict(), **kind, "history": self.history, "finished": self.finished}
 
     def load_state_dict(
         self, state_dict: dict[str, Any], optimizer_overrides: Optional[dict[str, Any]] = None
     ) -> None:
+        """Restore the state. An average of another kind is not continued, except by two-tailed averaging."""
         super().load_state_dict(state_dict, optimizer_overrides)
-        self.history = list(state_dict["history"])
-        # The checkpoint may be that of a training with another --averaging.
-        self.finished = state_dict["finished"] and str(self.cfg.averaging) == "always"
-        if str(self.cfg.averaging) == "never":
+        kind = str(self.cfg.averaging)
+        is_same = state_dict.get("averaging", kind) == kind  # earlier versions did not save it
+        self.history, self.finished = list(state_dict["history"]), state_dict["finished"] and is_same
+        if kind == "never" or not (is_same or kind == "two_tailed"):
             self.optimizer.stop_averaging()
         self.start()

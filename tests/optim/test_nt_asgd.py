@@ -82,7 +82,7 @@ def test_another_averaging_replaces_that_of_the_checkpoint():
         restored = build(averaging=averaging)
         restored.load_state_dict(optimizer.state_dict())
         assert restored.get_lr() == 1.0
-        assert is_averaging(restored) == (averaging != "never")
+        assert is_averaging(restored) == (averaging == "ema")
 
 
 def test_the_history_is_restored():
