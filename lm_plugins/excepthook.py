@@ -3,6 +3,7 @@
 import multiprocessing
 import signal
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -115,6 +116,13 @@ def sentence(error: BaseException) -> str | None:
             return (
                 f"a checkpoint could not be written to {folder} ({cause.strerror}): fix that, and the same "
                 "command continues from the newest whole checkpoint in that folder"
+            )
+        values = _locals_of(Trainer.load_checkpoint, cause)
+        if values is not None and "Error(s) in loading state_dict" in str(cause):
+            first = textwrap.shorten(str(cause).splitlines()[1], 200, placeholder=" ...").rstrip(".")
+            return (
+                f"the weights in {values['filename']} do not fit the model ({first}): give the --arch and "
+                "the sizes that they were trained with"
             )
         path = _path_being_read(cause)
         if path is not None and isinstance(cause, UNREADABLE):

@@ -9,6 +9,10 @@ from lm_plugins.files import check_writable
 Flags = Mapping[str, str | None]
 EMA = "belongs to --store-ema, which is not supported: give --averaging ema (with --optimizer nt_asgd)"
 NO_ORDER = "has no effect, because --seed and the epoch determine the order of the windows: leave it out"
+FORGETS = (
+    "does not save its count of validations or what follows from the last one, so a resumed training would "
+    "have other rates: give --lr-scheduler plateau, with --lr-patience higher by 1"
+)
 WHOLE_MODELS = "trains and saves parts of a model, without the carried states: leave it out"
 # {(flag, value), or a flag with any value: why it is refused}
 REASONS: dict[tuple[str, str] | str, str] = {
@@ -28,6 +32,7 @@ REASONS: dict[tuple[str, str] | str, str] = {
     "leave it out",
     ("--ddp-backend", "fully_sharded"): WHOLE_MODELS,
     ("--ddp-backend", "slowmo"): "trains another model on each process: use pytorch_ddp or legacy_ddp",
+    ("--lr-scheduler", "reduce_lr_on_plateau"): FORGETS,
     ("--optimizer", "composite"): "needs groups of parameters that these models do not name: choose another",
     ("--zero-sharding", "os"): "needs fairscale, with which these models are not tested: leave it out",
 }

@@ -58,6 +58,10 @@ class AveragedSGD(torch.optim.Optimizer):
         if self.averaged is None:
             self.averaged = 0
 
+    def stop_averaging(self) -> None:
+        """Drop the average, while the parameters hold the iterates."""
+        self.averaged = self.other = None
+
     @torch.no_grad()
     def step(self, closure: Optional[Callable] = None) -> None:
         if self.shows_average:
@@ -99,10 +103,11 @@ class AveragedSGD(torch.optim.Optimizer):
         return changed
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the iterates and the averages, whichever of them the parameters hold."""
+        """Return the iterates and the averages, whichever of them the parameters hold, and the rate."""
         shown = [p.data for p in self.parameters()]
         iterates, averages = (self.other, shown) if self.shows_average else (shown, self.other)
-        return {"averaged": self.averaged, "iterates": iterates, "averages": averages}
+        rate = self.param_groups[0]["lr"]
+        return {"averaged": self.averaged, "iterates": iterates, "averages": averages, "lr": rate}
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -125,6 +130,8 @@ class AveragedSGD(torch.optim.Optimizer):
             averages = [
                 own_rows(p, average).to(p, copy=True) for p, average in zip(params, averages, strict=True)
             ]
+        for group in self.param_groups:
+            group["lr"] = state_dict.get("lr", group["lr"])
         self.averaged, self.other = state_dict["averaged"], averages
         self.shows_average, self.loaded = False, True
 

@@ -18,7 +18,7 @@ from lm_plugins.ranges import PROBABILITY, at_least
 
 logger = logging.getLogger(__name__)
 
-STOP = -1.0  # the default of --stop-min-lr: fairseq stops at a learning rate that is not above it
+STOP_RATE = -1.0  # the default of --stop-min-lr: fairseq stops at a learning rate that is not above it
 
 
 @dataclass
@@ -124,14 +124,20 @@ class NTASGD(LargeTables, FairseqOptimizer):
 
     def get_lr(self) -> float:
         """Return the learning rate, or -1 at the end of fine-tuning, which makes fairseq stop."""
-        return STOP if self.finished else super().get_lr()
+        return STOP_RATE if self.finished else super().get_lr()
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "history": self.history, "finished": self.finished}
+        kind = {"averaging": str(self.cfg.averaging)}
+        return {**super().state_dict(), **kind, "history": self.history, "finished": self.finished}
 
     def load_state_dict(
         self, state_dict: dict[str, Any], optimizer_overrides: Optional[dict[str, Any]] = None
     ) -> None:
+        """Restore the state. An average of another kind is not continued, except by two-tailed averaging."""
         super().load_state_dict(state_dict, optimizer_overrides)
-        self.history, self.finished = list(state_dict["history"]), state_dict["finished"]
-        self.start()  # the checkpoint may be that of a training without an average
+        kind = str(self.cfg.averaging)
+        is_same = state_dict.get("averaging", kind) == kind  # earlier versions did not save it
+        self.history, self.finished = list(state_dict["history"]), state_dict["finished"] and is_same
+        if kind == "never" or not (is_same or kind == "two_tailed"):
+            self.optimizer.stop_averaging()
+        self.start()

@@ -16,11 +16,10 @@ from fairseq.models import BaseFairseqModel
 
 from lm_plugins.files import atomically
 from lm_plugins.ranks import rank_and_world
-from lm_plugins.tasks.starting_point import LAST
+from lm_plugins.tasks.starting_point import last_checkpoint
 
 logger = logging.getLogger(__name__)
 
-BEST = "checkpoint_best.pt"
 PERPLEXITY = "ppl"  # the --best-checkpoint-metric that is not the loss in bits
 
 
@@ -41,16 +40,16 @@ class FinetuningMixin:
         """
         super().begin_epoch(epoch, model)
         cfg = self.cfg
-        started = os.path.exists(os.path.join(cfg.save_dir, LAST))
+        started = os.path.exists(last_checkpoint(cfg))
         if epoch > 1 or cfg.finetune_from_model is None or started or cfg.disable_validation:
             return
-        loss = self.validation_loss(model)
+        loss, name = self.validation_loss(model), f"checkpoint_best{cfg.checkpoint_suffix or ''}.pt"
         logger.info(
-            f"the loaded model has a validation loss of {loss:.6f} bits: only a better one replaces {BEST}"
+            f"the loaded model has a validation loss of {loss:.6f} bits: only a better one replaces {name}"
         )
         # fairseq keeps the best loss in this attribute of its function, and sets it when it resumes.
         best = 2**loss if cfg.best_checkpoint_metric == PERPLEXITY else loss
         checkpoint_utils.save_checkpoint.best = best
         if rank_and_world()[0] == 0 and not cfg.no_save:
-            with atomically(os.path.join(cfg.save_dir, BEST)) as path:
+            with atomically(os.path.join(cfg.save_dir, name)) as path:
                 shutil.copyfile(PathManager.get_local_path(cfg.finetune_from_model), path)

@@ -90,6 +90,7 @@ class IterationMixin:
             folders_take_turns=training and len(self.folders) > 1,
             num_workers=supported_workers(num_workers) if training else 0,
             buffer_size=data_buffer_size if training else 0,
+            update_freq=self.cfg.update_freq[: max(epoch, 1)][-1] if training else 1,
         )
 
     def prompt_iterator(self, prompts: Prompts, **kwargs: Any) -> EpochBatchIterator:

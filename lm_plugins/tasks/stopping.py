@@ -14,8 +14,10 @@ from fairseq.models import BaseFairseqModel
 from fairseq.optim import FairseqOptimizer
 from omegaconf import DictConfig, OmegaConf
 
+from lm_plugins.optim.nt_asgd import STOP_RATE
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.stop_signals import StopSignals, end_by
+from lm_plugins.tasks.starting_point import what_continues
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +27,8 @@ STOP = "stop"  # the metric: number of processes that a signal has reached
 class StoppingMixin:
     """Save and end training after a stop signal.
 
-    For a task with `updates`, `ends_epoch`, `patience`, and a `cfg` within fairseq's configuration.
+    For a task with `updates`, `ends_epoch`, `patience`, `optimizer`, and a `cfg` within fairseq's
+    configuration.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -34,6 +37,14 @@ class StoppingMixin:
         self.replaced: dict[tuple[str, str], Any] = {}  # typed values of the options that are changed to stop
 
     def begin_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
+        """End with status 0 if fine-tuning has ended.
+
+        The optimizer then has the rate at which fairseq stops, but fairseq asks the schedule, and a schedule
+        such as cosine answers with its own rate.
+        """
+        if self.optimizer is not None and self.optimizer.get_lr() == STOP_RATE:
+            logger.info("training is complete: fine-tuning has ended")
+            raise SystemExit(0)
         super().begin_epoch(epoch, model)
         self.signals.listen()
 
@@ -53,8 +64,8 @@ class StoppingMixin:
     def end_if_complete(self, update_num: int) -> None:
         """End with status 0 if a resumed training has made all its updates, or has run out of patience.
 
-        fairseq compares the number of updates with --max-update after each update, so it would make one more
-        and save. Its own count for --patience begins anew in each process.
+        fairseq compares them with --max-update and --patience after each update, so it would make one more
+        and save.
 
         Args:
             update_num: number of updates so far
@@ -94,10 +105,8 @@ class StoppingMixin:
         rank, _ = rank_and_world()
         saves = not checkpoint.no_save and not checkpoint.no_last_checkpoints
         if rank == 0:
-            logger.warning(
-                f"{number.name}: training ends after update {self.updates}, "
-                + ("and the same command continues from there" if saves else "and is not saved")
-            )
+            end = what_continues(self.cfg)
+            logger.warning(f"{number.name}: training ends after update {self.updates}, {end}")
         if rank != 0 or not saves:
             atexit.register(end_by, number)
 

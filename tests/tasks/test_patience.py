@@ -4,7 +4,7 @@ import pytest
 
 from lm_plugins.tasks.patience import Patience
 from recipes.logs import logged
-from tests.helpers.checkpoints import same_weights
+from tests.helpers.checkpoints import load, same_weights
 from tests.helpers.refusals import files
 from tests.helpers.runner import train, train_ranks
 
@@ -37,6 +37,20 @@ def test_a_resumed_training_ends_after_the_same_validation(data_bin, tmp_path):
     assert validations(resumed.output) == 1
     assert "training is complete: 3 validations gave no new best, and --patience is 3" in resumed.output
     assert same_weights(tmp_path / "whole" / LAST, tmp_path / "resumed" / LAST)
+
+
+def test_the_last_validation_of_a_resumed_training_is_saved(data_bin, tmp_path):
+    flags = (*STALE, "--patience", "2", "--save-interval", "2")
+    for epochs in (2, 9):
+        train(data_bin, tmp_path, *flags, "--max-epoch", epochs)
+    assert load(tmp_path / LAST)["extra_state"]["train_iterator"]["epoch"] == 4, "the third one has ended"
+
+
+def test_a_new_training_from_the_weights_counts_anew(data_bin, tmp_path):
+    flags = (*STALE, "--patience", "1")
+    train(data_bin, tmp_path / "ended", *flags, "--max-epoch", "9")
+    restore = ("--restore-file", tmp_path / "ended" / LAST, "--reset-optimizer", "--max-epoch", "9")
+    assert validations(train(data_bin, tmp_path / "new", *flags, *restore).output) == 2
 
 
 def test_an_ended_training_makes_no_further_update_until_it_is_given_more_patience(data_bin, tmp_path):

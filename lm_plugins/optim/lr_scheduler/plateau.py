@@ -73,7 +73,9 @@ class Plateau(FairseqLRScheduler):
         return self.optimizer.get_lr()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "stale": self.stale, "rate": self.rate}
+        return {"best": self.best, "stale": self.stale, "rate": self.rate, "lr": self.cfg.lr[0]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the state. If --lr has changed since, the rate changes with it."""
         self.best, self.stale, self.rate = (state_dict[key] for key in ("best", "stale", "rate"))
+        self.rate *= self.cfg.lr[0] / state_dict.get("lr", self.cfg.lr[0])

@@ -116,16 +116,20 @@ class Rollback(FairseqLRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         names = ("best", "stale", "rate", "epoch", "due", "decays", "weights")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"lr": self.cfg.lr[0]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state, and remove the weights from `state_dict`.
 
-        fairseq keeps it in a history that it saves again with every checkpoint.
+        fairseq keeps it in a history that it saves again with every checkpoint. If --lr has changed since,
+        the rate changes with it.
         """
         weights = state_dict.pop("weights")
+        state = dict(state_dict)
+        base = state.pop("lr", self.cfg.lr[0])
         if weights is not None:
             weights = [w.to(p, copy=True) for w, p in zip(weights, self.optimizer.params, strict=True)]
         self.weights = weights
-        for name, value in state_dict.items():
+        for name, value in state.items():
             setattr(self, name, value)
+        self.rate *= self.cfg.lr[0] / base
