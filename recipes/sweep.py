@@ -26,12 +26,14 @@ TIMES = {
 
 def row(folder: Path, trial: FrozenTrial) -> dict[str, Any]:
     """Return the numbers of a completed trial in `folder`."""
-    last = epochs(folder / f"trial{trial.number}" / "train.log", "train")[-1]
+    log = folder / f"trial{trial.number}" / "train.log"
+    if not (logged := epochs(log, "train")):
+        sys.exit(f"error: {log} is missing or holds no epoch: keep it next to the study")
     return {
         "valid_ppl": round(2**trial.value, 2),
-        "train_seconds": float(last["train_train_wall"]),
+        "train_seconds": round(sum(float(one["train_train_wall"]) for one in logged), 1),
         "processor_seconds": trial.user_attrs.get("processor_seconds"),
-        "updates": int(last["train_num_updates"]),
+        "updates": int(logged[-1]["train_num_updates"]),
         "command": trial.user_attrs["command"],
     }
 
@@ -40,7 +42,10 @@ def completed(path: Path, arch: str) -> list[FrozenTrial]:
     """Return the completed trials of the study of `arch` in the file `path`."""
     if not path.is_file():
         sys.exit(f"error: {path} is no study: give the --study of recipes.search")
-    study = optuna.load_study(study_name=arch, storage=f"sqlite:///{path.resolve()}")
+    try:
+        study = optuna.load_study(study_name=arch, storage=f"sqlite:///{path.resolve()}")
+    except KeyError:
+        sys.exit(f"error: {path} holds no study of --arch {arch}: give the --arch of recipes.search")
     trials = study.get_trials(states=(TrialState.COMPLETE,))
     if not trials:
         sys.exit(f"error: no trial of {path} was completed")
