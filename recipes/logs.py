@@ -11,8 +11,10 @@ from recipes.files import warn
 
 LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \| (\w+) \| (\S+) \| (.*)", re.DOTALL)
 DIVERGED = re.compile("diverged|no longer a finite number")  # in the last line of fairseq-train
+TRAINING = "fairseq_cli.train"
 STARTED = re.compile(r"\$ (fairseq-train|torchrun) ")  # the command, which a recipe writes before its output
 PARAMETERS = re.compile(r"num\. (shared|expert) model params: ([\d,]+)")  # expert: rows of split tables
+CONFIGURATION = "{'_name': "  # begins what fairseq-train logs first, also where no recipe started it
 WORLD = re.compile(r"'distributed_world_size': (\d+)")
 FOLDERS = re.compile(r"(\d+) data folders: ")  # what lm_plugins.passes logs, which alone converts epochs
 
@@ -86,11 +88,12 @@ def _timed(log: Path, tag: str) -> Iterator[tuple[dict[str, Any], float]]:
         for number, line in enumerate(file, start=1):
             parsed = record(line)
             count = (parsed and folders(parsed)) or count
+            configured = parsed and parsed.name == TRAINING and parsed.message.startswith(CONFIGURATION)
             if parsed and parsed.message == "Start iterating over samples":
                 began = began or parsed.time
-            if parsed and began:
+            if parsed and began and not configured:
                 seconds = max(seconds, (parsed.time - began).total_seconds())
-            if STARTED.search(line):  # also at the end of a line that a killed run cut short
+            if configured or STARTED.search(line):  # also at the end of a line that a killed run cut short
                 earlier, seconds, began = earlier + seconds, 0.0, None
             if parsed and parsed.name == tag:
                 one = entry(parsed, tag)

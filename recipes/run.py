@@ -16,10 +16,12 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from recipes import evaluate, report, stages
 from recipes.environment import read_environment
 from recipes.files import make_folder
+from recipes.logs import epochs
 from recipes.processes import (
     ONE_PROCESS,
     SENT_TO_TORCHRUN,
@@ -188,16 +190,23 @@ def train(recipe: Recipe, stage: str, folder: Path, command: list[str]) -> None:
     if stages.is_done(experiment, stage, inputs, folder / "checkpoint_best.pt"):
         print(f"done before: {shlex.join(recipe.launched(command))}", flush=True)
         return
-    settings, before = inputs_of(completed(recipe, command)), stages.record(experiment, stage)
-    earlier = stages.runs(experiment, stage)
+    settings, earlier = inputs_of(completed(recipe, command)), stages.runs(experiment, stage)
     if has_begun(folder):
         check_resumable(experiment, stage, folder, inputs, settings)
-    elif before.get("settings") != settings:
+    elif is_of_another(log, stages.record(experiment, stage).get("settings"), settings):
         earlier = []
         set_aside(log)
     stages.begin(experiment, stage, inputs, [*earlier, recipe.environment()], settings=settings)
     run_logged(recipe.launched(command), log, follow, torchrun=recipe.processes > 1)
     stages.finish(experiment, stage)
+
+
+def is_of_another(log: Path, before: Any, settings: stages.Inputs) -> bool:
+    """Return whether `log` is of another training than the one that begins now, without a checkpoint.
+
+    It is if it was trained with other settings `before`, or for an epoch, whose checkpoint was removed.
+    """
+    return before != settings or bool(epochs(log, "train"))
 
 
 def set_aside(log: Path) -> None:

@@ -5,9 +5,9 @@ import shutil
 import pytest
 
 from recipes.resuming import check_resumable, has_begun
-from recipes.run import set_aside
+from recipes.run import is_of_another, set_aside
 from recipes.stages import begin, differences, finish, inputs_of, is_done, runs
-from tests.helpers.training_log import COMMAND, epoch
+from tests.helpers.training_log import BEGIN, COMMAND, epoch, line
 
 
 @pytest.fixture
@@ -113,3 +113,12 @@ def test_the_log_of_another_training_is_set_aside(tmp_path):
         log.write_text(text)
         set_aside(log)
     assert not log.exists() and (tmp_path / "train.2.log").read_text() == "second"
+
+
+def test_a_log_with_epochs_of_removed_checkpoints_is_that_of_another_training(tmp_path):
+    log = tmp_path / "train.log"
+    assert not is_of_another(log, SETTINGS, SETTINGS) and is_of_another(log, None, SETTINGS)
+    log.write_text(COMMAND + line(0, "fairseq_cli.train", BEGIN))
+    assert not is_of_another(log, SETTINGS, SETTINGS), "killed before its first checkpoint"
+    log.write_text(COMMAND + line(0, "fairseq_cli.train", BEGIN) + epoch(3600, 1))
+    assert is_of_another(log, SETTINGS, SETTINGS)
