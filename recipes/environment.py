@@ -31,6 +31,11 @@ def git(*arguments: str) -> str | None:
         return None
 
 
+def commit() -> str | None:
+    """Return the commit of this file; None where it is only installed in a folder of another repository."""
+    return git("rev-parse", "HEAD") if git("ls-files", "--error-unmatch", __file__) else None
+
+
 def versions() -> dict[str, str | None]:
     """Return the versions of Python and of PACKAGES; None for a package that is not installed."""
     result: dict[str, str | None] = {"python": platform.python_version()}
@@ -70,8 +75,8 @@ def main() -> None:
     environment = {
         "command": shlex.join(command),
         "folder": folder,
-        "commit": git("rev-parse", "HEAD"),
-        "changed files": (git("status", "--porcelain") or "").splitlines(),
+        "commit": commit(),
+        "changed files": (git("status", "--porcelain") or "").splitlines() if commit() else [],
         **versions(),
         "hardware": hardware(),
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),

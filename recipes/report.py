@@ -42,7 +42,7 @@ def row(experiment: Path) -> dict[str, str]:
     """Return {column: text} of one experiment."""
     recipe = read.recipe_of(experiment)
     hardware = read.distinct(read.runs(experiment, "train"), "hardware")
-    commits = [commit[:7] for commit in read.distinct(read.makers(experiment), "commit")]
+    commits = read.commits(read.makers(experiment))
     arch, parameters = read.architecture(experiment)
     trained = read.training(experiment, "train")
     return {
