@@ -85,10 +85,15 @@ if [ ${#flags[@]} -gt 0 ] && [[ ${flags[0]} != -* ]]; then
   refuse "${flags[0]} belongs to no option: files of the corpus are given as --source ${flags[0]}"
 fi
 if [ "$from" != "$PWD" ]; then  # paths are those of the folder in which they were typed
-  for variable in source valid test data exp; do
+  for variable in source valid test exp; do
     value=${!variable}
     if [[ -n $value && $value != /* ]]; then printf -v "$variable" %s "$from/$value"; fi
   done
+  IFS=: read -ra folders <<<"$data"
+  for i in "${!folders[@]}"; do
+    if [[ ${folders[i]} != /* ]]; then folders[i]=$from/${folders[i]}; fi
+  done
+  data=$(IFS=:; echo "${folders[*]-}")
 fi
 
 text_name() {  # PATH: its name without what a file's kind adds; of .../mine/train.txt it is mine
@@ -117,6 +122,9 @@ if [ -z "$dry" ]; then
   fi
   if [ "$stage" -ge 2 ] && [ ! -f "${data%%:*}/dict.txt" ]; then
     refuse "$data holds no dict.txt: begin with --stage 1, or give --data"
+  fi
+  if [ "$stage" -ge 2 ] && [ -f "${data%%:*}/.inputs" ] && [ ! -f "${data%%:*}/.complete" ]; then
+    refuse "$data is unfinished, since its preprocessing was interrupted: begin with --stage 1"
   fi
   if [ "$stage" -ge 3 ] && [ ! -f "$best" ]; then
     refuse "there is no $best: begin with --stage 2, or give --exp"

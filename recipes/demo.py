@@ -86,14 +86,14 @@ def baselines(data: Path) -> dict[str, dict[str, float]]:
 
 def next_commands(folder: Path, data: Path) -> str:
     """Return the commands to try next."""
-    best = folder / "checkpoints/checkpoint_best.pt"
-    cache = folder / "cache.json"
+    best, cache = str(folder / "checkpoints/checkpoint_best.pt"), str(folder / "cache.json")
+    evaluation = ["fairseq-eval-lm", str(data), "--user-dir", "lm_plugins", "--path", best]
     lines = [
         *activation(),
-        f"python -m recipes.sample {folder} 'the import statement'",
-        f"fairseq-eval-lm {data} --user-dir lm_plugins --path {best} --gen-subset valid --cache-tune {cache}",
-        f"fairseq-eval-lm {data} --user-dir lm_plugins --path {best} --gen-subset test --cache-from {cache}",
-        f"python -m recipes.demo --folder {folder}-seed2 --seed 2",
+        shlex.join(["python", "-m", "recipes.sample", str(folder), "the import statement"]),
+        shlex.join([*evaluation, "--gen-subset", "valid", "--cache-tune", cache]),
+        shlex.join([*evaluation, "--gen-subset", "test", "--cache-from", cache]),
+        shlex.join(["python", "-m", "recipes.demo", "--folder", f"{folder}-seed2", "--seed", "2"]),
         "recipes/text/qrnn.sh --source FILE          # a text of your own",
     ]
     return "\n".join(["next:", *(f"  {line}" for line in lines)])

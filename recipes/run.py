@@ -209,6 +209,19 @@ def is_of_another(log: Path, before: Any, settings: stages.Inputs) -> bool:
     return before != settings or bool(epochs(log, "train"))
 
 
+def from_folder(flags: list[str], folder: str) -> list[str]:
+    """Return `flags`, of which files that are read are found from the `folder` in which they were typed."""
+    if folder == os.getcwd():
+        return flags
+    result, flag = [], ""
+    for word in flags:
+        flag, equals, value = word.partition("=") if word.startswith("--") else (flag, "", word)
+        if flag in stages.READ and value and Path(folder, value).is_file():
+            value = str(Path(folder, value))
+        result.append(flag + equals + value if word.startswith("--") else value)
+    return result
+
+
 def set_aside(log: Path) -> None:
     """Rename the log of another training, of which nothing is left: ``train.log`` to ``train.1.log``."""
     if log.exists():
@@ -266,7 +279,7 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="print the commands and run none")
     options = parser.parse_args(own)
     options.plain = True
-    recipe = Recipe(options, flags, arguments)
+    recipe = Recipe(options, from_folder(flags, options.folder), arguments)
     if not options.dry_run:
         run(recipe, of_preprocess)
         return
