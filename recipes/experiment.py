@@ -30,6 +30,17 @@ def name_of(experiment: Path) -> str:
     return "/".join(experiment.resolve().parts[-2:])
 
 
+def names_of(experiments: list[Path]) -> dict[Path, str]:
+    """Return {path: its last names}, at least two of them and as many as tell the experiments apart."""
+    parts = {path: path.resolve().parts for path in experiments}
+    names: dict[Path, str] = {}
+    for count in range(2, max(map(len, parts.values())) + 1):
+        names = {path: "/".join(one[-count:]) for path, one in parts.items()}
+        if len({*names.values()}) == len({*parts.values()}):
+            break
+    return names
+
+
 def recipe_of(experiment: Path) -> Path | None:
     """Return the recipe that was run in `experiment`, or the one that exp/<corpus>/<name> is named after.
 

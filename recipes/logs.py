@@ -68,14 +68,19 @@ def folders(line: Record) -> int | None:
 
 
 def epochs(log: Path, tag: str) -> list[dict[str, Any]]:
-    """Return the entries of `tag`, one for each epoch of fairseq; the last one if it was run twice.
+    """Return the entries of `tag`, one for each epoch of fairseq.
 
+    An epoch that was run again, from an earlier checkpoint, takes the place of itself and of all after it.
     "epoch" counts passes over the corpus: after the second of three data folders it is 2/3. Each entry also
     has "seconds", the time since training started, summed over its restarts. The time between two runs does
     not count.
     """
-    by_epoch = {one["epoch"]: one | {"seconds": seconds} for one, seconds in _timed(log, tag)}
-    return [by_epoch[epoch] for epoch in sorted(by_epoch)]
+    entries: list[dict[str, Any]] = []
+    for one, seconds in _timed(log, tag):
+        while entries and entries[-1]["epoch"] >= one["epoch"]:
+            entries.pop()
+        entries.append(one | {"seconds": seconds})
+    return entries
 
 
 def _timed(log: Path, tag: str) -> Iterator[tuple[dict[str, Any], float]]:

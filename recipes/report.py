@@ -18,7 +18,7 @@ from pathlib import Path
 from recipes import experiment as read
 from recipes.curves import curves, draw
 from recipes.experiment import DASH, KINDS, SUBSETS
-from recipes.files import sha256
+from recipes.files import reason, sha256, warn
 from recipes.plots import check_picture
 from recipes.processes import end_quietly_by_interrupt
 from recipes.progress import duration
@@ -193,18 +193,22 @@ def main(arguments: list[str] | None = None) -> None:
     if options.picture:
         check_picture(options.picture)
     drawn = {path: lines for path in experiments if (lines := curves(path))}
+    names = read.names_of(experiments)
     if options.picture and not drawn:
         sys.exit("error: no experiment has logged an epoch yet: there is nothing to draw")
     if options.picture:
-        draw({read.name_of(path): lines for path, lines in drawn.items()}, options.picture)
+        draw({names[path]: lines for path, lines in drawn.items()}, options.picture)
     else:
         for path, lines in drawn.items():
-            draw({read.name_of(path): lines}, path / PICTURE)
+            try:
+                draw({read.name_of(path): lines}, path / PICTURE)
+            except OSError as error:  # the experiment is another user's
+                warn(f"{path / PICTURE} cannot be written ({reason(error)}): give --picture FILE")
     if options.markdown:
         print(markdown([row(path) for path in experiments]))
     elif len(experiments) > 1:
         sections = [
-            overview({read.name_of(path): row(path) for path in experiments}),
+            overview({names[path]: row(path) for path in experiments}),
             *map(sample, experiments),
         ]
         print("\n\n".join(section for section in sections if section))

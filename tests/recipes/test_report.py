@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -78,6 +79,29 @@ def test_a_log_without_commands_is_timed_by_its_configurations(tmp_path):
     late = [text.replace(" 10:", " 22:") for text in starts]
     (tmp_path / "log").write_text("".join([*starts, epoch(3600, 1), *late, epoch(12 * 3600 + 60, 2)]))
     assert [one["seconds"] for one in epochs(tmp_path / "log", "train")] == [3600, 3660]
+
+
+def test_an_epoch_that_is_run_again_replaces_what_followed(tmp_path):
+    """It is run again after a kill, from a checkpoint of two epochs before."""
+    begin = COMMAND + line(0, "fairseq_cli.train", BEGIN)
+    first = begin + "".join(epoch(100 * number, number, train=100 + number) for number in (1, 2, 3))
+    (tmp_path / "log").write_text(first + begin + epoch(100, 2, train=99))
+    found = [(one["epoch"], one["train_ppl"], one["seconds"]) for one in epochs(tmp_path / "log", "train")]
+    assert found == [(1, "101", 100), (2, "99", 400)]
+
+
+def test_experiments_of_the_same_name_are_told_apart(experiment, tmp_path, capsys):
+    copy = shutil.copytree(experiment, tmp_path / "other" / "ptb" / "tiny")
+    evaluate(copy, "test", 70.0, "weights")
+    (experiment / "curves.png").mkdir()
+    report.main([str(experiment), str(copy)])
+    shown = capsys.readouterr()
+    assert [text.split()[0] for text in shown.out.splitlines()[1:3]] == [
+        f"{tmp_path.name}/ptb/tiny",
+        "other/ptb/tiny",
+    ]
+    assert "80.00" in shown.out and "70.00" in shown.out
+    assert f"{experiment}/curves.png cannot be written (Is a directory): give --picture FILE" in shown.err
 
 
 def test_changed_files_mark_a_commit(experiment):
