@@ -41,6 +41,13 @@ def empty(folder: Path) -> None:
     (folder / MARK).touch()
 
 
+def named(folder: Path) -> Path:
+    """Return `folder` as the commands name it, which run in this repository: absolute if it is outside."""
+    folder = folder.resolve()
+    inside = Path.cwd().resolve() == ROOT and folder.is_relative_to(ROOT)
+    return folder.relative_to(ROOT) if inside else folder
+
+
 def fairseq(program: str, arguments: list[object], log: Path) -> None:
     """Run ``fairseq-<program> arguments``, show its progress, and keep its output in `log`."""
     arguments = list(map(str, arguments))
@@ -109,9 +116,7 @@ def main() -> None:
     end_quietly_by_interrupt()
     folder, began = options.folder, time.monotonic()
     empty(folder)
-    folder = folder.resolve()
-    if folder.is_relative_to(Path.cwd()):
-        folder = folder.relative_to(Path.cwd())
+    folder = named(folder)
 
     data, log = binarize(folder), folder / "logs/train.log"
     training = ["--user-dir", "lm_plugins", "--arch", "qrnn_small", "--save-dir", folder / "checkpoints"]
