@@ -31,7 +31,7 @@ from recipes.processes import (
     piped,
 )
 from recipes.progress import follow, show_all, show_error
-from recipes.resuming import check_resumable, has_begun
+from recipes.resuming import check_resumable, check_trained_with, has_begun
 
 ADDED = "LM_PLUGINS_ADDOPTS"  # flags that fairseq-train adds
 
@@ -240,6 +240,8 @@ def run(recipe: Recipe, of_preprocess: list[str]) -> None:
     options, experiment = recipe.options, recipe.experiment
     if not recipe.flags_are_known() and not (recipe.includes(2) and recipe.has_data()):
         completed(recipe, recipe.training("train", experiment))  # a wrong flag, before the corpus is got
+    if options.stop_stage >= 4 and not recipe.trainings():
+        check_trained_with(experiment, stages.inputs_of(recipe.flags, recipe.data(), ()))
     make_folder(experiment)
     if recipe.includes(1) or (of_preprocess and recipe.is_preprocessed()):
         run_logged(recipe.preprocess(of_preprocess), experiment / "logs/preprocess.log", show_all)

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from recipes.resuming import check_resumable, has_begun
+from recipes.resuming import check_resumable, check_trained_with, has_begun
 from recipes.run import is_of_another, set_aside
 from recipes.stages import begin, differences, finish, inputs_of, is_done, runs
 from tests.helpers.training_log import BEGIN, COMMAND, epoch, line
@@ -90,6 +90,19 @@ def test_a_training_continues_only_the_same_for_longer(tmp_path, change, sentenc
         return
     with pytest.raises(SystemExit, match=f"error: {folder} {sentence}.*: give another folder as --exp NAME"):
         check_resumable(tmp_path, "train", folder, now, now)
+
+
+def test_an_evaluation_names_no_flags_of_another_training(tmp_path):
+    check_trained_with(tmp_path, {"--lr": "2"})  # nothing is known of an earlier version's
+    begin(tmp_path, "train", {}, [{}], settings=SETTINGS)
+    for typed in ({}, {"--lr": "1"}, {"--cpu": None, "--max-epoch": "9", "--lr": "1"}):
+        check_trained_with(tmp_path, typed)
+    with pytest.raises(
+        SystemExit, match=f"error: {tmp_path} was trained with --lr 1, not 2, without --seed 2, and"
+    ):
+        check_trained_with(tmp_path, {"--lr": "2", "--seed": "2"})
+    begin(tmp_path, "finetune", {}, [{}], settings={**SETTINGS, "--lr": "2"})
+    check_trained_with(tmp_path, {"--lr": "2"})
 
 
 def test_a_schedule_of_known_length_is_not_made_longer(tmp_path):
