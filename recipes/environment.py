@@ -54,11 +54,11 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def hardware() -> str:
-    """Return the GPUs, or the processor if there is none."""
+def hardware(command: list[str]) -> str:
+    """Return the GPUs, or the processor if there is none or the `command` does not use them."""
     import torch
 
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() and "--cpu" not in command:
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
     return f"{os.cpu_count()} x {processor()}"
 
@@ -78,7 +78,7 @@ def main() -> None:
         "commit": commit(),
         "changed files": (git("status", "--porcelain") or "").splitlines() if commit() else [],
         **versions(),
-        "hardware": hardware(),
+        "hardware": hardware(command),
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
     print(json.dumps(environment))

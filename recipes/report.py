@@ -41,7 +41,9 @@ MEASURES = {  # {measure of an evaluation: (title, format)}
 def row(experiment: Path) -> dict[str, str]:
     """Return {column: text} of one experiment."""
     recipe = read.recipe_of(experiment)
-    hardware = read.distinct(read.runs(experiment, "train"), "hardware")
+    hardware = ", ".join(read.distinct(read.runs(experiment, "train"), "hardware")) or DASH
+    if processes := (record(experiment, "train").get("settings") or {}).get("processes"):
+        hardware += f", {processes} process" + ("es" if processes != "1" else "")
     commits = read.commits(read.makers(experiment))
     arch, parameters = read.architecture(experiment)
     trained = read.training(experiment, "train")
@@ -52,7 +54,7 @@ def row(experiment: Path) -> dict[str, str]:
         **{name: read.measured(read.results(experiment, "plain", name)) for name in SUBSETS},
         **{name: read.pair(experiment, kind) for kind, name in KINDS.items() if kind != "plain"},
         "published": read.published(recipe) or DASH,
-        "hardware": ", ".join(hardware) or DASH,
+        "hardware": hardware,
         "epochs": passes(trained["epochs"]) if trained else DASH,
         "hours": f"{trained['seconds'] / 3600:.2f}" if trained else DASH,
         "words/s": f"{trained['speed']:,.0f}" if trained else DASH,

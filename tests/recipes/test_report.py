@@ -104,6 +104,19 @@ def test_experiments_of_the_same_name_are_told_apart(experiment, tmp_path, capsy
     assert f"{experiment}/curves.png cannot be written (Is a directory): give --picture FILE" in shown.err
 
 
+def test_the_hardware_is_that_which_trained(experiment, monkeypatch):
+    """Not all GPUs of the machine, and none with --cpu."""
+    run = {"hardware": "8 x H100"}
+    for processes, shown in (("1", "8 x H100, 1 process"), ("2", "8 x H100, 2 processes")):
+        begin(experiment, "train", {}, [run], settings={"processes": processes})
+        assert report.row(experiment)["hardware"] == shown
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 8)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "H100")
+    assert environment.hardware(["ptb/qrnn.sh"]) == "8 x H100"
+    assert "H100" not in environment.hardware(["ptb/qrnn.sh", "--cpu"])
+
+
 def test_changed_files_mark_a_commit(experiment):
     run = {"commit": "e" * 40, "changed files": ["?? notes.txt"]}
     begin(experiment, "train", {}, [run, {**run, "changed files": ["M lm_plugins/hub.py", "?? notes.txt"]}])
