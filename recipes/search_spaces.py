@@ -121,7 +121,8 @@ def described(space: Space, typed: Iterable[str] = ()) -> Draw:
         drawn = {}
         for flag, limits in untyped(space, typed).items():
             if isinstance(limits, dict):
-                drawn[flag] = trial.suggest_categorical(flag, limits["choices"])
+                choice = trial.suggest_categorical(flag, limits["choices"])
+                drawn[flag] = f"{choice:.15g}" if isinstance(choice, float) else choice  # as in the file
                 continue
             low, high, *log = limits
             whole = isinstance(low, int) and isinstance(high, int)

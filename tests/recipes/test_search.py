@@ -140,6 +140,7 @@ def test_the_table_has_what_was_typed(tmp_path):
     options = type("Options", (), {"data": "data", "arch": "lstm_mos_bm"})
     draws = (
         search_spaces.described({"--lr": [3.14159e-5, 3.14159e-5]}),
+        search_spaces.described({"--weight-decay": {"choices": [0.00012345]}}),
         search_spaces.of_arch("lstm_mos_bm", {"--n-experts": "3"}),
     )
     for draw in draws:
@@ -149,7 +150,12 @@ def test_the_table_has_what_was_typed(tmp_path):
             trial = study.ask()
             study.tell(trial, search.run(trial, options, [], draw, tmp_path)[1])
     table = search.table(study)
-    assert "| 3.142e-05 |" in table and "--batch-size" in table and "components" not in table
+    assert (
+        "| 3.142e-05 |" in table
+        and "| 0.00012345 |" in table
+        and "--batch-size" in table
+        and "components" not in table
+    )
 
 
 def test_a_search_with_a_seed_goes_on_with_other_points(run, tmp_path):
