@@ -16,7 +16,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from recipes.logs import epochs
-from recipes.plots import picture, whole_numbers
+from recipes.plots import check_picture, picture, whole_numbers
 
 TIMES = {
     "wall": ("train_seconds", "seconds of training"),
@@ -94,6 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--label", default="without", help="its name in the picture")
     parser.add_argument("--time", choices=TIMES, default="wall", help="processor: for a CPU that others use")
     options = parser.parse_args(arguments)
+    check_picture(options.picture)
     rows, without = points(options.study, options.arch, options.flag), None
     if options.without:
         best = min(completed(options.without, options.arch), key=lambda trial: trial.value)
