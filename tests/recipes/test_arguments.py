@@ -63,6 +63,25 @@ def test_data_whose_preprocessing_was_interrupted_are_not_trained_on(tmp_path):
     assert run.returncode == 2 and f"{tmp_path} is unfinished, since its preprocessing was" in run.stderr
 
 
+def test_a_data_bin_made_before_needs_no_text(tmp_path):
+    """Its level decides whether there is a cache."""
+    for level, cached in (("character", False), ("word", True)):
+        (tmp_path / "text.json").write_text(f'{{"level": "{level}"}}')
+        (tmp_path / ".complete").touch()
+        lines = commands(QRNN, "--data", tmp_path, "--stage", "2")
+        assert any("--cache-tune" in line for line in lines) == cached
+    (tmp_path / "dict.txt").touch()
+    exp = ("--data", tmp_path, "--exp", tmp_path / "exp", "--stage", "2")
+    assert "has no subset 'train'" in recipe(QRNN, *exp).stderr, "and not that --source is missing"
+    for typed, sentence in (
+        (["--threshold", "3"], "need the text as --source PATH"),
+        (["--level", "character"], "has the level word, not character: leave out --level"),
+        (["--exp", tmp_path / "12:30"], "12:30 has a colon or ${, which fairseq does not take"),
+    ):
+        run = recipe(QRNN, *exp, *typed)
+        assert run.returncode == 2 and sentence in run.stderr, run.stderr
+
+
 def test_slurm_runs_the_stages_that_are_asked_for(tmp_path):
     for name, script in (("scontrol", "echo first"), ("srun", 'echo "$@"')):
         (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
