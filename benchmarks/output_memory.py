@@ -23,7 +23,7 @@ from benchmarks.passes import forward_backward, words
 from lm_plugins.modules.noise import Unigram
 from lm_plugins.modules.softmax import Softmax
 from lm_plugins.ops.noise_contrast import noise_contrastive_estimation
-from recipes.plots import picture
+from recipes.plots import check_picture, picture
 
 VOCABULARIES = (10_000, 50_000, 100_000, 200_000)
 
@@ -67,6 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="use tiny sizes, to try the command")
     options = parser.parse_args(arguments)
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # fairseq lets every logger say everything
+    check_picture(options.picture)
     peaks: dict[str, list[float]] = {}
     measured = list(groups(options.quick))
     for group in measured:

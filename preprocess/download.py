@@ -1,5 +1,6 @@
 """Download a file from one of several addresses: resumable, and whole or not at all."""
 
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -42,7 +43,7 @@ def download(addresses: Sequence[str], path: Path, digest: str | None = None) ->
     for address in addresses:
         try:
             _read(address, part)
-        except (urllib.error.URLError, OSError, ValueError) as error:
+        except (http.client.HTTPException, OSError, ValueError) as error:  # URLError is an OSError
             failures.append(f"{address}: {error}")
             continue
         if digest is not None and sha256(part) != digest:

@@ -19,6 +19,7 @@ from preprocess.command_line import nonempty_path, positive_int, run
 from preprocess.completion import complete, making
 from preprocess.files import sha256_of
 from preprocess.reading import read
+from preprocess.sources import files_of
 from preprocess.splits import Lines, hold_out
 
 UNKNOWN = 3  # the id of <unk>
@@ -56,6 +57,7 @@ def prepare(
     check_paths(paths, dest)
     texts = {name: read(path) for name, path in paths.items() if path is not None}
     digests = {name: digest(texts[name]) if name in texts else None for name in paths}
+    check_held_out(paths, digests)
     inputs = {"corpus": "text", "level": level, **options, **digests}
     with making(dest, inputs) as needed:
         if needed:
@@ -89,6 +91,20 @@ def check_paths(paths: dict[str, str | None], dest: Path) -> None:
         here, there = Path(path).resolve(), dest.resolve()
         if here.is_relative_to(there) or there.is_relative_to(here):
             raise SystemExit(f"error: {path} and {dest} overlap: give another DEST")
+
+
+def check_held_out(paths: dict[str, str | None], digests: dict[str, str | None]) -> None:
+    """Refuse a validation or test text that is also trained on."""
+    trained = [path.resolve() for path in files_of(Path(paths["source"]))]
+    for name in ("valid", "test"):
+        if paths[name] is None:
+            continue
+        held_out = Path(paths[name]).resolve()
+        if digests[name] == digests["source"] or any(path.is_relative_to(held_out) for path in trained):
+            raise SystemExit(
+                f"error: --{name} {paths[name]} is in the training text, --source {paths['source']}: give "
+                "texts that have nothing in common"
+            )
 
 
 def digest(lines: Lines) -> str:

@@ -41,6 +41,13 @@ def empty(folder: Path) -> None:
     (folder / MARK).touch()
 
 
+def named(folder: Path) -> Path:
+    """Return `folder` as the commands name it, which run in this repository: absolute if it is outside."""
+    folder = folder.resolve()
+    inside = Path.cwd().resolve() == ROOT and folder.is_relative_to(ROOT)
+    return folder.relative_to(ROOT) if inside else folder
+
+
 def fairseq(program: str, arguments: list[object], log: Path) -> None:
     """Run ``fairseq-<program> arguments``, show its progress, and keep its output in `log`."""
     arguments = list(map(str, arguments))
@@ -86,14 +93,14 @@ def baselines(data: Path) -> dict[str, dict[str, float]]:
 
 def next_commands(folder: Path, data: Path) -> str:
     """Return the commands to try next."""
-    best = folder / "checkpoints/checkpoint_best.pt"
-    cache = folder / "cache.json"
+    best, cache = str(folder / "checkpoints/checkpoint_best.pt"), str(folder / "cache.json")
+    evaluation = ["fairseq-eval-lm", str(data), "--user-dir", "lm_plugins", "--path", best]
     lines = [
         *activation(),
-        f"python -m recipes.sample {folder} 'the import statement'",
-        f"fairseq-eval-lm {data} --user-dir lm_plugins --path {best} --gen-subset valid --cache-tune {cache}",
-        f"fairseq-eval-lm {data} --user-dir lm_plugins --path {best} --gen-subset test --cache-from {cache}",
-        f"python -m recipes.demo --folder {folder}-seed2 --seed 2",
+        shlex.join(["python", "-m", "recipes.sample", str(folder), "the import statement"]),
+        shlex.join([*evaluation, "--gen-subset", "valid", "--cache-tune", cache]),
+        shlex.join([*evaluation, "--gen-subset", "test", "--cache-from", cache]),
+        shlex.join(["python", "-m", "recipes.demo", "--folder", f"{folder}-seed2", "--seed", "2"]),
         "recipes/text/qrnn.sh --source FILE          # a text of your own",
     ]
     return "\n".join(["next:", *(f"  {line}" for line in lines)])
@@ -109,9 +116,7 @@ def main() -> None:
     end_quietly_by_interrupt()
     folder, began = options.folder, time.monotonic()
     empty(folder)
-    folder = folder.resolve()
-    if folder.is_relative_to(Path.cwd()):
-        folder = folder.relative_to(Path.cwd())
+    folder = named(folder)
 
     data, log = binarize(folder), folder / "logs/train.log"
     training = ["--user-dir", "lm_plugins", "--arch", "qrnn_small", "--save-dir", folder / "checkpoints"]

@@ -30,12 +30,23 @@ Ngram = tuple[str, ...]
 
 
 def count(lines: Iterable[list[str]], order: int) -> list[Counter[Ngram]]:
-    """Return the occurrences of the n-grams of each order 1 .. `order`; ``<s>`` alone is not counted."""
+    """Return the occurrences of the n-grams of each order 1 .. `order`; ``<s>`` alone is not counted.
+
+    Raises:
+        Refused: there is no line, or one has ``<s>`` or ``</s>``, which are added here
+    """
     counts: list[Counter[Ngram]] = [Counter() for _ in range(order)]
     for words in lines:
+        for mark in (BEGIN, END):
+            if mark in words:
+                raise Refused(
+                    f"the training text has the word {mark}, which marks an end of a line: remove it"
+                )
         line = (BEGIN, *words, END)
         for size, counter in enumerate(counts, start=1):
             counter.update(line[i : i + size] for i in range(int(size == 1), len(line) - size + 1))
+    if not counts[0]:
+        raise Refused("the training text has no words: give another one")
     return counts
 
 
@@ -59,6 +70,9 @@ class KneserNey:
     Args:
         lines: the words of each line of the training text
         order: length of the longest n-grams, at least 2
+
+    Raises:
+        Refused: see :func:`count`
     """
 
     def __init__(self, lines: Iterable[list[str]], order: int) -> None:
@@ -114,10 +128,10 @@ def main() -> None:
         parser.error(f"--order is {options.order}: it must be at least 2")
     try:
         check_writable(options.output, "output")
-        lines = options.text.read_text(encoding="utf-8").split("\n")
+        lines = options.text.read_text(encoding="utf-8-sig").split("\n")
+        model = KneserNey((words for line in lines if (words := line.split())), options.order)
     except (OSError, UnicodeDecodeError, Refused) as error:
         parser.error(str(error))
-    model = KneserNey((words for line in lines if (words := line.split())), options.order)
     with atomically(options.output) as unfinished, open(unfinished, "w", encoding="utf-8") as file:
         file.writelines(line + "\n" for line in model.arpa())
     sizes = ", ".join(f"{len(p):,} {n}-grams" for n, p in enumerate(model.p, start=1))

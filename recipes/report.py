@@ -18,7 +18,7 @@ from pathlib import Path
 from recipes import experiment as read
 from recipes.curves import curves, draw
 from recipes.experiment import DASH, KINDS, SUBSETS
-from recipes.files import sha256
+from recipes.files import reason, sha256, warn
 from recipes.plots import check_picture
 from recipes.processes import end_quietly_by_interrupt
 from recipes.progress import duration
@@ -41,8 +41,10 @@ MEASURES = {  # {measure of an evaluation: (title, format)}
 def row(experiment: Path) -> dict[str, str]:
     """Return {column: text} of one experiment."""
     recipe = read.recipe_of(experiment)
-    hardware = read.distinct(read.runs(experiment, "train"), "hardware")
-    commits = [commit[:7] for commit in read.distinct(read.makers(experiment), "commit")]
+    hardware = ", ".join(read.distinct(read.runs(experiment, "train"), "hardware")) or DASH
+    if processes := (record(experiment, "train").get("settings") or {}).get("processes"):
+        hardware += f", {processes} process" + ("es" if processes != "1" else "")
+    commits = read.commits(read.makers(experiment))
     arch, parameters = read.architecture(experiment)
     trained = read.training(experiment, "train")
     return {
@@ -52,7 +54,7 @@ def row(experiment: Path) -> dict[str, str]:
         **{name: read.measured(read.results(experiment, "plain", name)) for name in SUBSETS},
         **{name: read.pair(experiment, kind) for kind, name in KINDS.items() if kind != "plain"},
         "published": read.published(recipe) or DASH,
-        "hardware": ", ".join(hardware) or DASH,
+        "hardware": hardware,
         "epochs": passes(trained["epochs"]) if trained else DASH,
         "hours": f"{trained['seconds'] / 3600:.2f}" if trained else DASH,
         "words/s": f"{trained['speed']:,.0f}" if trained else DASH,
@@ -193,18 +195,22 @@ def main(arguments: list[str] | None = None) -> None:
     if options.picture:
         check_picture(options.picture)
     drawn = {path: lines for path in experiments if (lines := curves(path))}
+    names = read.names_of(experiments)
     if options.picture and not drawn:
         sys.exit("error: no experiment has logged an epoch yet, so there is nothing to draw: train first")
     if options.picture:
-        draw({read.name_of(path): lines for path, lines in drawn.items()}, options.picture)
+        draw({names[path]: lines for path, lines in drawn.items()}, options.picture)
     else:
         for path, lines in drawn.items():
-            draw({read.name_of(path): lines}, path / PICTURE)
+            try:
+                draw({read.name_of(path): lines}, path / PICTURE)
+            except OSError as error:  # the experiment is another user's
+                warn(f"{path / PICTURE} cannot be written ({reason(error)}): give --picture FILE")
     if options.markdown:
         print(markdown([row(path) for path in experiments]))
     elif len(experiments) > 1:
         sections = [
-            overview({read.name_of(path): row(path) for path in experiments}),
+            overview({names[path]: row(path) for path in experiments}),
             *map(sample, experiments),
         ]
         print("\n\n".join(section for section in sections if section))

@@ -51,6 +51,26 @@ def check_resumable(experiment: Path, stage: str, folder: Path, inputs: Inputs, 
     check_length(experiment / "logs" / f"{stage}.log", folder, settings, cure)
 
 
+def check_trained_with(experiment: Path, typed: Inputs) -> None:
+    """Refuse to evaluate models with flags of training that none of them was trained with.
+
+    Args:
+        typed: :func:`recipes.stages.inputs_of` of the typed flags
+
+    Raises:
+        SystemExit: the sentence names what differs from the first training.
+    """
+    flags = {flag: value for flag, value in typed.items() if flag not in FREE}
+    known = [record(experiment, stage).get("settings") for stage in ("train", "finetune")]
+    trained = [settings for settings in known if isinstance(settings, dict)]
+    if trained and not any(flags.items() <= settings.items() for settings in trained):
+        before = {flag: value for flag, value in trained[0].items() if flag in flags}
+        raise SystemExit(
+            f"error: {experiment} was trained {', '.join(differences(before, flags))}, and is not trained by "
+            "these stages: leave out what differs, or begin with --stage 2 and another --exp"
+        )
+
+
 def check_length(log: Path, folder: Path, settings: Inputs, cure: str) -> None:
     """Refuse a training that is to be shorter than what has already been trained.
 

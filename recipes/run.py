@@ -16,10 +16,12 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from recipes import evaluate, report, stages
 from recipes.environment import read_environment
 from recipes.files import make_folder
+from recipes.logs import epochs
 from recipes.processes import (
     ONE_PROCESS,
     SENT_TO_TORCHRUN,
@@ -29,7 +31,7 @@ from recipes.processes import (
     piped,
 )
 from recipes.progress import follow, show_all, show_error
-from recipes.resuming import check_resumable, has_begun
+from recipes.resuming import check_resumable, check_trained_with, has_begun
 
 ADDED = "LM_PLUGINS_ADDOPTS"  # flags that fairseq-train adds
 
@@ -188,16 +190,36 @@ def train(recipe: Recipe, stage: str, folder: Path, command: list[str]) -> None:
     if stages.is_done(experiment, stage, inputs, folder / "checkpoint_best.pt"):
         print(f"done before: {shlex.join(recipe.launched(command))}", flush=True)
         return
-    settings, before = inputs_of(completed(recipe, command)), stages.record(experiment, stage)
-    earlier = stages.runs(experiment, stage)
+    settings, earlier = inputs_of(completed(recipe, command)), stages.runs(experiment, stage)
     if has_begun(folder):
         check_resumable(experiment, stage, folder, inputs, settings)
-    elif before.get("settings") != settings:
+    elif is_of_another(log, stages.record(experiment, stage).get("settings"), settings):
         earlier = []
         set_aside(log)
     stages.begin(experiment, stage, inputs, [*earlier, recipe.environment()], settings=settings)
     run_logged(recipe.launched(command), log, follow, torchrun=recipe.processes > 1)
     stages.finish(experiment, stage)
+
+
+def is_of_another(log: Path, before: Any, settings: stages.Inputs) -> bool:
+    """Return whether `log` is of another training than the one that begins now, without a checkpoint.
+
+    It is if it was trained with other settings `before`, or for an epoch, whose checkpoint was removed.
+    """
+    return before != settings or bool(epochs(log, "train"))
+
+
+def from_folder(flags: list[str], folder: str) -> list[str]:
+    """Return `flags`, of which files that are read are found from the `folder` in which they were typed."""
+    if folder == os.getcwd():
+        return flags
+    result, flag = [], ""
+    for word in flags:
+        flag, equals, value = word.partition("=") if word.startswith("--") else (flag, "", word)
+        if flag in stages.READ and value and Path(folder, value).is_file():
+            value = str(Path(folder, value))
+        result.append(flag + equals + value if word.startswith("--") else value)
+    return result
 
 
 def set_aside(log: Path) -> None:
@@ -218,6 +240,8 @@ def run(recipe: Recipe, of_preprocess: list[str]) -> None:
     options, experiment = recipe.options, recipe.experiment
     if not recipe.flags_are_known() and not (recipe.includes(2) and recipe.has_data()):
         completed(recipe, recipe.training("train", experiment))  # refuses a wrong flag before a download
+    if options.stop_stage >= 4 and not recipe.trainings():
+        check_trained_with(experiment, stages.inputs_of(recipe.flags, recipe.data(), ()))
     make_folder(experiment)
     if recipe.includes(1) or (of_preprocess and recipe.is_preprocessed()):
         run_logged(recipe.preprocess(of_preprocess), experiment / "logs/preprocess.log", show_all)
@@ -257,7 +281,7 @@ def main() -> None:
     parser.add_argument("--dry-run", action="store_true", help="print the commands without running them")
     options = parser.parse_args(own)
     options.plain = True
-    recipe = Recipe(options, flags, arguments)
+    recipe = Recipe(options, from_folder(flags, options.folder), arguments)
     if not options.dry_run:
         run(recipe, of_preprocess)
         return

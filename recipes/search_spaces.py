@@ -9,7 +9,7 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,12 @@ def of_arch(arch: str, typed: dict[str, str | None]) -> Draw:
     """Return the space of an architecture, without the flags that the user `typed`."""
     check_arch(arch)
     if arch in THESIS:
-        return without(thesis, typed)
+        return lambda trial: untyped(thesis(trial), typed)
     if arch in SMALL:
-        return without(described(small()), typed)
+        return described(small(), typed)
     if arch not in ARCHITECTURES:
         raise SystemExit(f"error: --arch {arch} has no published flags to search around: give --space FILE")
-    return without(described(published(arch, typed)), typed)
+    return described(published(arch, typed), typed)
 
 
 def small() -> Space:
@@ -111,14 +111,18 @@ def thesis(trial: optuna.Trial) -> dict[str, Any]:
     }
 
 
-def described(space: Space) -> Draw:
-    """Return the function that draws from a `space` in the form of a file."""
+def described(space: Space, typed: Iterable[str] = ()) -> Draw:
+    """Return the function that draws from a `space` in the form of a file.
+
+    A flag that the user `typed` is not drawn, so that no sampler takes it for the cause of a loss.
+    """
 
     def draw(trial: optuna.Trial) -> dict[str, Any]:
         drawn = {}
-        for flag, limits in space.items():
+        for flag, limits in untyped(space, typed).items():
             if isinstance(limits, dict):
-                drawn[flag] = trial.suggest_categorical(flag, limits["choices"])
+                choice = trial.suggest_categorical(flag, limits["choices"])
+                drawn[flag] = f"{choice:.15g}" if isinstance(choice, float) else choice  # as in the file
                 continue
             low, high, *log = limits
             whole = isinstance(low, int) and isinstance(high, int)
@@ -129,13 +133,13 @@ def described(space: Space) -> Draw:
     return draw
 
 
-def without(draw: Draw, typed: dict[str, str | None]) -> Draw:
-    """Return the function that draws as `draw` does, without the flags that the user typed."""
-    return lambda trial: {flag: value for flag, value in draw(trial).items() if flag not in typed}
+def untyped(flags: dict[str, Any], typed: Iterable[str]) -> dict[str, Any]:
+    """Return those of `flags` that the user has not `typed`."""
+    return {flag: value for flag, value in flags.items() if flag not in typed}
 
 
-def of_file(path: Path) -> Draw:
-    """Return the space that a JSON file describes.
+def of_file(path: Path, typed: Iterable[str] = ()) -> Draw:
+    """Return the space that a JSON file describes, without the flags that the user `typed`.
 
     Raises:
         SystemExit: it does not describe a space; the message says what is wrong.
@@ -156,7 +160,7 @@ def of_file(path: Path) -> Draw:
                 f'error: --space {path}: {flag}: {json.dumps(limits)} is none of "--flag": [low, high], '
                 '[low, high, "log"] and {"choices": [...]}'
             )
-    return described(space)
+    return described(space, typed)
 
 
 def _with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -19,14 +19,14 @@ class Report(NamedTuple):
         characters: number of characters of the text; None: not known
         words: number of words and line ends of the text; None: not known
         folder: for the JSON file; None: do not write one
-        checkpoint: path of the model
+        checkpoint: path and SHA-256 of the model; None: no file is written
     """
 
     subset: str
     characters: int | None
     words: int | None
     folder: str | None
-    checkpoint: str | None
+    checkpoint: dict[str, str] | None
 
     def finish(self, tally: Tally, seconds: float, models: list[dict[str, Any]] | None = None) -> None:
         """Log the line, and write the JSON file if there is a folder for it.

@@ -22,6 +22,7 @@ from lm_plugins.evaluation.interpolation_options import interpolation_settings
 from lm_plugins.evaluation.options import check_options, warm_up
 from lm_plugins.evaluation.outputs import check_outputs
 from lm_plugins.evaluation.report import Report
+from lm_plugins.evaluation.results_file import identified
 from lm_plugins.evaluation.windows import EvaluationWindows
 from lm_plugins.tasks.interpolation import mixture
 
@@ -52,6 +53,7 @@ class EvaluationMixin:
         """
         self.set_matmul_precision()
         cfg = self.cfg
+        checkpoint = identified(cfg.checkpoint_path) if cfg.results_path else None
         check_program(num_shards, context_window)
         cache, dynamic = cache_settings(cfg), dynamic_settings(cfg)
         interpolation = interpolation_settings(cfg, cfg.checkpoint_path)
@@ -80,7 +82,7 @@ class EvaluationMixin:
             rms = self.gradient_rms(dynamic) if dynamic.rms else None
             rates = best_rates(self.decoder, windows, dynamic, cache, rms)
         sizes = text_sizes(self.folders[0], dataset.split, self.level, len(dataset))
-        report = Report(dataset.split, *sizes, cfg.results_path, cfg.checkpoint_path)
+        report = Report(dataset.split, *sizes, cfg.results_path, checkpoint)
         mixed = None
         if interpolation is not None:
             models = (cfg.checkpoint_path, self.decoder, self.dictionary, self.folders[0])

@@ -1,10 +1,16 @@
 """What an evaluation writes at its end is opened before it starts."""
 
+import hashlib
+import json
+
 import pytest
 
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.cache_options import CacheConfig, cache_settings
 from lm_plugins.evaluation.outputs import check_outputs
+from lm_plugins.evaluation.report import Report
+from lm_plugins.evaluation.results_file import identified
+from lm_plugins.evaluation.tally import Tally
 
 
 @pytest.mark.parametrize(
@@ -35,3 +41,14 @@ def test_outputs_are_opened_before_the_work(tmp_path, monkeypatch, results, tune
         with pytest.raises(Refused, match=sentence):
             check_outputs(results, "valid", cache)
     assert {path.name for path in tmp_path.iterdir()} - {"new"} == {"folder", "plot.png", "taken", "file"}
+
+
+def test_the_digest_is_of_the_checkpoint_that_was_read(tmp_path):
+    """A training that goes on replaces the file while it is evaluated."""
+    checkpoint = tmp_path / "checkpoint_best.pt"
+    checkpoint.write_text("read")
+    report = Report("test", None, None, str(tmp_path), identified(str(checkpoint)))
+    checkpoint.write_text("trained further")
+    report.finish(Tally(targets=1, nats=1.0), 1.0)
+    saved = json.loads((tmp_path / "results-test.json").read_text())["checkpoint"]
+    assert saved == {"path": str(checkpoint), "sha256": hashlib.sha256(b"read").hexdigest()}

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import lzma
+import socket
 import tarfile
 import threading
 import zipfile
@@ -51,6 +52,24 @@ def served(tmp_path):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield folder, f"http://127.0.0.1:{server.server_port}", requests
     server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "answer", [b"<html>log in</html>\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked"]
+)
+def test_an_answer_that_is_not_http_is_one_sentence(answer, tmp_path):
+    """It is that of a proxy, or of a connection that ended."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(answer + b"\r\n\r\n5\r\nabc")
+
+    threading.Thread(target=serve, daemon=True).start()
+    with pytest.raises(SystemExit, match="error: x could not be downloaded"):
+        download([f"http://127.0.0.1:{server.getsockname()[1]}/x"], tmp_path / "x")
 
 
 def small(addresses=(), digests=None, **changes):

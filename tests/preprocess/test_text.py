@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import random
+import tarfile
 import zipfile
 
 import pytest
@@ -120,6 +121,35 @@ def test_texts_that_fairseq_would_read_otherwise_are_refused(tmp_path):
         text.prepare(tmp_path / "bin", tmp_path / "mine.txt", valid=tmp_path / "mine.txt")
     with pytest.raises(SystemExit, match="--test is empty"):
         text.prepare(tmp_path / "bin", tmp_path / "mine.txt", valid=tmp_path / "mine.txt", test="")
+
+
+def test_a_text_is_not_held_out_and_trained_on(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in ("train", "valid", "test"):
+        written(folder / f"{name}.txt", [f"the text of {name}"] * 30)
+    copy = written(tmp_path / "copy.txt", ["the text of train"] * 30)
+    whole, train, valid, test = folder, *(folder / f"{name}.txt" for name in ("train", "valid", "test"))
+    for source, held_out in (
+        (whole, {"valid": valid, "test": test}),
+        (train, {"valid": whole, "test": test}),
+        (train, {"valid": valid, "test": copy}),
+    ):
+        with pytest.raises(SystemExit, match="is in the training text, --source .*: give texts that have"):
+            text.prepare(tmp_path / "bin", source, **held_out)
+    assert not (tmp_path / "bin").exists()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"), [(".tar", ""), (".tar.bz2", "bz2"), (".tbz2", "bz2"), (".txz", "xz"), (".tgz", "gz")]
+)
+def test_an_archive_is_never_read_as_a_text(suffix, kind, tmp_path):
+    (tmp_path / "folder").mkdir()
+    for name in ("b.txt", "a.txt", ".hidden.txt", "._b.txt"):
+        written(tmp_path / "folder" / name, [name])
+    with tarfile.open(tmp_path / f"mine{suffix}", f"w:{kind}") as archive:
+        archive.add(tmp_path / "folder", "./folder")
+    assert read(tmp_path / f"mine{suffix}") == read(tmp_path / "folder") == ["a.txt", "b.txt"]
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".xz", ".bz2", ".zip"])

@@ -131,6 +131,47 @@ def test_a_typed_flag_is_not_drawn(run, tmp_path):
 
     run(train, "--dropout", "0.25", trials=1)
     assert "--dropout" in (tmp_path / "space.json").read_text()
+    assert trials(tmp_path)[0].params.keys() == SPACE.keys() - {"--dropout"}
+
+
+def test_the_table_has_what_was_typed(tmp_path):
+    """Also where the space draws under other names, and where a small number has an exponent."""
+    study = optuna.create_study()
+    options = type("Options", (), {"data": "data", "arch": "lstm_mos_bm"})
+    draws = (
+        search_spaces.described({"--lr": [3.14159e-5, 3.14159e-5]}),
+        search_spaces.described({"--weight-decay": {"choices": [0.00012345]}}),
+        search_spaces.of_arch("lstm_mos_bm", {"--n-experts": "3"}),
+    )
+    for draw in draws:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(search, "train", lambda command, log, report: 7.0)
+            study.enqueue_trial({"window": 20, "streams": 10, "units": 500})
+            trial = study.ask()
+            study.tell(trial, search.run(trial, options, [], draw, tmp_path)[1])
+    table = search.table(study)
+    assert (
+        "| 3.142e-05 |" in table
+        and "| 0.00012345 |" in table
+        and "--batch-size" in table
+        and "components" not in table
+    )
+
+
+def test_a_search_with_a_seed_goes_on_with_other_points(run, tmp_path):
+    for _ in range(2):
+        run(quadratic, "--sampler", "random", trials=3)
+    assert len({trial.params["--dropout"] for trial in trials(tmp_path)}) == 6
+
+
+def test_the_trials_of_two_studies_are_never_in_one_folder(run, tmp_path):
+    run(quadratic, trials=1)
+    with pytest.raises(SystemExit, match="study.db is of --arch qrnn_ptb, and the trials of both would be"):
+        run(quadratic, arch="awd_lstm_ptb")
+    with pytest.raises(SystemExit, match="study holds the trials of another study: give another --study"):
+        run(quadratic, study=tmp_path / "study.sqlite")
+    with pytest.raises(SystemExit, match="--search-seed is -1: it must be at least 0"):
+        run(quadratic, "--search-seed", "-1")
 
 
 def test_an_interrupted_trial_is_not_left_running(run, tmp_path):
