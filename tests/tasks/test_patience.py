@@ -57,7 +57,8 @@ def test_an_ended_training_makes_no_further_update_until_it_is_given_more_patien
     train(data_bin, tmp_path, *STALE, "--max-epoch", "9")
     before = files(tmp_path)
     again = train(data_bin, tmp_path, *STALE, "--max-epoch", "9")
-    assert "training is complete: 3 validations gave no new best" in again.output and files(tmp_path) == before
+    assert "training is complete: 3 validations gave no new best" in again.output
+    assert files(tmp_path) == before
     longer = train(data_bin, tmp_path, *STALE, "--max-epoch", "9", "--patience", "5")
     assert validations(longer.output) == 2
 
