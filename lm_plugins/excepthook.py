@@ -24,7 +24,8 @@ from lm_plugins.errors import Refused
 from lm_plugins.out_of_memory import is_out_of_memory
 from lm_plugins.stop_signals import STOP_SIGNALS, end_by
 
-OF_FLAGS = (AssertionError, ImportError, ValueError)  # fairseq's errors about flags of an optimizer
+# fairseq's errors about flags of an optimizer or a schedule.
+OF_FLAGS = (AssertionError, ImportError, ValueError, ZeroDivisionError)
 # Exceptions of a spawned process, by the name that its traceback gives them.
 OF_PROCESSES = {
     "lm_plugins.errors.Refused": Refused,
@@ -127,8 +128,8 @@ def sentence(error: BaseException) -> str | None:
         path = _path_being_read(cause)
         if path is not None and isinstance(cause, UNREADABLE):
             return why_unreadable(path, cause)
-        if isinstance(cause, OF_FLAGS) and str(cause) and _is_about_optimizer(cause):
-            return f"fairseq does not accept these flags: {' '.join(str(cause).split())}"
+        if isinstance(cause, OF_FLAGS) and _is_about_optimizer(cause):
+            return f"fairseq does not accept these flags: {_what_failed(cause)}"
     return None
 
 
@@ -170,6 +171,14 @@ def _is_about_optimizer(error: BaseException) -> bool:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     package = frames[-1].f_globals.get("__name__", "").partition(".")[0] if frames else None
     return package in ("fairseq", "torch") and _locals_of(Trainer._build_optimizer, error) is not None
+
+
+def _what_failed(error: BaseException) -> str:
+    """Return the message of `error`, with the line that raised it where the message does not say enough."""
+    message, line = " ".join(str(error).split()), traceback.extract_tb(error.__traceback__)[-1].line
+    if isinstance(error, ZeroDivisionError):
+        return f"{message} in {line}"
+    return message or str(line)
 
 
 def _locals_of(function: Callable, error: BaseException) -> dict[str, Any] | None:

@@ -1,5 +1,8 @@
 """Which errors are explained in one sentence, and which keep their traceback."""
 
+import re
+
+import pytest
 from fairseq.checkpoint_utils import load_checkpoint_to_cpu
 
 from lm_plugins.errors import Refused
@@ -65,3 +68,16 @@ class Broken(FairseqOptimizer):
         train(data_bin, tmp_path / "run", "--optimizer", "cpu_adam", succeeds=False),
         "fairseq does not accept these flags: Please install DeepSpeed",
     )
+
+
+@pytest.mark.parametrize(
+    "flags, failed",
+    [
+        (("inverse_sqrt", "--warmup-updates", "0"), "division by zero in self.lr_step = .*warmup_updates$"),
+        (("step", "--lr", "1", "--min-lr", "2"), "assert self.max_lr > self.min_lr$"),
+    ],
+)
+def test_a_check_of_a_schedule_without_a_message_is_shown(flags, failed, data_bin, tmp_path):
+    finished = train(data_bin, tmp_path, "--lr-scheduler", *flags, succeeds=False)
+    refused(finished, "fairseq does not accept these flags")
+    assert re.search(failed, finished.error())

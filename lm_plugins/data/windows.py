@@ -79,6 +79,7 @@ def varied(
     lengths = np.clip(draw.normal(base, deviation).astype(np.int64), shortest, size + max_delta)
     rounded = (lengths + multiple // 2) // multiple
     lengths = multiple * np.clip(rounded, 1, max(1, (size + max_delta) // multiple))
+    lengths = np.tile(lengths, -(-stream_length // lengths.sum()))  # those rounded down may be too few
     lengths = lengths[: np.searchsorted(lengths.cumsum(), stream_length) + 1].tolist()
     longest = lengths.index(max(lengths))
     return [lengths[longest], *lengths[:longest], *lengths[longest + 1 :]]

@@ -88,6 +88,8 @@ class StoppingMixin:
         super().reduce_metrics(logging_outputs, criterion)
         if self.replaced or self.ends_epoch or STOP not in logging_outputs[0]:
             return  # at the end of an epoch, validation decides what is saved: stop after the next update
+        if 0 < self.options("optimization").max_update <= self.updates:
+            return  # training ends here by itself, with a validation
         if sum(float(log[STOP]) for log in logging_outputs) > 0:
             self.stop_after_this_update()
 

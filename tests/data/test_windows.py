@@ -65,7 +65,7 @@ def test_the_distribution_of_varied_lengths():
     assert drawn.max() <= 90
 
 
-@pytest.mark.parametrize("size, delta, multiple", [(70, 20, 8), (7, 2, 4), (3, 0, 3), (20, 1, 16)])
+@pytest.mark.parametrize("size, delta, multiple", [(70, 20, 8), (7, 2, 4), (3, 0, 3), (20, 1, 16), (6, 1, 4)])
 def test_varied_lengths_are_rounded_to_a_multiple(size, delta, multiple):
     exact = np.array(varied(20_000, size, 5, delta, seed=1, epoch=1, multiple=1))
     drawn = np.array(varied(20_000, size, 5, delta, seed=1, epoch=1, multiple=multiple))

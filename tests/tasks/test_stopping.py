@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+from fairseq.logging import metrics
 
 from tests.helpers.checkpoints import load, same_optimizer, same_weights
 from tests.helpers.refusals import files, refused
@@ -81,6 +82,18 @@ def test_a_complete_training_makes_no_further_update(data_bin, tmp_path):
     again = train(data_bin, tmp_path, "--max-update", "7")
     assert "training is complete: it has made 7 updates of --max-update 7" in again.output
     assert files(tmp_path) == before
+
+
+def test_a_signal_in_the_last_update_leaves_the_last_validation(data_bin, monkeypatch):
+    task, *parts = training(data_bin, "awd_lstm_ptb", "--max-update", "7")
+    (window, *_) = task.get_batch_iterator(task.dataset("train"), max_sentences=4).next_epoch_itr()
+    log = {**task.train_step(window, *parts, 0)[2], "stop": 1}
+    stopped = []
+    monkeypatch.setattr(task, "stop_after_this_update", lambda: stopped.append(task.updates))
+    for task.updates in (6, 7):
+        with metrics.aggregate():
+            task.reduce_metrics([log], parts[1])
+    assert stopped == [6]
 
 
 def test_fine_tuning_ends_with_a_schedule_that_has_its_own_rate(data_bin):
