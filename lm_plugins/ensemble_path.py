@@ -25,7 +25,7 @@ def split_ensemble(argv: list[str]) -> list[str]:
     Nothing is changed if there is one model, a file of the whole name, or another program or task.
 
     Raises:
-        Refused: further models are given in both ways
+        Refused: further models are given in both ways, or one has no name
     """
     typed = typed_flags(argv[1:])
     if program_name(argv[0]) != "eval-lm" or not is_recurrent_task(typed.get("--task")):
@@ -36,6 +36,8 @@ def split_ensemble(argv: list[str]) -> list[str]:
         return argv
     if OTHERS in typed:
         raise Refused(f"--path names several models, and {OTHERS} further ones: give all of them in --path")
+    if not all((first, *others)):
+        raise Refused(f"--path {path} has an empty name beside a colon: give the paths of all models")
     added = ["--path", first, OTHERS, os.pathsep.join(others)]
     logger.info(f"{1 + len(others)} models are interpolated: --path {path} is converted to {' '.join(added)}")
     return [*argv, *added]

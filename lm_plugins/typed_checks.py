@@ -121,7 +121,8 @@ def check_evaluation(program: str, flags: Flags) -> None:
             )
     if "--eval-warmup" in flags and (flags.get("--eval-streams") or "1") == "1":
         raise Refused("--eval-warmup has no effect on a single stream: give --eval-streams, or leave it out")
-    for flag in ("--cache-tune", "--cache-from", "--interpolate-tune", "--interpolate-from"):
+    of_interpolation = [f"--interpolate-{name}" for name in ("with", "ngram", "tune", "from")]
+    for flag in ("--cache-tune", "--cache-from", *of_interpolation):
         if flag in flags and not flags[flag]:
             raise Refused(f"{flag} is empty: give the path of a file, or leave it out")
 

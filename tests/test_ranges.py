@@ -174,6 +174,7 @@ TYPED = [  # command, flags, a part of the sentence; None: it runs
     (EVAL, ("--eval-warmup", "5", "--eval-streams", "2"), None),
     (EVAL, ("--cache-tune", ""), "--cache-tune is empty"),
     (EVAL, ("--cache-from", ""), "--cache-from is empty"),
+    (EVAL, ("--interpolate-with", ""), "--interpolate-with is empty"),
     (["fairseq-generate", *EVAL[1:]], ("--max-tokens", "500"), None),
     (["fairseq-generate", *EVAL[1:]], ("--temperature", "0"), "--temperature is 0.0: it must be above 0"),
     (["fairseq-generate", *EVAL[1:]], ("--beam", "0"), "--beam is 0"),
