@@ -124,7 +124,7 @@ def test_fastai(kind, form, tmp_path):
         {
             "pkl": pickle.dumps,
             "json": lambda x: json.dumps(x).encode(),
-            "txt": lambda x: "\n".join(x).encode(),
+            "txt": lambda x: "\n".join(x).encode("utf-8-sig"),
         }[form](words)
     )
     convert(path, str(tmp_path / "out"), str(itos))
