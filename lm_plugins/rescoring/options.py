@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lm_plugins.errors import Refused
+from lm_plugins.evaluation.interpolation_arguments import add_interpolation_arguments
 from lm_plugins.files import check_writable
 from lm_plugins.ranges import FINITE, Range, at_least, check
 
@@ -71,16 +72,7 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
         help="write all hypotheses here, the best first, each with ln p, words and total",
     )
     add("--json", type=Path, metavar="FILE", help="write the results here, as JSON")
-    for name, metavar, text in (
-        (
-            "ngram",
-            "FILE",
-            "interpolate the models with an n-gram model in ARPA or KenLM's binary format, too",
-        ),
-        ("weights", "W,W", "weights of the models and of the n-gram model, with the sum 1 (equal weights)"),
-        ("from", "FILE", "read the weights from a FILE of fairseq-eval-lm --interpolate-tune"),
-    ):
-        add(f"--interpolate-{name}", metavar=metavar, help=text)
+    add_interpolation_arguments(parser)
     add("--batch-size", type=int, default=BATCH_SIZE, help="hypotheses scored at a time, at least 1 (64)")
     add("--cpu", action="store_true", help="do not use the GPU")
     add("--user-dir", help="folder of a plug-in that defines the model")

@@ -1,0 +1,15 @@
+"""The options of an interpolation for the commands lm_plugins.score and lm_plugins.rescore."""
+
+import argparse
+
+OPTIONS = (
+    ("ngram", "FILE", "interpolate the models with an n-gram model in ARPA or KenLM's binary format, too"),
+    ("weights", "W,W", "weights of the models and of the n-gram model, with the sum 1 (equal weights)"),
+    ("from", "FILE", "read the weights from a FILE of fairseq-eval-lm --interpolate-tune"),
+)
+
+
+def add_interpolation_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what :func:`lm_plugins.ensembles.load_ensemble` takes besides the paths of the models."""
+    for name, metavar, text in OPTIONS:
+        parser.add_argument(f"--interpolate-{name}", metavar=metavar, help=text)
