@@ -20,7 +20,8 @@ from lm_plugins.evaluation.interpolation import interpolate
 from lm_plugins.evaluation.interpolation_options import InterpolationConfig, interpolation_settings
 from lm_plugins.evaluation.ngram import Ngram
 from lm_plugins.hub import checkpoint_file, load
-from lm_plugins.scoring.language_model import LanguageModel
+from lm_plugins.scoring.batches import BATCH_SIZE
+from lm_plugins.scoring.language_model import LanguageModel, are_several
 from lm_plugins.scoring.line_scores import LineScore, LineScorer
 from lm_plugins.scoring.score import Score
 
@@ -44,13 +45,20 @@ class Ensemble:
         """Return the ids of `text`, [T]; see :meth:`LanguageModel.encode`."""
         return self.models[0].encode(text, eos)
 
-    def score(self, text: Sequence[str], *, eos: bool = False, **options: Any) -> list[Score]:
-        """Return the score of each text; see :meth:`LanguageModel.score`."""
-        scores = [model.score(text, eos=eos, **options) for model in self.models]
-        return [
-            Score(of_models[0].tokens, self._mixed(of_models, self.encode(one, eos)))
-            for one, *of_models in zip(text, *scores, strict=True)
+    def score(
+        self, text: str | Iterable[str], *, eos: bool = False, batch_size: int = BATCH_SIZE
+    ) -> Score | list[Score]:
+        """Return the score of a text, or of each text of a list; see :meth:`LanguageModel.score`.
+
+        There is no scorer and no state, which belong to one model.
+        """
+        texts = list(text) if are_several(text) else [text]
+        of_models = [model.score(texts, eos=eos, batch_size=batch_size) for model in self.models]
+        scores = [
+            Score(of_one[0].tokens, self._mixed(of_one, self.encode(one, eos)))
+            for one, *of_one in zip(texts, *of_models, strict=True)
         ]
+        return scores if are_several(text) else scores[0]
 
     def score_lines(
         self,

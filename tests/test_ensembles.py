@@ -43,6 +43,19 @@ def test_the_scores_are_those_of_the_mixture_of_whole_distributions(ensemble):
         torch.testing.assert_close(score.log_probs, expected, rtol=1e-5, atol=1e-6)
 
 
+def test_one_text_has_the_score_of_a_list_of_one(ensemble):
+    texts = (text for text in TEXTS[:2])
+    for text, expected in zip(TEXTS, ensemble.score(texts), strict=False):
+        torch.testing.assert_close(ensemble.score(text).log_probs, expected.log_probs)
+
+
+@pytest.mark.parametrize("option", ["scorer", "state"])
+def test_what_belongs_to_one_model_is_no_option(ensemble, option):
+    """A cache would hold the states of all models, and the second one would find the text in it."""
+    with pytest.raises(TypeError, match=option):
+        ensemble.score(TEXTS, **{option: None})
+
+
 @pytest.mark.parametrize("eos", [True, False])
 @pytest.mark.parametrize("size", [1, 3])
 def test_lines_have_the_scores_of_texts(ensemble, eos, size):
