@@ -18,9 +18,9 @@ import torch
 from tqdm import tqdm
 
 from lm_plugins.ensembles import load_ensemble
-from lm_plugins.evaluation.interpolation_arguments import add_interpolation_arguments
+from lm_plugins.evaluation.interpolation_arguments import add_interpolation_arguments, files_of_models
 from lm_plugins.excepthook import excepthook, refusals_exit_with_2
-from lm_plugins.files import atomically, check_writable
+from lm_plugins.files import atomically, check_files
 from lm_plugins.matmul_precision import set_matmul_precision
 from lm_plugins.ranges import at_least, check
 from lm_plugins.scoring.batches import BATCH_SIZE
@@ -101,8 +101,7 @@ def run(options: argparse.Namespace) -> None:
     for flag, value in (("--batch-size", options.batch_size), ("--buffer-size", options.buffer_size)):
         if value is not None:
             check(flag, value, at_least(1))
-    if options.output:
-        check_writable(options.output, "--output")
+    check_files({"--output": options.output}, {"the text": options.file} | files_of_models(options))
     on_cpu = options.cpu or not torch.cuda.is_available()
     set_matmul_precision("auto", on_cpu)
     ensemble = load_ensemble(

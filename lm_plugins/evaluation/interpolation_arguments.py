@@ -2,6 +2,8 @@
 
 import argparse
 
+from fairseq.utils import split_paths
+
 OPTIONS = (
     ("ngram", "FILE", "interpolate the models with an n-gram model in ARPA or KenLM's binary format, too"),
     ("weights", "W,W", "weights of the models and of the n-gram model, with the sum 1 (equal weights)"),
@@ -13,3 +15,12 @@ def add_interpolation_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what :func:`lm_plugins.ensembles.load_ensemble` takes besides the paths of the models."""
     for name, metavar, text in OPTIONS:
         parser.add_argument(f"--interpolate-{name}", metavar=metavar, help=text)
+
+
+def files_of_models(options: argparse.Namespace) -> dict[str, str | None]:
+    """Return the files that hold the models of --path and their weights, by what they are."""
+    return {
+        **{f"the model {path}": path for path in (options.path, *split_paths(options.path))},
+        "the n-gram model": options.interpolate_ngram,
+        "the weights": options.interpolate_from,
+    }

@@ -63,7 +63,7 @@ class EvaluationMixin:
                 "--independent-windows has no state that the streams of --eval-streams could warm up: leave "
                 "out --eval-streams"
             )
-        check_outputs(cfg.results_path, dataset.split, cache, interpolation)
+        check_outputs(cfg.results_path, dataset.split, cache, interpolation, cfg.checkpoint_path)
         searches = (
             cache and cache.grid_file,
             dynamic and dynamic.is_grid,

@@ -4,6 +4,7 @@ import pytest
 
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.cache_options import CacheConfig, cache_settings
+from lm_plugins.evaluation.interpolation_options import InterpolationSettings
 from lm_plugins.evaluation.outputs import check_outputs
 
 
@@ -17,9 +18,11 @@ from lm_plugins.evaluation.outputs import check_outputs
         (None, "folder", "--cache-tune folder cannot be written .Is a directory"),
         (None, "cache.png", "--cache-tune cache.png would hold the results, and then their plot"),
         (None, "folder/../cache.png", "would hold the results, and then their plot"),
-        (None, "plot.json", "--cache-tune plot.png cannot be written .Is a directory"),
+        (None, "plot.json", "the picture of --cache-tune plot.png cannot be written .Is a directory"),
         ("file/results", None, "--results-path file/results cannot be made .Not a directory"),
         ("file", None, "--results-path file cannot be made .File exists"),
+        ("folder", "folder/results-valid.json", "--cache-tune .* would overwrite --results-path"),
+        (None, "model.pt", "--cache-tune model.pt would overwrite the model"),
         ("taken", None, "--results-path taken/results-valid.json cannot be written .Is a directory"),
     ],
 )
@@ -30,8 +33,11 @@ def test_outputs_are_opened_before_the_work(tmp_path, monkeypatch, results, tune
     (tmp_path / "file").touch()
     cache = cache_settings(CacheConfig(cache_tune=tune)) if tune else None
     if sentence is None:
-        check_outputs(results, "valid", cache)
+        check_outputs(results, "valid", cache, checkpoint="model.pt")
     else:
         with pytest.raises(Refused, match=sentence):
-            check_outputs(results, "valid", cache)
+            check_outputs(results, "valid", cache, checkpoint="model.pt")
+    models = InterpolationSettings(("b.pt",), "kn.arpa", None, "kn.arpa")
+    with pytest.raises(Refused, match="--interpolate-tune kn.arpa would overwrite the model kn.arpa"):
+        check_outputs(None, "valid", None, models)
     assert {path.name for path in tmp_path.iterdir()} - {"new"} == {"folder", "plot.png", "taken", "file"}

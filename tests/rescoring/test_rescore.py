@@ -82,6 +82,10 @@ def test_searched_and_applied(checkpoint, lists, data_bin, tmp_path, monkeypatch
         (("--tune", "search.json"), "give the references with --references FILE"),
         (("--alpha", "1", "--beta", "0", "--output", "in.tsv"), "would overwrite the n-best list"),
         (("--alpha", "1", "--beta", "0", "--output", "x", "--json", "./x"), "would overwrite --output"),
+        (
+            ("--alpha", "1", "--beta", "0", "--interpolate-ngram", "kn.arpa", "--json", "kn.arpa"),
+            "--json kn.arpa would overwrite the n-gram model",
+        ),
         (("--alpha", "1", "--beta", "0", "--output", "no/x"), "--output no/x cannot be written"),
         (("--references", "in.tsv", "--tune", "a.png"), "would overwrite --tune"),
         (("--alpha", "1", "--beta", "0", "--batch-size", "0"), "--batch-size is 0"),

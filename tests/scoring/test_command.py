@@ -134,7 +134,7 @@ def test_a_line_that_cannot_be_scored(checkpoint, data_bin, content, sentence, t
     assert sentence.format(tmp_path / "bad") in error and not (tmp_path / "out").exists()
 
 
-def test_what_else_is_refused(score, other_data_bin, tmp_path, capsys):
+def test_what_else_is_refused(score, checkpoint, other_data_bin, tmp_path, capsys):
     (tmp_path / "text").write_text("w1\n")
     for arguments, sentence in (
         ((tmp_path / "missing",), "missing cannot be read (No such file or directory)"),
@@ -142,6 +142,8 @@ def test_what_else_is_refused(score, other_data_bin, tmp_path, capsys):
         (("--batch-size", "0", tmp_path / "text"), "--batch-size is 0: it must be at least 1"),
         (("--output", tmp_path / "no/out", tmp_path / "text"), "cannot be written (No such file"),
         (("--data", other_data_bin, tmp_path / "text"), "trained with a different dictionary"),
+        (("--output", tmp_path / "text", tmp_path / "text"), "text would overwrite the text"),
+        (("--output", checkpoint, tmp_path / "text"), "would overwrite the model"),
         (("--interpolate-weights", "1", tmp_path / "text"), "has no effect on a single model"),
     ):
         with pytest.raises(SystemExit) as stop:
