@@ -42,7 +42,7 @@ lint: setup
 	$(VENV)/bin/python -m ruff format --check .
 
 docs: setup
-	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) $(VENV).lock exp/demo site

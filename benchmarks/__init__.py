@@ -1,4 +1,4 @@
-"""Speed and memory compared with the way others do the same work: ``python -m benchmarks``.
+"""Benchmarks of speed and memory against other implementations of the same work: ``python -m benchmarks``.
 
 Each file here with a function `groups(quick)` is found automatically; see :class:`benchmarks.measure.Group`.
 """

@@ -7,8 +7,8 @@ Times are medians of interleaved rounds. `faster`, `of CPU` and `memory` are rat
 processor time as a multiple of that of the matrix products alone. Memory is the peak of the process less what
 it held before, gradients included.
 
-The rivals' methods are written after their code. With a clone of that code on the machine, the original runs
-too:
+The methods of the other projects are rewritten here. With a clone of their code on the machine, the original
+code runs as well:
 
     python -m benchmarks --only 'QRNN|training step' --peer PATH/awd-lstm-lm --peer PATH/pytorch-qrnn
 """
@@ -81,7 +81,7 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 
 def environment(device: str) -> dict[str, Any]:
-    """Return what the times depend on: the commit, the versions, the hardware and its load."""
+    """Return the facts that the times depend on: the commit, the versions, the hardware and its load."""
     return {
         "commit": git("describe", "--always", "--dirty") or "",
         **versions(),
@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="clone of awd-lstm-lm or pytorch-qrnn, to time its own code too (repeatable)",
+        help="clone of awd-lstm-lm or pytorch-qrnn, whose own code is timed as well (repeatable)",
     )
     options = parser.parse_args(arguments)
     if options.json:

@@ -1,4 +1,4 @@
-"""The rival of the training step: awd-lstm-lm's model, and the body of the loop in its main.py."""
+"""The training step of awd-lstm-lm: its model, and the body of the loop in its main.py."""
 
 import contextlib
 
@@ -106,7 +106,7 @@ def peer_step(model: PeerModel, source: Tensor, target: Tensor, clip: float) -> 
 def model_itself(
     kind: str, vocabulary: int, embedding: int, hidden: int, layers: int, *dropouts: float
 ) -> nn.Module:
-    """Return awd-lstm-lm's own model, of the arguments of :class:`PeerModel`."""
+    """Return awd-lstm-lm's own model, for the arguments of :class:`PeerModel`."""
     sizes = vocabulary, embedding, hidden, layers
     dropout_i, dropout_h, weight_dropout = dropouts
     dropouts = OUTPUT_DROPOUT, dropout_h, dropout_i, EMBEDDING_DROPOUT, weight_dropout
@@ -135,6 +135,6 @@ def step_itself(model: nn.Module, source: Tensor, target: Tensor, clip: float) -
         torch.nn.utils.clip_grad_norm_(parameters, clip)
         optimizer.step()
         state[0] = repackage_hidden(state[0])
-        optimizer.zero_grad()  # main.py does it before the next step, which would keep the gradients
+        optimizer.zero_grad()  # main.py does this before the next step, which would keep the gradients
 
     return step

@@ -1,6 +1,7 @@
-"""A small corpus, and one a hundred times as large: neither the time of a window nor the memory may differ.
+"""Compare a small corpus with one a hundred times as large: neither time per window nor memory may differ.
 
-Opening a corpus reads all of it once, to check it: the time of that grows with the corpus, not its memory.
+Opening a corpus reads all of it once, to check it. The time for that grows with the corpus, the memory does
+not.
 """
 
 import logging

@@ -19,7 +19,7 @@ def weight_drop(function: Callable[[Tensor, float], Tensor], size: tuple[int, in
 
 
 def groups(quick: bool) -> Iterator[Group]:
-    """Yield a group for each size of a matrix."""
+    """Yield a group for each size of the matrix."""
     for size in [(3, 5)] if quick else [(4600, 1150), (4650, 1550)]:
         rivals = {"torch.nn.functional.dropout": F.dropout, "ours": dropout}
         yield Group(

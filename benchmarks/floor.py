@@ -1,7 +1,7 @@
 """The floor of a layer or a step: its matrix products alone, over all rows of the window at once.
 
-A recurrence multiplies by its matrix step by step, so that an LSTM cannot reach its floor. The ratio of a
-time to its floor can be compared between machines, where the products themselves run at different speeds.
+A recurrence multiplies by its matrix step by step, so an LSTM cannot reach its floor. The ratio of a time to
+its floor can be compared between machines on which the products themselves run at different speeds.
 """
 
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ class Matrix(NamedTuple):
 def floor(
     rows: int, matrices: Sequence[Matrix], training: bool = True, dtype: torch.dtype = torch.float32
 ) -> Work:
-    """Prepare the products of `rows` inputs with each matrix, and for training those of both gradients.
+    """Prepare the products of `rows` inputs with each matrix, and, for training, those of both gradients.
 
-    They are the products that fairseq-train selects by default, in `dtype`.
+    The products are those that fairseq-train selects by default, in `dtype`.
     """
     set_matmul_precision("auto", on_cpu=torch.get_default_device().type == "cpu")
     operands = [

@@ -16,7 +16,7 @@ WEIGHT_DROPOUT = 0.5
 
 
 class PeerWeightDrop(nn.Module):
-    """Replace the weight of an LSTM by its masked form before each call, like awd-lstm-lm."""
+    """Replace the weight of an LSTM with its masked form before each call, like awd-lstm-lm."""
 
     def __init__(self, layer: nn.Module, name: str, dropout: float) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class PeerWeightDrop(nn.Module):
             layer.flatten_parameters = lambda: None
 
     def forward(self, *inputs: Tensor) -> object:
-        """Return what the layer returns with a newly dropped weight."""
+        """Run the layer with a newly dropped weight."""
         setattr(self.layer, self.name, F.dropout(self.raw, self.dropout, self.training))
         return self.layer(*inputs)
 

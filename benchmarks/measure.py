@@ -1,4 +1,4 @@
-"""Measure the time and memory of rivals that do the same work, each in its own process."""
+"""Measure the time and memory of several cases that do the same work, each in its own process."""
 
 import contextlib
 import ctypes
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-Work = Callable[[], object]  # what is timed
+Work = Callable[[], object]  # a function that is timed
 Results = dict[str, tuple[float, list[tuple[float, float]]]]  # {case: (MiB, [(seconds, processor seconds)])}
 
 SEED = 1
@@ -27,7 +27,7 @@ class Group:
     Args:
         name: unique among all groups
         cases: {name: make}; make() prepares and returns the function that is timed. A call of that function
-            frees all memory that it takes, gradients included.
+            frees all memory that it allocates, gradients included.
         words: number of words that one call processes, for words/s
         floors: {case: the case that is its floor}, see benchmarks/floor.py
     """
@@ -39,7 +39,7 @@ class Group:
 
 
 def compare(module: str, group: Group, quick: bool, repeat: int, device: str) -> Results:
-    """Run `repeat` rounds with every case of `group` once in each.
+    """Run `repeat` rounds, each of which runs every case of `group` once.
 
     Returns:
         {case: (peak in MiB, [(seconds, processor seconds)])}
@@ -67,13 +67,13 @@ def compare(module: str, group: Group, quick: bool, repeat: int, device: str) ->
 
 
 def serve(module: str, name: str, case: str, quick: bool, device: str, connection: Connection) -> None:
-    """Send the peak of a case, and then its times whenever asked to run it."""
+    """Send the peak of a case, and then its times whenever a run is requested."""
     if device != "cpu":  # the CPU is the default; setting it would slow every call down
         torch.set_default_device(device)
     torch.manual_seed(SEED)
     groups = importlib.import_module(module).groups(quick)
     work = synchronised(next(group for group in groups if group.name == name).cases[case](), device)
-    work()  # load code and start threads, which are not counted
+    work()  # loading code and starting threads are not counted
     connection.send(peak_of_gpu(work) if device == "cuda" else peak_of(work))
     while connection.recv():
         start, of_processor = time.perf_counter(), time.process_time()
@@ -82,7 +82,7 @@ def serve(module: str, name: str, case: str, quick: bool, device: str, connectio
 
 
 def synchronised(work: Work, device: str) -> Work:
-    """Return `work` such that it returns only after the GPU has finished."""
+    """Return a form of `work` that returns only after the GPU has finished."""
     if device != "cuda":
         return work
 

@@ -1,4 +1,4 @@
-"""Training steps with noise contrastive estimation; the time of ours does not depend on the vocabulary."""
+"""Training steps with noise contrastive estimation; our time does not depend on the vocabulary size."""
 
 from collections.abc import Iterator
 from functools import partial

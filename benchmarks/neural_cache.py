@@ -1,4 +1,4 @@
-"""The neural cache, compared with a loop over words with a one-hot history as in awd-lstm-lm's pointer.py."""
+"""The neural cache, compared with a loop over words and a one-hot history, as in awd-lstm-lm's pointer.py."""
 
 from collections.abc import Iterator
 from functools import partial

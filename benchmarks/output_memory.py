@@ -1,9 +1,10 @@
-"""Memory of the output layer by the size of the vocabulary, as in the figures of Leonard (2016, Torch blog).
+"""Plot the output layer's memory over the vocabulary size, as in the figures of Leonard (2016, Torch blog).
 
     OMP_NUM_THREADS=1 python -m benchmarks.output_memory --picture output_memory.png
 
-It measures how far a loss and its backward pass raise the memory of the process: logits, their copies, and
-gradients. A softmax has dense gradients of all its rows, NCE sparse ones of the rows that it looks up.
+The command measures how far a loss and its backward pass raise the memory of the process: logits, their
+copies, and gradients. A softmax has dense gradients of all its rows, and NCE has sparse ones of the rows that
+it looks up.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from benchmarks.passes import forward_backward, words
 from lm_plugins.modules.noise import Unigram
 from lm_plugins.modules.softmax import Softmax
 from lm_plugins.ops.noise_contrast import noise_contrastive_estimation
-from recipes.plots import picture
+from recipes.plots import check_picture, picture
 
 VOCABULARIES = (10_000, 50_000, 100_000, 200_000)
 
@@ -63,13 +64,14 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--picture", type=Path, required=True, metavar="FILE")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, to try the command")
+    parser.add_argument("--quick", action="store_true", help="use tiny sizes, to try the command")
     options = parser.parse_args(arguments)
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # fairseq lets every logger say everything
+    check_picture(options.picture)
     peaks: dict[str, list[float]] = {}
     measured = list(groups(options.quick))
     for group in measured:
-        # By its full name: this module may run as __main__, which a process of its own cannot import.
+        # By its full name: this module may run as __main__, which another process cannot import.
         results = compare("benchmarks.output_memory", group, options.quick, 0, options.device)
         for case, (peak, _) in results.items():
             peaks.setdefault(case, []).append(round(peak, 1))

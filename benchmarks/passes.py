@@ -43,11 +43,11 @@ def forward_backward(function: Callable[..., Tensor], parameters: Iterable[Tenso
 
 
 def as_trained(make: Callable[..., Work], *arguments: object) -> Work:
-    """Prepare a case with the matrix products that fairseq-train selects by default, instead of torch's."""
+    """Prepare a case with the matrix products that fairseq-train selects by default, not with torch's."""
     set_matmul_precision("auto", on_cpu=torch.get_default_device().type == "cpu")
     return make(*arguments)
 
 
 def words(vocabulary: int, shape: tuple[int, ...]) -> Tensor:
-    """Draw words whose frequencies are those of a text, by Zipf's law."""
+    """Draw words with the frequencies of a text, by Zipf's law."""
     return Unigram(1e6 / torch.arange(1, vocabulary + 1)).draw(shape)

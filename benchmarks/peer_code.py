@@ -1,4 +1,4 @@
-"""Import the peers' own code from the clones that ``--peer`` names.
+"""Import the other projects' own code from the clones that ``--peer`` names.
 
 None of that code is part of this repository, and none of it is changed.
 """
@@ -15,7 +15,7 @@ FILES = {
     "awd-lstm-lm": ["model.py", "splitcross.py", "utils.py"],
     "torchqrnn": ["torchqrnn/qrnn.py", "torchqrnn/forget_mult.py"],
 }
-VARIABLE = "BENCHMARKS_PEERS"  # in the environment, which the processes of the cases inherit
+VARIABLE = "BENCHMARKS_PEERS"  # an environment variable, which the processes of the cases inherit
 
 
 def folder(path: str) -> str:
@@ -43,13 +43,13 @@ def used() -> list[str]:
 
 
 def itself(make: Callable[[], object], *peers: str) -> dict[str, Callable[[], object]]:
-    """Return {name: make} of the case of the first of `peers`; {} unless the code of all is available."""
+    """Return {name: make} for the first of `peers`; {} unless the code of all of them is available."""
     available = all(any(holds(path, peer) for path in used()) for peer in peers)
     return {f"{peers[0]} itself": make} if available else {}
 
 
 def imported(name: str) -> ModuleType:
-    """Import a peer's module; only in the process of a case, since other modules may have so common a name.
+    """Import a peer's module, only in the process of a case, since other modules may have the same name.
 
     torchqrnn imports cupy and pynvrtc for its GPU kernel. The benchmarks run it on a CPU only, where empty
     modules suffice.

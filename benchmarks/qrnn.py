@@ -72,7 +72,7 @@ class Product(torch.autograd.Function):
 def pooling(
     shape: tuple[int, int, int], function: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], training: bool
 ) -> Work:
-    """Prepare the pooling of gates that, as in a layer, nothing uses again; `shape` is T, B, H."""
+    """Prepare the pooling of gates that are not used again, as in a layer; `shape` is T, B, H."""
     steps, streams, units = shape
     gates = torch.randn(steps, streams, 3 * units)
     c0, leaf = torch.zeros(streams, units), torch.zeros((), requires_grad=training)

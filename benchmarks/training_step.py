@@ -1,4 +1,4 @@
-"""Whole training steps on Penn Treebank's sizes, including fairseq's trainer, compared with awd-lstm-lm's."""
+"""Whole training steps at Penn Treebank's sizes, including fairseq's trainer, compared with awd-lstm-lm's."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ def peer(
     vocabulary: int,
     sizes: tuple[int, int] | None,
 ) -> Work:
-    """Prepare awd-lstm-lm's step; `sizes` are embedding and hidden units, None for those of `arch`."""
+    """Prepare awd-lstm-lm's step; `sizes` are the embedding and hidden units, or None for those of `arch`."""
     kind, hidden, layers, *dropouts, clip = PEERS[arch]
     embedding, hidden = sizes or (400, hidden)
     model = make_model(kind, vocabulary, embedding, hidden, layers, *dropouts)
@@ -42,7 +42,7 @@ def peer(
 
 
 def ours(arch: str, vocabulary: int, sizes: tuple[int, int] | None, *flags: str) -> Work:
-    """Prepare what fairseq-train does with one window."""
+    """Prepare the work of fairseq-train on one window."""
     with tempfile.TemporaryDirectory() as folder:
         lines = (f"w{number} {vocabulary - number}" for number in range(vocabulary - 4))  # 4: special symbols
         Path(folder, "dict.txt").write_text("\n".join(lines) + "\n")

@@ -4,8 +4,8 @@
 
 writes OUT.tsv and OUT.ref.tsv (docs/rescoring.md). Each hypothesis is a line of the text after random
 substitutions, deletions and insertions. Three of four substitutions take a word of similar spelling, as a
-recogniser would. The reference is among the hypotheses of every second utterance. The score of a hypothesis,
-which stands for the log-probability of the sound, is lower by 2 for each error, plus noise.
+recogniser would. The reference is among the hypotheses of every second utterance. The score of a hypothesis
+stands for the log-probability of the sound; it decreases by 2 for each error, plus noise.
 """
 
 import argparse
@@ -34,7 +34,7 @@ class Channel:
 
     @staticmethod
     def sound(word: str) -> tuple[str, str, int]:
-        """Return what similar words share: the first letter, the last one, and about the length."""
+        """Return a key that similar words share: the first and last letters, and the approximate length."""
         return word[0], word[-1], len(word) // 3
 
     def corrupt(self, words: Sequence[str]) -> tuple[list[str], int]:
@@ -60,10 +60,10 @@ class Channel:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("text", type=Path, help="a text in UTF-8: a sentence a line, words between blanks")
-    parser.add_argument("out", help="beginning of the names of both files")
-    parser.add_argument("--utterances", type=int, default=500, help="number of lists (500)")
-    parser.add_argument("--hypotheses", type=int, default=20, help="hypotheses in a list (20)")
+    parser.add_argument("text", type=Path, help="text in UTF-8: a sentence per line, words between blanks")
+    parser.add_argument("out", help="prefix of the names of both files")
+    parser.add_argument("--utterances", type=int, default=500, help="number of lists (default: 500)")
+    parser.add_argument("--hypotheses", type=int, default=20, help="hypotheses per list (default: 20)")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     draw = random.Random(options.seed)

@@ -1,9 +1,9 @@
-"""From a line of text to its symbols and back, for each level of text that an exported model can have.
+"""Convert a line of text to its symbols and back, for each level of text that an exported model can have.
 
-White space other than a space is not supported here; lm_plugins/data/text_codec.py has the whole definition.
+White space other than a space is not supported here; lm_plugins/data/text_codec.py has the full definition.
 """
 
-SPACE = "\u2581"  # what stands for a space
+SPACE = "\u2581"  # stands for a space
 
 
 def pieces(line, model):
@@ -28,7 +28,7 @@ def encode(level, line, sentencepiece_model=None):
 
 
 def decode(level, symbols):
-    """Return the line of some symbols."""
+    """Return the line of text for some symbols."""
     if level == "word":
         return " ".join(symbols)
     if level == "byte":

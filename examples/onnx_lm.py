@@ -1,4 +1,4 @@
-"""Score and continue a text with an exported model: numpy and onnxruntime alone, no torch and no fairseq.
+"""Score and continue a text with an exported model, using only numpy and onnxruntime, not torch or fairseq.
 
 python -m lm_plugins.export checkpoints lm.onnx
 python examples/onnx_lm.py lm.onnx "the company said"

@@ -1,8 +1,8 @@
 """Decide by type whether a model may be built from what its checkpoint says.
 
-Many models, tasks and criterions of fairseq evaluate strings of their configuration as Python code. So a
-checkpoint of plain values can run code through them, though it was loaded safely. Only the classes of this
-package, and those that a plug-in derives from them, are built.
+Many models, tasks and criterions of fairseq evaluate strings of their configuration as Python code. A
+checkpoint of plain values can therefore run code through them, even if it was loaded safely. Only the classes
+of this package, and those that a plug-in derives from them, are built.
 """
 
 import ast
@@ -25,12 +25,12 @@ from lm_plugins.checkpoints import read_checkpoint
 from lm_plugins.errors import Refused
 from lm_plugins.ranges import check_config
 
-TASK = "recurrent_language_modeling"  # the registered task from which those of plug-ins derive
+TASK = "recurrent_language_modeling"  # the registered task that the tasks of plug-ins derive from
 LITERALS = (  # the parts of a Python expression that only states a value
     ast.Expression, ast.Constant, ast.Tuple, ast.List, ast.Load, ast.BinOp, ast.UnaryOp, ast.operator,
     ast.unaryop,
 )  # fmt: skip
-SIZES = ("_dim", "_size", "_layers", "_experts")  # how the options end that set the size of a model
+SIZES = ("_dim", "_size", "_layers", "_experts")  # endings of the options that set the size of a model
 
 
 def read_own_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
@@ -51,20 +51,20 @@ def read_own_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
         name = _name(cfg.get(kind))
         if not _derives(registry, name, base):
             raise Refused(
-                f"{path} names the {kind} '{name}', which is none of lm_plugins nor of a plug-in derived "
-                "from it; nothing was built: use a checkpoint written by lm_plugins, give the --user-dir of "
-                "its plug-in, or leave out --user-dir to load it with fairseq alone"
+                f"{path} names the {kind} '{name}', which belongs neither to lm_plugins nor to a plug-in "
+                "derived from it; nothing was built: use a checkpoint written by lm_plugins, give the "
+                "--user-dir of its plug-in, or leave out --user-dir to load it with fairseq alone"
             )
     weights = checkpoint["model"]
     if not isinstance(weights, Mapping) or not all(torch.is_tensor(weight) for weight in weights.values()):
-        raise Refused(f"{path} holds no weights of a model: use a checkpoint written by lm_plugins")
+        raise Refused(f"{path} does not hold the weights of a model: use a checkpoint written by lm_plugins")
     check_sizes(path, cfg["model"], weights)
     check_ranges(path, cfg["model"])
     return checkpoint
 
 
 def check_foreign_checkpoint(path: str | os.PathLike, task: str) -> None:
-    """Check a checkpoint of another package's model, for which the user typed --task `task`.
+    """Check the checkpoint of another package's model, for which the user typed --task `task`.
 
     Raises:
         Refused: it cannot be read safely, names another task, or holds a string in which Python code could
@@ -74,7 +74,7 @@ def check_foreign_checkpoint(path: str | os.PathLike, task: str) -> None:
     name = _name(cfg.get("task"))
     if name != task:
         raise Refused(
-            f"{path} was trained with another task than --task {task}: give --task {name}, or leave it out"
+            f"{path} was trained with a task other than --task {task}: give --task {name}, or leave it out"
         )
     for text in _strings([cfg.get(kind) for kind in ("task", "model", "criterion", "bpe", "tokenizer")]):
         if not _only_states_a_value(text):
@@ -113,7 +113,7 @@ def _only_states_a_value(text: str) -> bool:
 
 
 def _name(options: Any) -> Any:
-    """Return the name that fairseq builds from: of a task, the key "task" comes before "_name"."""
+    """Return the name that fairseq builds from: for a task, the key "task" comes before "_name"."""
     return options.get("task", options.get("_name")) if isinstance(options, Mapping) else None
 
 
@@ -124,7 +124,7 @@ def _derives(registry: Mapping[str, type], name: Any, base: type) -> bool:
 def check_sizes(path: str | os.PathLike, options: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
     """Refuse `options` of a model that are larger than the saved `weights` can be.
 
-    A layer has at least one tensor, and a dimension is one of some tensor, alone or together with others.
+    Each layer has at least one tensor, and each size is at most a dimension of some tensor.
     """
     longest = max((size for tensor in weights.values() for size in tensor.shape), default=0)
     for name, value in options.items():
@@ -137,10 +137,10 @@ def check_sizes(path: str | os.PathLike, options: Mapping[str, Any], weights: Ma
 
 
 def check_ranges(path: str | os.PathLike, options: Mapping[str, Any]) -> None:
-    """Refuse `options` of a model that are out of the ranges which it declares, or that are no numbers.
+    """Refuse `options` of a model that are not numbers, or are out of the ranges that it declares.
 
     Raises:
-        Refused: the message has the option and its value
+        Refused: the message names the option and its value
     """
     name = ARCH_MODEL_NAME_REGISTRY.get(options["_name"], options["_name"])
     if declared := MODEL_DATACLASS_REGISTRY.get(name):

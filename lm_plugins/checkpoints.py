@@ -1,9 +1,9 @@
 """Read checkpoints without running code that they may hold.
 
-``torch.load`` unpickles, and a pickle can run anything. PyTorch's safe form refuses all objects but tensors
+``torch.load`` unpickles, and a pickle can run any code. PyTorch's safe form refuses all objects but tensors
 and plain types. It is the default of torch >= 2.6, but fairseq's main branch asks for the unsafe form. Here
-the safe form is asked for, and the few plain containers that fairseq writes are allowed: its configuration
-(omegaconf), and the placeholders with which rank 0 sends a checkpoint to the other ranks on resuming.
+the safe form is enforced, and the few plain containers that fairseq writes are allowed: its configuration
+(omegaconf), and the placeholders with which rank 0 sends a checkpoint to the other ranks on resume.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def why_unreadable(path: str, error: Exception) -> str:
             "checkpoint_last.pt, checkpointN.pt)"
         )
     if isinstance(error, OSError):
-        return f"checkpoint {path} cannot be read ({error.strerror}): mend that, the file itself is whole"
+        return f"checkpoint {path} cannot be read ({error.strerror}): fix that, the file itself is whole"
     if isinstance(error, MemoryError) or "allocate memory" in str(error):
         return f"checkpoint {path} does not fit in memory: free some, or use a larger machine"
     if isinstance(error, pickle.UnpicklingError) and OTHER_OBJECTS.search(str(error)):
@@ -99,7 +99,7 @@ def why_unreadable(path: str, error: Exception) -> str:
             f"checkpoint {path} holds Python objects other than tensors and plain values, which "
             "could run code when loaded; it was not loaded: use a checkpoint written by lm_plugins"
         )
-    return f"{path} is no checkpoint: it was not written by fairseq; use a checkpoint written by lm_plugins"
+    return f"{path} is not a checkpoint, as it was not written by fairseq: use one written by lm_plugins"
 
 
 @contextmanager

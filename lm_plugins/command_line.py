@@ -1,4 +1,4 @@
-"""Read a command line of fairseq: which program it starts, and which flags were typed."""
+"""Parse a command line of fairseq: the program that it starts, and the flags that were typed."""
 
 import shlex
 from pathlib import Path
@@ -42,5 +42,5 @@ def missing_arguments(flags: dict[str, str | None], typed: dict[str, str | None]
 
 
 def with_added_options(argv: list[str], options: str) -> list[str]:
-    """Return `argv` and the flags of the text `options`; a typed flag wins over an added one."""
+    """Return `argv` with the flags of the text `options` added, except those that were typed."""
     return [*argv, *missing_arguments(typed_flags(shlex.split(options)), typed_flags(argv[1:]))]

@@ -1,8 +1,8 @@
-"""Complete the command line with what an architecture needs and the user did not type.
+"""Complete the command line with the flags that an architecture needs and the user did not type.
 
-A typed flag always wins, also where it equals fairseq's default. Nothing is changed unless the task and the
-architecture are recurrent language models, which their classes tell: those of this package and those that
-others derive from them. Completing a completed command changes nothing.
+A typed flag always wins, even if it equals fairseq's default. Nothing is changed unless the classes of the
+task and the architecture are those of this package, or are derived from them. Completing a completed command
+changes nothing.
 """
 
 import logging
@@ -33,7 +33,7 @@ from lm_plugins.unsupported import check_supported
 
 logger = logging.getLogger(__name__)
 
-ADDED_OPTIONS = "LM_PLUGINS_ADDOPTS"  # flags for every fairseq-train, as PYTEST_ADDOPTS for every pytest
+ADDED_OPTIONS = "LM_PLUGINS_ADDOPTS"  # flags for every fairseq-train, like PYTEST_ADDOPTS for pytest
 EVALUATING = ("eval-lm", "validate", "generate", "interactive")
 
 
@@ -44,7 +44,7 @@ def complete(argv: list[str], environ: Mapping[str, str] = os.environ) -> list[s
 
     Raises:
         Refused: an unknown architecture, a number out of range, or flags that would train something
-            else than was meant.
+            other than intended.
     """
     program = program_name(argv[0])
     if program == "train":
@@ -67,7 +67,7 @@ def complete(argv: list[str], environ: Mapping[str, str] = os.environ) -> list[s
 
 
 def check_arch_is_typed(argv: list[str], environ: Mapping[str, str] = os.environ) -> None:
-    """Refuse fairseq-train without --arch, from which fairseq raises an error without a message.
+    """Refuse fairseq-train without --arch, for which fairseq raises an error without a message.
 
     Raises:
         Refused: see above
@@ -97,7 +97,7 @@ def check_task(program: str | None, typed: Flags) -> None:
 
 
 def flags_of_training(typed: Flags, arguments: list[str], environ: Mapping[str, str]) -> Flags:
-    """Return what fairseq-train needs for the typed architecture, if it is a recurrent one."""
+    """Return the flags that fairseq-train needs for the typed architecture, if it is a recurrent one."""
     if "--arch" not in typed:
         return {}
     check_arch(typed["--arch"])
@@ -118,7 +118,7 @@ def flags_of_training(typed: Flags, arguments: list[str], environ: Mapping[str, 
 
 
 def flags_of_evaluation(program: str, typed: Flags) -> Flags:
-    """Return the task of the typed checkpoints and what else `program` needs for it.
+    """Return the task of the typed checkpoints, and the other flags that `program` needs for it.
 
     Raises:
         Refused: no checkpoint was typed, or no model may be built from one of them.

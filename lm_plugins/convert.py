@@ -1,9 +1,9 @@
-"""Convert a model of another project into a checkpoint of ours, or ours into plain tensors and back.
+"""Convert models of other projects to checkpoints of lm_plugins, and these to plain tensors and back.
 
     python -m lm_plugins.convert SOURCE OUT [--vocabulary FILE] [--to checkpoint | safetensors]
 
-SOURCE is what awd-lstm-lm, mos or fastai saved, a checkpoint of ours, or a folder with model.safetensors.
-Nothing that a pickle names is imported or run.
+SOURCE is a file saved by awd-lstm-lm, mos or fastai, a checkpoint of lm_plugins, or a folder with
+model.safetensors. Nothing that a pickle names is imported or run.
 """
 
 import argparse
@@ -24,17 +24,25 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument(
         "source",
-        help="the file that awd-lstm-lm, mos or fastai (learn.save) saved; or a checkpoint of ours; or a "
+        help="a file saved by awd-lstm-lm, mos or fastai (learn.save), a checkpoint of lm_plugins, or a "
         "folder with model.safetensors and config.json",
     )
-    result.add_argument("out", help="folder to write, which must not exist or be empty")
-    result.add_argument("--vocabulary", metavar="PATH", help=f"for a model of another project: {FORMS}")
+    result.add_argument("out", help="folder to write; if it exists, it must be empty")
     result.add_argument(
-        "--to", choices=("checkpoint", "safetensors"), default="checkpoint", help="what to write (checkpoint)"
+        "--vocabulary", metavar="PATH", help=f"vocabulary of a model of another project: {FORMS}"
     )
-    result.add_argument("--data", help="folder of our dict.txt (the one that our checkpoint names)")
     result.add_argument(
-        "--text-level", choices=LEVELS, help="what a token of the other project's model is (a word)"
+        "--to",
+        choices=("checkpoint", "safetensors"),
+        default="checkpoint",
+        help="format to write (default: checkpoint)",
+    )
+    result.add_argument(
+        "--data",
+        help="folder with the dict.txt of a checkpoint of lm_plugins (default: named by the checkpoint)",
+    )
+    result.add_argument(
+        "--text-level", choices=LEVELS, help="kind of token of the other project's model (default: word)"
     )
     result.add_argument("--json", action="store_true", help="print the result as JSON")
     return result
@@ -47,12 +55,12 @@ def report(result: dict[str, Any]) -> str:
         f"{result['words']:,} words"
     ]
     if result["absent"]:
-        lines.append(f"{', '.join(result['absent'])}: not in its vocabulary, given a probability of 0")
+        lines.append(f"{', '.join(result['absent'])}: not in its vocabulary, so the probability is 0")
     return "\n".join([*lines, *(f"  {path}" for path in result["files"])])
 
 
 def main() -> None:
-    """Run the command line; the status is 2 if the conversion is refused."""
+    """Run the command line; exit with status 2 if the conversion is refused."""
     options = parser().parse_args()
     logging.getLogger().setLevel(logging.WARNING)  # fairseq's modules have configured it
     with refusals_exit_with_2():

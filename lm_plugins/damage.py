@@ -1,7 +1,7 @@
 """Tell a whole file of torch.save from one that is cut short or damaged.
 
-torch.load does not verify the CRC-32 of the entries of its zip archive, so that a flipped bit is loaded as
-another weight.
+torch.load does not verify the CRC-32 of the entries of its zip archive, so a flipped bit is loaded as another
+weight.
 """
 
 import os
@@ -14,13 +14,13 @@ END_OF_ARCHIVE = b"PK\5\6"  # the record that closes one
 LONGEST_END = 1 << 16  # bytes in which that record is searched for
 
 EMPTY, CUT_SHORT = "is empty", "is cut short"
-INCOMPLETE = (EMPTY, CUT_SHORT)  # damage that a stopped copy leaves
+INCOMPLETE = (EMPTY, CUT_SHORT)  # the damage that an interrupted copy leaves
 
 
 def damage(path: str | os.PathLike) -> str | None:
     """Return what is wrong with the file `path` as a whole, such as "is cut short"; None if nothing is.
 
-    Files that are no zip archive have no checksum. Of these, only an empty one is recognised.
+    Files that are not zip archives have no checksum. Of these, only an empty file is recognised as damaged.
 
     Raises:
         OSError: the file cannot be read

@@ -24,7 +24,7 @@ def saved_folders(data: str) -> str:
     """Return `data`, the data folders that a checkpoint names.
 
     Raises:
-        Refused: one does not exist, as for a relative path and a program that is started elsewhere
+        Refused: one does not exist, such as a relative path in a program that is started elsewhere
     """
     for folder in split_paths(data):
         if not Path(folder).exists():

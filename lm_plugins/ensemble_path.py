@@ -2,7 +2,7 @@
 
 fairseq's program loads the file that --path names. The task loads the other models
 (:mod:`lm_plugins.tasks.interpolation`). This is the only place that converts, after the command line was
-completed, so a completed command still has what was typed and can be repeated.
+completed, so a completed command still has the typed flags and can be repeated.
 """
 
 import logging
@@ -22,10 +22,11 @@ OTHERS = "--interpolate-with"
 def split_ensemble(argv: list[str]) -> list[str]:
     """Return the completed command `argv` with the first model as --path, and log the conversion.
 
-    Nothing is changed if there is one model, a file of the whole name, or another program or task.
+    Nothing is changed if there is one model, if the whole name is that of a file, or for another program or
+    task.
 
     Raises:
-        Refused: further models are given in both ways, or one has no name
+        Refused: further models are given in both options, or a name is empty
     """
     typed = typed_flags(argv[1:])
     if program_name(argv[0]) != "eval-lm" or not is_recurrent_task(typed.get("--task")):
@@ -35,7 +36,7 @@ def split_ensemble(argv: list[str]) -> list[str]:
     if not others or os.path.exists(path):
         return argv
     if OTHERS in typed:
-        raise Refused(f"--path names several models, and {OTHERS} further ones: give all of them in --path")
+        raise Refused(f"both --path and {OTHERS} name further models: give all of them in --path")
     if not all((first, *others)):
         raise Refused(f"--path {path} has an empty name beside a colon: give the paths of all models")
     added = ["--path", first, OTHERS, os.pathsep.join(others)]

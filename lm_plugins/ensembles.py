@@ -1,4 +1,4 @@
-r"""Score texts with several models, and with an n-gram model, whose probabilities are interpolated.
+r"""Score texts with several interpolated models, one of which may be an n-gram model.
 
 from lm_plugins.ensembles import load_ensemble
 
@@ -129,7 +129,7 @@ def load_ensemble(
     for one, model in models.items():
         if model.dictionary.symbols != dictionary.symbols:
             raise Refused(
-                f"{one} was trained with another dictionary than {paths[0]}: give models of one corpus"
+                f"{one} and {paths[0]} were trained with different dictionaries: give models of one corpus"
             )
     counts = Ngram(ngram, dictionary) if ngram else None
     return Ensemble(models, counts, settings.weights if settings is not None else (1.0,))

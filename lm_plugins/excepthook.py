@@ -3,6 +3,7 @@
 import multiprocessing
 import signal
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from lm_plugins.errors import Refused
 from lm_plugins.out_of_memory import is_out_of_memory
 from lm_plugins.stop_signals import STOP_SIGNALS, end_by
 
-OF_FLAGS = (AssertionError, ImportError, ValueError)  # what fairseq raises about flags of an optimizer
+OF_FLAGS = (AssertionError, ImportError, ValueError)  # fairseq's errors about flags of an optimizer
 # Exceptions of a spawned process, by the name that its traceback gives them.
 OF_PROCESSES = {
     "lm_plugins.errors.Refused": Refused,
@@ -40,10 +41,10 @@ def excepthook(
     *,
     default: Callable = sys.__excepthook__,
 ) -> None:
-    """Print the sentence of `error` to stderr, as ``sys.excepthook``; without one, call `default`.
+    """Print the sentence of `error` to stderr, as ``sys.excepthook``; call `default` if it has none.
 
     If a stop signal ended a spawned process, end this one by the same signal. If this process was
-    interrupted, kill those that it has spawned, whose end it would wait for.
+    interrupted, kill those that it has spawned, because it would wait for them to end.
     """
     if isinstance(error, ProcessExitedException) and -error.exit_code in STOP_SIGNALS:
         end_by(signal.Signals(-error.exit_code))
@@ -83,7 +84,7 @@ def sentence(error: BaseException) -> str | None:
         if isinstance(cause, FloatingPointError):
             return (
                 f"training stopped, {cause}: the loss or its gradient is no longer a finite number; "
-                "no checkpoint was replaced, lower --lr or --clip-norm and start again from the last one"
+                "no checkpoint was replaced; lower --lr or --clip-norm, and start again from the last one"
             )
         if is_out_of_memory(cause):
             return "memory ran out: lower --batch-size or --tokens-per-sample, or use a smaller model"
@@ -97,7 +98,7 @@ def sentence(error: BaseException) -> str | None:
         if isinstance(cause, RuntimeError) and str(cause).startswith("Neither args nor cfg exist"):
             return "the checkpoint was not written by fairseq: use a checkpoint written by lm_plugins"
         if isinstance(cause, ProcessExitedException):
-            return f"{cause}, after which the others were ended: see its output above"
+            return f"{cause}, and the other processes were stopped: see its output above"
         if isinstance(cause, ProcessRaisedException):
             return _sentence_of_process(cause)
         if isinstance(cause, ValueError) and str(cause).startswith("Unsupported optimizer"):
@@ -113,8 +114,15 @@ def sentence(error: BaseException) -> str | None:
         folder = _folder_being_written(cause)
         if folder is not None and isinstance(cause, OSError):
             return (
-                f"a checkpoint could not be written to {folder} ({cause.strerror}): mend that, and the same "
-                "command continues from the newest whole checkpoint of that folder"
+                f"a checkpoint could not be written to {folder} ({cause.strerror}): fix that, and the same "
+                "command continues from the newest whole checkpoint in that folder"
+            )
+        values = _locals_of(Trainer.load_checkpoint, cause)
+        if values is not None and "Error(s) in loading state_dict" in str(cause):
+            first = textwrap.shorten(str(cause).splitlines()[1], 200, placeholder=" ...").rstrip(".")
+            return (
+                f"the weights in {values['filename']} do not fit the model ({first}): give the --arch and "
+                "the sizes that they were trained with"
             )
         path = _path_being_read(cause)
         if path is not None and isinstance(cause, UNREADABLE):
@@ -125,7 +133,7 @@ def sentence(error: BaseException) -> str | None:
 
 
 def _sentence_of_process(error: ProcessRaisedException) -> str | None:
-    """Return the sentence that explains the failure of a spawned process, of which only the text is known."""
+    """Return the sentence that explains the failure of a spawned process, which is known only as text."""
     for line in reversed(error.msg.splitlines()):
         name, _, message = line.partition(": ")
         if name in OF_PROCESSES:
@@ -143,7 +151,7 @@ def _with_causes(error: BaseException | None) -> Iterator[BaseException]:
 def _path_being_read(error: BaseException) -> str | None:
     """Return the checkpoint that fairseq was reading when it raised `error`.
 
-    Its errors do not name the file. Only its call of ``load_checkpoint_to_cpu`` knows it.
+    Its errors do not name the file; only its call of ``load_checkpoint_to_cpu`` does.
     """
     return (_locals_of(load_checkpoint_to_cpu, error) or {}).get("path")
 
@@ -157,7 +165,7 @@ def _folder_being_written(error: BaseException) -> str | None:
 def _is_about_optimizer(error: BaseException) -> bool:
     """Return whether fairseq or torch raised `error` while fairseq built the optimizer.
 
-    An error in the code of a plug-in is not one about flags, and keeps its traceback.
+    An error in the code of a plug-in is not about flags, and keeps its traceback.
     """
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     package = frames[-1].f_globals.get("__name__", "").partition(".")[0] if frames else None

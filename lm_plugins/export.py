@@ -30,26 +30,37 @@ def argument_parser() -> argparse.ArgumentParser:
         action="store_const",
         const="step",
         default="step",
-        help="(ids [B], state) -> (ln p of the next token [B, V], state), to sample and to score (default)",
+        help="export (ids [B], state) -> (ln p of the next token [B, V], state), to sample and to score "
+        "(default)",
     )
     form.add_argument(
         "--window",
         dest="form",
         action="store_const",
         const="window",
-        help="(ids [B, T], targets [B, T], state) -> (ln p of the targets [B, T], state), to score faster",
+        help="export (ids [B, T], targets [B, T], state) -> (ln p of the targets [B, T], state), to score "
+        "faster",
     )
     parser.add_argument(
-        "--int8", action="store_true", help="also write OUT.int8.onnx with matrices of 8 bits, and compare"
-    )
-    parser.add_argument("--data", help="data folder with the dict.txt (the one that the checkpoint names)")
-    parser.add_argument(
-        "--valid", metavar="FILE", help="text in UTF-8 to compare --int8 on (subset valid of the data folder)"
+        "--int8",
+        action="store_true",
+        help="also write OUT.int8.onnx with 8-bit matrices, and compare its perplexity",
     )
     parser.add_argument(
-        "--tokens", type=int, default=TOKENS, help=f"read of that text, at least 1 ({TOKENS})"
+        "--data", help="data folder with the dict.txt (default: the one named by the checkpoint)"
     )
-    parser.add_argument("--json", metavar="FILE", help="write the results to this file, too")
+    parser.add_argument(
+        "--valid",
+        metavar="FILE",
+        help="text in UTF-8 on which --int8 is compared (default: the subset valid of the data folder)",
+    )
+    parser.add_argument(
+        "--tokens",
+        type=int,
+        default=TOKENS,
+        help=f"number of tokens of that text to read, at least 1 (default: {TOKENS})",
+    )
+    parser.add_argument("--json", metavar="FILE", help="also write the results to this file")
     parser.add_argument("--user-dir", help="folder of a plug-in that defines the model")
     return parser
 
@@ -121,11 +132,11 @@ def check_options(options: argparse.Namespace) -> None:
     inputs = {"the checkpoint": options.checkpoint, "--valid": options.valid}
     check_files({"--json": options.json}, {**written_files(options.output), **inputs})
     if options.user_dir and not os.path.isdir(options.user_dir):
-        raise Refused(f"--user-dir {options.user_dir} is no folder: give that of a plug-in")
+        raise Refused(f"--user-dir {options.user_dir} is not a folder: give the folder of a plug-in")
 
 
 def table(result: dict[str, Any]) -> str:
-    """Return what was measured, for people."""
+    """Return the measurements as a table for people."""
     files = result["files"]
     width = max(map(len, files))
     lines = [f"{'file'.ljust(width)}  {'size':>10}" + ("  perplexity" if "tokens" in result else "")]

@@ -13,7 +13,7 @@ from lm_plugins.errors import Refused
 
 @contextmanager
 def atomically(path: str | os.PathLike) -> Iterator[str]:
-    """Yield the path to write to, ``<path>.part``, which replaces `path` or, after an error, is removed."""
+    """Yield the path to write to, ``<path>.part``, which then replaces `path`, or is removed on an error."""
     unfinished = f"{os.fspath(path)}.part"
     try:
         yield unfinished
@@ -31,7 +31,7 @@ def write_json(path: str | os.PathLike, content: Any) -> None:
 
 
 def check_writable(path: str | os.PathLike, option: str) -> None:
-    """Refuse a file that cannot be written, before the work whose outcome it is to hold.
+    """Refuse a file that cannot be written, before the work whose result it is to hold.
 
     Args:
         option: names `path` in the message

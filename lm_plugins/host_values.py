@@ -1,4 +1,4 @@
-"""Copy the values that a training step logs from a GPU to the host, while the host continues."""
+"""Copy the values that a training step logs from a GPU to the host, without making the host wait."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ COPIED = "copied"  # key of the event after which the copies hold their values
 
 
 def start_copy(log: dict[str, Any]) -> dict[str, Any]:
-    """Return `log` with its tensors on the host, where they arrive later; see :func:`host_values`."""
+    """Return `log` with its tensors on the host, where their values arrive later; see :func:`host_values`."""
     tensors = _tensors([log], log)
     if not any(tensor.is_cuda for tensor in tensors):
         return log

@@ -16,7 +16,7 @@ from lm_plugins.errors import Refused
 from lm_plugins.scoring.language_model import LanguageModel
 from lm_plugins.tasks.loading import load_decoder
 
-BEST = "checkpoint_best.pt"  # what a folder of checkpoints stands for
+BEST = "checkpoint_best.pt"  # the checkpoint that a folder stands for
 
 
 def load(
@@ -24,8 +24,8 @@ def load(
 ) -> LanguageModel:
     """Load a model from a checkpoint.
 
-    The checkpoint cannot run code. The process is left as it is, also the precision of float32 matrix
-    products, which a program of fairseq sets for --float32-matmul: on many CPUs
+    The checkpoint cannot run code. The settings of the process do not change. They include the precision of
+    float32 matrix products, which a program of fairseq sets for --float32-matmul: on many CPUs
     ``torch.set_float32_matmul_precision("medium")`` is faster.
 
     Args:
@@ -50,7 +50,7 @@ def check_device(device: str | torch.device) -> None:
     """Refuse a device that this machine or this torch does not have.
 
     Raises:
-        Refused: no tensor can be made on it
+        Refused: no tensor can be created on it
     """
     try:
         torch.empty(0, device=device)

@@ -5,8 +5,8 @@ PyTorch multiplies with MKL by default, and with oneDNN where a lower precision 
 computes in float32, on some of them twice as fast as MKL. On the others it rounds to bfloat16. A test product
 shows what a processor does.
 
-On a GPU the LSTMs of cuDNN have a setting of their own, which is TF32 by default, whereas matrix products are
-exact by default. Here they follow the matrix products, so that LSTMs and QRNNs have the same precision.
+On a GPU, cuDNN's LSTMs have a separate setting, which is TF32 by default, whereas matrix products are exact
+by default. Here the LSTMs follow the matrix products, so that LSTMs and QRNNs have the same precision.
 """
 
 import functools

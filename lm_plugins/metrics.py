@@ -2,11 +2,11 @@
 
 import math
 
-OVERFLOW = 700.0  # nats: math.exp has no float for much more
+OVERFLOW = 700.0  # nats; math.exp overflows not far above
 
 
 def perplexity(nats: float, targets: int) -> float:
-    """Return exp(nats / targets), or inf where that is no float."""
+    """Return exp(nats / targets), or inf where that overflows a float."""
     return math.exp(nats / targets) if nats / targets < OVERFLOW else math.inf
 
 

@@ -30,7 +30,7 @@ def help_and_exit(argv: list[str]) -> None:
     typed = typed_flags(argv)
     if program == "train" or "--path" in typed:
         argv = complete(argv)
-    elif "--task" not in typed:  # nothing tells whose model it would be
+    elif "--task" not in typed:  # nothing says which task the model belongs to
         argv += ["--task", COMMON["--task"]]
     if not is_recurrent_task(typed_flags(argv).get("--task")):
         return

@@ -1,7 +1,7 @@
-"""Stop with a sentence where memory runs out.
+"""Stop with a clear message when memory runs out.
 
-fairseq skips a window that does not fit into memory. Its tokens are then not learned from, and the recurrent
-state at the start of the next window is missing.
+fairseq skips a window that does not fit into memory. The model then does not learn from its tokens, and the
+recurrent state at the start of the next window is missing.
 """
 
 from collections.abc import Iterator
@@ -35,8 +35,8 @@ def naming_window(target: Tensor, flags: str) -> Iterator[None]:
     """Stop the run with the size of a window if memory runs out within this context.
 
     Args:
-        target: of the window, [B, T]
-        flags: of the options that determine the size of the window
+        target: the targets of the window, [B, T]
+        flags: the options that determine the size of the window
 
     Raises:
         OutOfMemory: memory ran out.

@@ -1,8 +1,8 @@
 """Convert passes over the corpus to the epochs of fairseq, each of which trains on one data folder.
 
-A corpus may be in several data folders, ``a:b:c``. What a user types, and what an architecture brings, counts
-passes over all of them. fairseq counts folders. This is the only place that converts, after the command line
-was completed, so a completed command still counts passes and can be repeated.
+A corpus may be in several data folders, ``a:b:c``. The flags that a user types, and those of an architecture,
+count passes over all of them. fairseq counts folders. This is the only place that converts, after the command
+line was completed, so a completed command still counts passes and can be repeated.
 
 | setting                          | of fairseq                                                           |
 |----------------------------------|----------------------------------------------------------------------|
@@ -12,9 +12,9 @@ was completed, so a completed command still counts passes and can be repeated.
 | validation                       | after the last folder of a pass: --validate-interval                 |
 
 An option counts epochs if the metadata of its dataclass field say so, ``metadata={"unit": "epochs"}``, in a
-plug-in too. What counts validations, such as --patience and --nonmono, then counts passes by itself. Two
-options keep fairseq's meaning, so that a long pass can be resumed: --save-interval counts folders, and the
-names of checkpoints have the number of the folder.
+plug-in too. Options that count validations, such as --patience and --nonmono, then count passes by
+themselves. Two things keep fairseq's meaning, so that a long pass can be resumed: --save-interval counts
+folders, and the names of checkpoints have the number of the folder.
 """
 
 import logging
@@ -82,7 +82,7 @@ def converted(typed: dict[str, str | None], folders: int) -> Iterator[tuple[str,
 
 
 def epochs_of_schedule(name: str) -> list[str]:
-    """Return the flags of a learning-rate schedule that declare to count epochs."""
+    """Return the flags of a learning-rate schedule whose fields declare that they count epochs."""
     options = REGISTRIES["lr_scheduler"]["dataclass_registry"].get(name)
     unit, epochs = UNIT
     return [

@@ -1,4 +1,4 @@
-"""How much memory a run has needed."""
+"""Measure the peak memory of a run."""
 
 import resource
 
@@ -6,8 +6,8 @@ import torch
 
 
 def peak_memory() -> float:
-    """Return the most that this process has held, in GiB: on the GPU if one is used, else resident."""
-    if torch.cuda.is_initialized():  # read raw: the table that torch makes of all statistics takes 0.5 ms
+    """Return the peak memory of this process in GiB: on the GPU if one is used, else resident."""
+    if torch.cuda.is_initialized():  # raw: torch's table of all statistics takes 0.5 ms
         allocated = torch.cuda.memory.memory_stats_as_nested_dict()["allocated_bytes"]["all"]
         if allocated["peak"]:
             return allocated["peak"] / 2**30

@@ -36,7 +36,7 @@ def process_flags(typed: dict[str, str | None], environ: Mapping[str, str]) -> d
     which it can do only on a GPU.
 
     Raises:
-        Refused: several processes are asked for, but fairseq would start none.
+        Refused: several processes are requested, but fairseq would start none.
     """
     on_cpu = not torch.cuda.is_available() or "--cpu" in typed
     flags = {"--fp16-no-flatten-grads": None} if on_cpu and "--fp16" in typed else {}
@@ -46,7 +46,7 @@ def process_flags(typed: dict[str, str | None], environ: Mapping[str, str]) -> d
     if "--cpu" in typed and world is None and DistributedTrainingConfig().distributed_world_size > 1:
         flags["--distributed-world-size"] = "1"  # fairseq's default: the number of GPUs, hidden ones included
     if on_cpu and "--profile" in typed:
-        raise Refused("--profile needs a GPU, whose profiler it starts: leave it out")
+        raise Refused("--profile needs a GPU, because it starts the GPU's profiler: leave it out")
     if "--distributed-no-spawn" not in typed:
         _refuse_lone_process(typed, on_cpu)
     if world not in (None, "1") and not torch.cuda.is_available() and "--distributed-no-spawn" not in typed:

@@ -1,7 +1,7 @@
 """Prepare fairseq's programs for this package; no other program is touched.
 
 fairseq imports a --user-dir before it reads the command line, and again in each process that it spawns. That
-import is the only call that a program makes to us in time.
+import is the only moment at which our code runs early enough.
 """
 
 import os
@@ -41,7 +41,7 @@ def prepare() -> None:
 
 
 class UnreadCommandLine(list):
-    """``sys.argv`` until a parser takes ``sys.argv[1:]``, which completes it.
+    """``sys.argv`` until a parser takes ``sys.argv[1:]``, which triggers its completion.
 
     It cannot be completed earlier: a --user-dir that imports this package registers its own architectures
     afterwards. fairseq's parsers take the slice when everything is registered. From then on ``sys.argv`` is

@@ -1,4 +1,4 @@
-"""Filter warnings and log messages of the stack that a user of this package can do nothing about."""
+"""Filter warnings and log messages of other packages that a user of this package cannot act on."""
 
 import logging
 import os
@@ -38,7 +38,7 @@ def filter_warnings() -> None:
 
 
 def filter_configuration() -> None:
-    """Keep the dump of the configuration off the screen, unless LOGLEVEL is DEBUG."""
+    """Keep the dump of the configuration off the screen unless LOGLEVEL is DEBUG."""
     for name in DUMPING:
         logging.getLogger(name).addFilter(_is_no_configuration)  # adding it again changes nothing
 

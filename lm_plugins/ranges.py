@@ -1,7 +1,7 @@
 """The ranges of numeric options: declared next to an option, and checked before anything is built.
 
-An option declares its range in the metadata of its dataclass field, ``metadata={"range": at_least(1)}``, in a
-plug-in too. The ranges of fairseq's own options are in :data:`OF_FAIRSEQ`.
+An option declares its range in the metadata of its dataclass field, ``metadata={"range": at_least(1)}``, also
+in a plug-in. The ranges of fairseq's own options are in :data:`OF_FAIRSEQ`.
 """
 
 import ast
@@ -16,7 +16,7 @@ KEY = "range"  # in the metadata of a field
 
 
 class Range(NamedTuple):
-    """The finite numbers from `low` to `high`; with `above` or `below`, without that limit."""
+    """The finite numbers from `low` to `high`; `above` excludes `low`, and `below` excludes `high`."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -47,12 +47,12 @@ def above(low: float) -> Range:
 
 
 def between(low: float, high: float) -> Range:
-    """Return the numbers from `low` to `high`, with both limits."""
+    """Return the numbers from `low` to `high`, both included."""
     return Range(low, high)
 
 
 FINITE = Range()
-PROBABILITY = Range(0, 1, below=True)  # of a dropout, or a decay rate: 1 would leave nothing
+PROBABILITY = Range(0, 1, below=True)  # of a dropout, or a decay rate; 1 would leave nothing
 PAIRS = ("adam_betas",)  # options of two numbers
 SHRINKING = Range(0, 1, above=True, below=True)  # factors
 
@@ -114,7 +114,7 @@ def range_of(field: Field) -> Range | None:
 
 
 def check(flag: str, value: Any, allowed: Range) -> None:
-    """Refuse a `value` outside of `allowed`; of a list, every number must be in it.
+    """Refuse a `value` outside of `allowed`; every number of a list must be in it.
 
     Raises:
         Refused: a number is out of range or not finite, or the list is empty
@@ -154,7 +154,7 @@ def check_typed(typed: dict[str, str | None], options: Iterable[type]) -> None:
 
 
 def read(flag: str, text: str | None, field: Field) -> Any:
-    """Return the numbers that were typed for an option; a text that is no number as it is."""
+    """Return the numbers that were typed for an option; return a text that is not a number unchanged."""
     if text is None:
         return []
     kind = str(field.type)
@@ -171,7 +171,7 @@ def read(flag: str, text: str | None, field: Field) -> Any:
 
 
 def check_config(cfg: Any, options: type) -> None:
-    """Refuse values of `cfg` that are out of the ranges which the dataclass `options` declares.
+    """Refuse values of `cfg` that are out of the ranges that the dataclass `options` declares.
 
     Values that are None, or that `cfg` does not have, are not checked.
 

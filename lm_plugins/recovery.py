@@ -1,10 +1,11 @@
-"""What a killed training or a full disk leaves in a folder of checkpoints.
+"""Recover a folder of checkpoints after a training was killed or the disk was full.
 
-fairseq writes one file as a whole and copies it to checkpoint_best.pt and checkpoint_last.pt in place. If it
-is stopped while it copies, the copy is cut short, and the file that it was copied from is whole.
+fairseq writes one whole file and copies it over checkpoint_best.pt and checkpoint_last.pt in place. If it is
+stopped while copying, the copy is cut short, and the file that it was copied from is whole.
 """
 
 import errno
+import filecmp
 import logging
 import os
 import re
@@ -34,17 +35,20 @@ def remove_unfinished(folder: str) -> None:
     for name in os.listdir(folder):
         if UNFINISHED.fullmatch(name):
             os.remove(os.path.join(folder, name))
-            logger.info(f"removed {name} from {folder}: a checkpoint that was not written to its end")
+            logger.info(f"removed {name} from {folder}: a checkpoint that was only partly written")
 
 
-def newest_whole(folder: str, suffix: str = "") -> Optional[Newest]:
+def newest_whole(folder: str, suffix: str = "", base: Optional[str] = None) -> Optional[Newest]:
     """Return the checkpoint with the most updates in `folder`, except checkpoint_last; None if none is whole.
 
     Args:
         suffix: what --checkpoint-suffix adds to the names
+        base: a checkpoint whose copies do not count, because its updates are those of another training
     """
     names = re.compile(rf"checkpoint(\d+|_\d+_\d+|_best|\.best_.+){re.escape(suffix)}\.pt")
     paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if names.fullmatch(name)]
+    if base is not None and os.path.exists(base):
+        paths = [path for path in paths if not filecmp.cmp(path, base, shallow=False)]
     whole = [newest for newest in map(_describe, paths) if newest is not None]
     return max(whole, key=lambda newest: newest.updates, default=None)
 
@@ -61,15 +65,18 @@ def _describe(path: str) -> Optional[Newest]:
         return None
 
 
-def restore_last(folder: str, suffix: str = "") -> Optional[Newest]:
+def restore_last(folder: str, suffix: str = "", base: Optional[str] = None) -> Optional[Newest]:
     """Copy the newest whole checkpoint of `folder` to checkpoint_last, and return it; None if there is none.
 
-    A checkpoint_best that is not whole is mended too, if that checkpoint is the best one.
+    A checkpoint_best that is not whole is restored too, if the newest checkpoint is the best one.
+
+    Args:
+        suffix, base: see :func:`newest_whole`
 
     Raises:
         Refused: the disk is full
     """
-    newest = newest_whole(folder, suffix)
+    newest = newest_whole(folder, suffix, base)
     if newest is None:
         return None
     last, best = (os.path.join(folder, f"checkpoint_{name}{suffix}.pt") for name in ("last", "best"))
@@ -84,6 +91,7 @@ def restore_last(folder: str, suffix: str = "") -> Optional[Newest]:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
             raise Refused(
-                f"{newest.path} cannot be copied to {copy} ({error.strerror}): make room, and start again"
+                f"{newest.path} cannot be copied to {copy} ({error.strerror}): free some space, and start "
+                "again"
             ) from error
     return newest

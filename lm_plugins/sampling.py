@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-HEAD = 1024  # the number of most likely tokens among which those of top_p usually are
+HEAD = 1024  # the number of most likely tokens that usually include those of top_p
 
 
 def draw(
@@ -18,7 +18,7 @@ def draw(
     Args:
         log_prob: ln p of each token, [..., V]; -inf for tokens that must not be drawn
         temperature: divides `log_prob`; 0: the most likely token
-        top_k: draw from the k most likely tokens; 0: from all
+        top_k: draw from the k most likely tokens; 0: draw from all
         top_p: draw from the fewest tokens whose probabilities sum to this (Holtzman et al. 2019,
             arXiv:1904.09751); after `top_k`
         generator: of the draw; None: torch's global one
@@ -50,7 +50,7 @@ def head(p: Tensor, top_k: int, top_p: float) -> tuple[Tensor, Tensor]:
     """Return the probabilities of the most likely tokens in descending order, [..., K], and their ids.
 
     Those that `top_p` leaves out are 0. Sorting all V probabilities would take longer than a step of a small
-    model, so that all are sorted only where `top_p` needs more than HEAD.
+    model, so all are sorted only where `top_p` needs more than HEAD.
     """
     likeliest, order = p.topk(min(top_k or HEAD, p.size(-1)))
     total = (likeliest if top_k else p).sum(-1, keepdim=True)

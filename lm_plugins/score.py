@@ -38,41 +38,43 @@ def parser() -> argparse.ArgumentParser:
         "tokens, how many of them are unknown to the model, and the perplexity, separated by tabs.",
         allow_abbrev=False,
     )
-    parser.add_argument("file", nargs="?", metavar="FILE", help="a text in UTF-8 (standard input)")
+    parser.add_argument("file", nargs="?", metavar="FILE", help="a text in UTF-8 (default: standard input)")
     parser.add_argument(
         "--path",
         required=True,
         help="a checkpoint, or a folder with a checkpoint_best.pt; a:b:c interpolates several",
     )
     parser.add_argument(
-        "--data", help="folder with the dict.txt of the training data (named by the checkpoint)"
+        "--data", help="folder with the dict.txt of the training data (default: named by the checkpoint)"
     )
     parser.add_argument(
-        "--output", metavar="FILE", help="write to this file when all is done (standard output)"
+        "--output", metavar="FILE", help="file to write when all is done (default: standard output)"
     )
     parser.add_argument("--json", action="store_true", help="write a JSON object for each line")
     units = parser.add_mutually_exclusive_group()
-    units.add_argument("--tokens", action="store_true", help="a row for each token: -log2 p in bits")
+    units.add_argument(
+        "--tokens", action="store_true", help="write a row for each token, with its -log2 p in bits"
+    )
     units.add_argument(
         "--words",
         action="store_true",
-        help="a row for each word, put together from pieces, characters or bytes",
+        help="write a row for each word, put together from pieces, characters or bytes, with its -log2 p",
     )
     parser.add_argument("--no-eos", action="store_true", help="do not count the </s> after each line")
     parser.add_argument(
-        "--carry", action="store_true", help="read the lines as one text (each line by itself)"
+        "--carry", action="store_true", help="read the lines as one text (default: each line by itself)"
     )
     parser.add_argument(
         "--batch-size",
         type=int,
         default=BATCH_SIZE,
-        help=f"lines scored at a time, at least 1 ({BATCH_SIZE})",
+        help=f"number of lines scored at a time, at least 1 (default: {BATCH_SIZE})",
     )
     parser.add_argument(
         "--buffer-size",
         type=int,
-        help="score after so many lines, at least 1, before the whole text is read; 1 answers each line at "
-        f"once, and is the default on a terminal (check all lines first, and score {BLOCK} together)",
+        help="score as soon as this many lines are read, at least 1; 1 answers each line at once, and is the "
+        f"default on a terminal (default otherwise: check all lines first, and score {BLOCK} together)",
     )
     add_interpolation_arguments(parser)
     parser.add_argument("--cpu", action="store_true", help="do not use the GPU")

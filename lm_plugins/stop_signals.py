@@ -1,4 +1,4 @@
-"""The signals with which a scheduler asks a program to save and end: SIGTERM, and SIGUSR1 of Slurm."""
+"""The signals with which a scheduler asks a program to save and end: SIGTERM, and Slurm's SIGUSR1."""
 
 import multiprocessing
 import os
@@ -18,9 +18,9 @@ class StopSignals:
         self.received: Optional[signal.Signals] = None
 
     def listen(self) -> None:
-        """Record the signals from here on, except those for which somebody else has a handler."""
+        """Record the signals from now on, except those that already have another handler."""
         if threading.current_thread() is not threading.main_thread():
-            return  # where Python allows no handlers
+            return  # Python allows handlers only in the main thread
         for number in STOP_SIGNALS:
             if signal.getsignal(number) in (signal.SIG_DFL, _pass_on):
                 signal.signal(number, self._record)

@@ -1,4 +1,4 @@
-"""The training flags that belong to an architecture, fitted to what the user typed."""
+"""Select the training flags of an architecture that fit the typed flags."""
 
 import difflib
 
@@ -18,10 +18,10 @@ KEEPS_EPOCHS = {"--keep-last-epochs", "--save-interval"}  # if typed, checkpoint
 
 
 def check_arch(name: str | None) -> None:
-    """Refuse an architecture that nobody has registered.
+    """Refuse an architecture that is not registered.
 
     Args:
-        name: as it was typed; None: it was not
+        name: the typed name; None: no name was typed
 
     Raises:
         Refused: `name` is unknown; the message has the nearest name, and the recurrent architectures.
@@ -65,7 +65,7 @@ def training_flags(typed: Flags, arguments: list[str], world: int) -> Flags:
     """Return the training flags of the typed architecture, without those that the typed flags exclude.
 
     Raises:
-        Refused: a flag is missing that nothing else supplies, or see :func:`architecture_flags`.
+        Refused: a flag that nothing else supplies is missing, or see :func:`architecture_flags`.
     """
     flags = {**COMMON, **architecture_flags(typed, arguments, world)}
     if head := needed_head({**flags, **typed}.get("--criterion")):

@@ -1,4 +1,4 @@
-"""Refuse typed flags that have no effect, or that fairseq would notice only after it has trained."""
+"""Refuse typed flags that have no effect, or that fairseq would reject only after training."""
 
 import logging
 from collections.abc import Mapping
@@ -18,8 +18,14 @@ from lm_plugins.ranges import check_typed, flag_of
 logger = logging.getLogger(__name__)
 
 Flags = Mapping[str, str | None]
-METRICS = ("loss", "nll_loss", "ppl")  # what LMCrossEntropy logs in validation
+METRICS = ("loss", "nll_loss", "ppl")  # the metrics that LMCrossEntropy logs in validation
 NO_DEFAULT = ("total_num_update",)  # declared as --max-update, which fairseq-train does not fill in
+OF_HEADS = {  # options of one output layer, which the others of this package ignore
+    "--n-experts": "mos",
+    "--latent-dropout": "mos",
+    "--adaptive-softmax-cutoff": "adaptive_softmax",
+    "--adaptive-softmax-factor": "adaptive_softmax",
+}
 OF_FAIRSEQ = [group.type for group in FairseqConfig.__dataclass_fields__.values() if is_dataclass(group.type)]
 
 
@@ -54,14 +60,17 @@ def check_required(flags: Flags) -> None:
 
 
 def check_training(flags: Flags) -> None:
-    """Refuse flags of fairseq-train that have no effect, or with which it would keep the wrong checkpoint.
+    """Refuse flags of fairseq-train that have no effect, or that would make it keep the wrong checkpoint.
 
     Raises:
         Refused: see above
     """
     _refuse_max_tokens(flags)
+    _refuse_options_of_other_heads(flags)
     if "--averaging-decay" in flags and flags.get("--averaging") != "ema":
-        raise Refused("--averaging-decay has no effect without --averaging ema: give it, or leave it out")
+        raise Refused(
+            "--averaging-decay has no effect without --averaging ema: give --averaging ema, or leave it out"
+        )
     metric = flags.get("--best-checkpoint-metric", METRICS[0])
     criterion = CRITERION_REGISTRY.get(flags.get("--criterion"))
     if getattr(criterion, "reduce_metrics", None) is LMCrossEntropy.reduce_metrics:
@@ -118,8 +127,8 @@ def check_evaluation(program: str, flags: Flags) -> None:
     }.items():
         if flag in flags and kind not in kinds:
             raise Refused(
-                f"{flag} has no effect without --dynamic-evaluation {' or '.join(kinds)}: give it, or leave "
-                f"out {flag}"
+                f"{flag} has no effect without --dynamic-evaluation {' or '.join(kinds)}: give that or "
+                f"leave out {flag}"
             )
     if "--eval-warmup" in flags and (flags.get("--eval-streams") or "1") == "1":
         raise Refused("--eval-warmup has no effect on a single stream: give --eval-streams, or leave it out")
@@ -151,6 +160,17 @@ def _refuse_max_tokens(flags: Flags) -> None:
     for flag in ("--max-tokens", "--max-tokens-valid"):
         if flag in flags:
             raise Refused(
-                f"{flag} has no effect: a batch is a window of --tokens-per-sample tokens of --batch-size "
-                "streams; leave it out"
+                f"{flag} has no effect, because a batch is a window of --tokens-per-sample tokens from "
+                "--batch-size streams: leave it out"
+            )
+
+
+def _refuse_options_of_other_heads(flags: Flags) -> None:
+    model = MODEL_DATACLASS_REGISTRY.get(ARCH_MODEL_NAME_REGISTRY.get(flags.get("--arch")))
+    chosen = flags.get("--output-layer") or getattr(model, "output_layer", None)
+    for flag, head in OF_HEADS.items():
+        if flag in flags and chosen != head and chosen in ("softmax", *OF_HEADS.values()):
+            raise Refused(
+                f"{flag} has no effect with --output-layer {chosen}: give --output-layer {head}, or leave it "
+                "out"
             )

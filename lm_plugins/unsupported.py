@@ -8,7 +8,11 @@ from lm_plugins.files import check_writable
 
 Flags = Mapping[str, str | None]
 EMA = "belongs to --store-ema, which is not supported: give --averaging ema (with --optimizer nt_asgd)"
-NO_ORDER = "has no effect: the order of the windows follows from --seed and the epoch; leave it out"
+NO_ORDER = "has no effect, because --seed and the epoch determine the order of the windows: leave it out"
+FORGETS = (
+    "does not save its count of validations or what follows from the last one, so a resumed training would "
+    "have other rates: give --lr-scheduler plateau, with --lr-patience higher by 1"
+)
 WHOLE_MODELS = "trains and saves parts of a model, without the carried states: leave it out"
 # {(flag, value), or a flag with any value: why it is refused}
 REASONS: dict[tuple[str, str] | str, str] = {
@@ -23,11 +27,12 @@ REASONS: dict[tuple[str, str] | str, str] = {
     "--quantization-config-path": "quantizes layers by names that these models do not have: leave it out",
     "--update-epoch-batch-itr": NO_ORDER,
     "--update-ordered-indices-seed": NO_ORDER,
-    "--use-plasma-view": "has no effect: the corpus is not read through fairseq's datasets; leave it out",
+    "--use-plasma-view": "has no effect, because fairseq's datasets do not read the corpus: leave it out",
     "--write-checkpoints-asynchronously": "would end a training before its last checkpoint is written: "
     "leave it out",
     ("--ddp-backend", "fully_sharded"): WHOLE_MODELS,
     ("--ddp-backend", "slowmo"): "trains another model on each process: use pytorch_ddp or legacy_ddp",
+    ("--lr-scheduler", "reduce_lr_on_plateau"): FORGETS,
     ("--optimizer", "composite"): "needs groups of parameters that these models do not name: choose another",
     ("--zero-sharding", "os"): "needs fairscale, with which these models are not tested: leave it out",
 }
@@ -38,7 +43,7 @@ def check_supported(flags: Flags) -> None:
     """Refuse flags of REASONS, and flags whose value fairseq could not use.
 
     Args:
-        flags: as they were typed, without those that an architecture adds
+        flags: the typed flags, without those that an architecture adds
 
     Raises:
         Refused: see above

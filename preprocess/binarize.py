@@ -56,10 +56,10 @@ def write_symbols(texts: Iterable[Path], dest: Path, symbols: Iterable[str] = ()
     """Write a dictionary for ``--srcdict``, `dest`/text/symbols.txt, in descending order of counts.
 
     Args:
-        symbols: included even if the `texts` do not have them
+        symbols: symbols to include even if the `texts` do not have them
 
     Returns:
-        its path
+        the path of the dictionary
     """
     counts = Counter(dict.fromkeys(symbols, 0))
     for path in texts:
@@ -73,7 +73,7 @@ def write_symbols(texts: Iterable[Path], dest: Path, symbols: Iterable[str] = ()
 
 
 def tokens_of(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the tokens of `split` with its line ends, [N], and the sizes of its lines."""
+    """Return the tokens of `split`, line ends included, [N], and the sizes of its lines."""
     from fairseq.data.indexed_dataset import MMapIndexedDataset
 
     dataset = MMapIndexedDataset(str(Path(folder) / split))
@@ -85,7 +85,7 @@ def tokens_of(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
 def drop_ends(folder: Path, split: str, every_line: bool) -> None:
     """Rewrite `split` without the ``</s>`` that fairseq appended to its last line, or to every line.
 
-    In corpora of bytes or characters, a line break that is not in the corpus is no target.
+    In corpora of bytes or characters, a line break that is not in the corpus must not be a target.
     """
     from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
     from torch import from_numpy

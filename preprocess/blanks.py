@@ -1,6 +1,6 @@
 """Texts whose official files have a space at both ends of each line: Penn Treebank and WikiText.
 
-Many copies lack these spaces, which are no tokens. With them a copy is the official file, byte for byte.
+Many copies lack these spaces, which are not tokens. With them, a copy is identical to the official file.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What the command lines of all corpora share: types of arguments, and errors in one sentence."""
+"""The shared code of all command lines: types of arguments, and errors in one sentence."""
 
 import argparse
 import logging
@@ -17,7 +17,7 @@ def nonempty_path(text: str) -> Path:
 def positive_int(text: str) -> int:
     """Return a whole number of at least 1: the type of an argument.
 
-    It must fit into an int32, which SentencePiece takes.
+    It must fit into an int32, the type that SentencePiece takes.
     """
     if not text.isdecimal() or len(text) > 10 or not 1 <= int(text) < 2**31:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1 (and below 2^31)")

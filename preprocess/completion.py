@@ -18,7 +18,7 @@ from preprocess.files import atomically, sha256
 from preprocess.lock import LOCK, locked
 
 COMPLETE, INPUTS = ".complete", ".inputs"
-# Corpora, as folders that were made under their earlier names record them.
+# The earlier names of corpora, which older folders record.
 RENAMED = {"penn": "ptb", "penn_char": "ptb_char", "wikitext2": "wt2", "wikitext103": "wt103"}
 MADE = re.compile(  # what is removed when a folder is made anew; never a download
     r"text|\.binarizing|\d\d|dict\.txt.*|preprocess\.log|(train|valid|test)\.(bin|idx|rewritten.*)|"
@@ -34,8 +34,8 @@ BY_HAND = re.compile(
 def making(dest: Path, inputs: dict[str, Any]) -> Iterator[bool]:
     """Hold the lock of `dest`, and yield whether it is still to be made from `inputs`.
 
-    A complete folder is compared with what `inputs` names, and its files with their recorded SHA-256. An
-    unfinished folder that was begun from other inputs is made anew.
+    A complete folder is compared with `inputs`, and its files with their recorded SHA-256. An unfinished
+    folder that was begun from other inputs is made anew.
 
     Raises:
         SystemExit: `dest` was made from something else, has changed since, or holds other files.
@@ -65,7 +65,7 @@ def complete(folder: Path, inputs: dict[str, Any], facts: dict[str, Any]) -> Non
 
 
 def data_files(folder: Path) -> dict[str, str]:
-    """Return {name: SHA-256} of the files in `folder`, and in those of its shards, of the data."""
+    """Return {name: SHA-256} of the data files in `folder` and in the folders of its shards."""
     paths = sorted([*Path(folder).glob("*"), *Path(folder).glob("[0-9][0-9]/*")])
     return {
         path.relative_to(folder).as_posix(): sha256(path)
@@ -75,7 +75,7 @@ def data_files(folder: Path) -> dict[str, str]:
 
 
 def begin(dest: Path, inputs: dict[str, Any]) -> None:
-    """Write ``.inputs``; first remove what was made from other inputs."""
+    """Write ``.inputs``, after removing the files that were made from other inputs."""
     if (dest / INPUTS).exists() and with_present_name(read_json(dest / INPUTS)) != inputs:
         print(f"{dest} is unfinished and was begun from other inputs: starting again", flush=True)
         for path in list(dest.iterdir()):
@@ -90,8 +90,8 @@ def check_foreign(dest: Path) -> None:
         return
     if (dest / "dict.txt").exists():
         raise SystemExit(
-            f"error: {dest} holds a data-bin that was not made here, and is left alone: give another "
-            "folder, or begin a recipe with --stage 2"
+            f"error: {dest} holds a data-bin that this program did not make, and is left alone: give another "
+            "folder, or start a recipe with --stage 2"
         )
     names = [
         path.relative_to(dest).as_posix() for folder in (dest, dest / "text") for path in folder.glob("*")
@@ -117,14 +117,14 @@ def check_same(dest: Path, inputs: dict[str, Any]) -> None:
     ]
     if different:
         raise SystemExit(
-            f"error: {dest} was made {'; '.join(different)}: give another folder, or remove this one to have "
-            "it made anew"
+            f"error: {dest} was made {'; '.join(different)}: give another folder, or remove this one to make "
+            "it again"
         )
     unknown = sorted(inputs.keys() - made.keys())
     if unknown:
         raise SystemExit(
             f"error: {dest} was made by an earlier version, which did not record {', '.join(unknown)}: give "
-            "another folder, or remove this one to have it made anew"
+            "another folder, or remove this one to make it again"
         )
 
 
@@ -134,7 +134,7 @@ def check_unchanged(dest: Path) -> None:
     for name, digest in recorded.items():
         if present.get(name) != digest:
             what = "has changed since it was made" if name in present else "is missing"
-            raise SystemExit(f"error: {dest / name} {what}: remove {dest} to have it made anew")
+            raise SystemExit(f"error: {dest / name} {what}: remove {dest} to make it again")
 
 
 def with_present_name(inputs: dict[str, Any]) -> dict[str, Any]:

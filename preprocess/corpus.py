@@ -1,4 +1,4 @@
-"""Make a data-bin for fairseq from a corpus's addresses or from local files: the code that all corpora share.
+"""Make a data-bin for fairseq from the addresses of a corpus or from local files, for all corpora.
 
     python -m preprocess.<corpus> DEST [--source PATH]
 
@@ -32,7 +32,7 @@ class Split:
         counts: counts of its text as fairseq reads it
         addresses: addresses of the file itself
         sha256: SHA-256 of the plain file; None: not known
-        rewrite: function of (plain file, text file) that makes the text for fairseq; None: a copy
+        rewrite: function of (plain file, text file) that makes the text for fairseq; None: copy it
         targets: number of tokens that a model predicts; None: not known
     """
 
@@ -55,8 +55,8 @@ class Corpus:
         archive_sha256: SHA-256 of the archive; None: not known
         dictionary: number of symbols in the dictionary, with fairseq's four special ones; None: not known
         closed: the dictionary has the symbols of all splits, so that none is unknown, as usual for characters
-        surplus: which ``</s>`` of those that fairseq adds are not in the corpus: "none", "last" or "all"
-        padded: the official files are those of :mod:`preprocess.blanks`
+        surplus: which of the ``</s>`` that fairseq adds are not in the corpus: "none", "last" or "all"
+        padded: the lines of the official files are padded (:mod:`preprocess.blanks`)
         level: what a token is, which text.json records; see :func:`lm_plugins.data.level.level_of`
     """
 
@@ -122,12 +122,14 @@ def make(corpus: Corpus, dest: Path, source: Path | None) -> None:
         facts[name]["targets"] = targets = len(tokens_of(dest, name)[0])
         if split.targets not in (None, targets):
             raise SystemExit(
-                f"error: {dest / name} has {targets:,} targets, the official text {split.targets:,}"
+                f"error: {dest / name} has {targets:,} targets, but the official text has {split.targets:,}: "
+                f"remove {dest} and run the same line again"
             )
     symbols = 4 + sum(1 for _ in open(dest / "dict.txt", encoding="utf-8"))
     if corpus.dictionary not in (None, symbols):
         raise SystemExit(
-            f"error: {dest / 'dict.txt'} makes {symbols:,} symbols, the official text {corpus.dictionary:,}"
+            f"error: {dest / 'dict.txt'} makes {symbols:,} symbols, but that of the official text makes "
+            f"{corpus.dictionary:,}: remove {dest} and run the same line again"
         )
     write_text_json(dest, corpus.level, {})
     complete(dest, {"corpus": corpus.name, **hashes}, {"symbols": symbols, **facts})
@@ -138,7 +140,7 @@ def write_text(corpus: Corpus, name: str, split: Split, dest: Path, source: Path
     """Write the file of a split that fairseq reads, `dest`/text/<split>.txt; whole or not at all.
 
     Returns:
-        its path, and the SHA-256 of the plain file that it was made from
+        the path of the file, and the SHA-256 of the plain file that it was made from
     """
     text, hashed = dest / "text" / f"{name}.txt", dest / "text" / f"{name}.sha256"
     if not text.exists():
@@ -154,7 +156,7 @@ def write_text(corpus: Corpus, name: str, split: Split, dest: Path, source: Path
 
 
 def check_text(text: Path, expected: Counts) -> Counts:
-    """Return the counts of `text`; remove a wrong one, so that another can take its place."""
+    """Return the counts of `text`; remove a wrong text, so that another can take its place."""
     try:
         return check(text, expected)
     except SystemExit:
@@ -190,7 +192,7 @@ def obtain(corpus: Corpus, name: str, split: Split, dest: Path, source: Path | N
     if split.sha256 is not None and sha256(plain) != split.sha256:
         plain.unlink()
         raise SystemExit(
-            f"error: the {name} text of {corpus.name} is not the official one: its SHA-256 is another; "
+            f"error: the {name} text of {corpus.name} is not the official one, because its SHA-256 differs: "
             f"get {split.names[0]} again" + ("" if source else f", after removing {dest / 'download'}")
         )
     return plain
@@ -205,7 +207,7 @@ def pad(plain: Path, official: str, text: str) -> None:
         with atomically(plain) as part, open(part, "wb") as target:
             target.writelines(padded(file))
     print(
-        f"{text} differs from the official one only in blanks at line ends, which are no tokens", flush=True
+        f"{text} differs from the official one only in blanks at line ends, which are not tokens", flush=True
     )
 
 
@@ -213,7 +215,7 @@ def check_archives(corpus: Corpus, source: Path) -> None:
     """Compare the archives in `source` with the official one, for files whose own SHA-256 is not known.
 
     Raises:
-        SystemExit: an archive has the name of the official one, and another content.
+        SystemExit: an archive has the name of the official one, but another content.
     """
     if corpus.archive_sha256 is None:
         return
@@ -230,8 +232,8 @@ def check_archives(corpus: Corpus, source: Path) -> None:
                 f"expected {corpus.archive_sha256[:12]}...; get it again"
             )
         print(
-            f"{name} is checked by its length and counts, not by its SHA-256, which is known of {official} "
-            "only: give that archive as --source for the whole check",
+            f"{name} is checked by its length and counts, not by its SHA-256, which is known only for "
+            f"{official}: give that archive as --source for the whole check",
             flush=True,
         )
 
@@ -241,7 +243,7 @@ def main(corpus: Corpus) -> None:
     parser = argparse.ArgumentParser(prog=f"python -m preprocess.{corpus.name}")
     parser.add_argument("dest", metavar="DEST", type=nonempty_path, help="data-bin folder to make")
     parser.add_argument(
-        "--source", type=nonempty_path, help="local file, archive or folder; nothing is downloaded"
+        "--source", type=nonempty_path, help="local file, archive or folder to read instead of downloading"
     )
     options = parser.parse_args()
     run(lambda: prepare(corpus, options.dest, options.source))

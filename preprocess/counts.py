@@ -52,14 +52,14 @@ def check(path: Path, expected: Counts) -> Counts:
     """Return the counts of the file `path`, which must agree with `expected`.
 
     Raises:
-        SystemExit: names the file and both numbers.
+        SystemExit: they do not; the message names the file and both numbers.
     """
     counts = count(path)
     for field in fields(Counts):
         right, here = getattr(expected, field.name), getattr(counts, field.name)
         if right is not None and right != here:
             raise SystemExit(
-                f"error: {path} has {here:,} {field.name}, the official text has {right:,}: it is another "
-                "version or cut short, get it again"
+                f"error: {path} has {here:,} {field.name}, but the official text has {right:,}: it is "
+                "another version or cut short, so get it again"
             )
     return counts

@@ -1,5 +1,6 @@
 """Download a file from one of several addresses: resumable, and whole or not at all."""
 
+import http.client
 import os
 import urllib.error
 import urllib.request
@@ -15,9 +16,9 @@ TIMEOUT = 30  # seconds
 
 
 def download(addresses: Sequence[str], path: Path, digest: str | None = None) -> Path:
-    """Write the file at the first of `addresses` that has it to `path`, unless it is there already.
+    """Write the file at the first of `addresses` that has it to `path`, unless it is already there.
 
-    After an interruption, what was read stays in ``<path>.part`` and is resumed from there.
+    After an interruption, the bytes read so far stay in ``<path>.part``, and the download resumes from there.
 
     Args:
         digest: SHA-256 of the file; None: not known
@@ -26,15 +27,15 @@ def download(addresses: Sequence[str], path: Path, digest: str | None = None) ->
         `path`
 
     Raises:
-        SystemExit: no address has the file, or all have another one, or `path` is another one; the message
-            says what to do by hand.
+        SystemExit: no address has the right file, or `path` is another file; the message says what to do by
+            hand.
     """
     path = Path(path)
     if path.exists():
         if digest is not None and sha256(path) != digest:
             raise SystemExit(
-                f"error: {path} is not the official file: its SHA-256 is another; remove it and run the same "
-                "line again"
+                f"error: {path} is not the official file, because its SHA-256 differs: remove it, and run "
+                "the same line again"
             )
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +43,7 @@ def download(addresses: Sequence[str], path: Path, digest: str | None = None) ->
     for address in addresses:
         try:
             _read(address, part)
-        except (urllib.error.URLError, OSError, ValueError) as error:
+        except (http.client.HTTPException, OSError, ValueError) as error:  # URLError is an OSError
             failures.append(f"{address}: {error}")
             continue
         if digest is not None and sha256(part) != digest:
@@ -54,8 +55,8 @@ def download(addresses: Sequence[str], path: Path, digest: str | None = None) ->
     raise SystemExit(
         f"error: {path.name} could not be downloaded:\n  "
         + "\n  ".join(failures)
-        + f"\nget it by hand, save it as {path}, "
-        "or give the folder that holds it with --source, and run the same line again"
+        + f"\ndownload it by hand and save it as {path}, "
+        "or give the folder that holds it with --source; then run the same line again"
     )
 
 

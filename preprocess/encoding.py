@@ -21,7 +21,7 @@ def codec_of(level: str, lines: list[str], dest: Path, options: dict[str, Any]) 
 
 
 def encode(lines: list[str], codec: Any, split: str) -> list[str]:
-    """Return the symbols of each line, separated by spaces; refuse what cannot be read back from them."""
+    """Return the symbols of each line, separated by spaces; refuse a line that they do not give back."""
     encoded, exact = [codec.encode(line) for line in lines], not isinstance(codec, Words)
     for number, (line, symbols) in enumerate(zip(lines, encoded, strict=True), 1):
         special = next((symbol for symbol in symbols.split() if symbol in SPECIAL), None)
@@ -32,7 +32,7 @@ def encode(lines: list[str], codec: Any, split: str) -> list[str]:
             )
         if exact and "<unk>" not in line and codec.decode(" ".join(symbols.split())) != line:
             raise SystemExit(
-                f"error: line {number} of the {split} text cannot be read back from its tokens: replace its "
-                f"rare white space or private characters, it begins {line[:40]!r}"
+                f"error: line {number} of the {split} text, which begins {line[:40]!r}, cannot be read back "
+                "from its tokens: replace its rare white space or private characters"
             )
     return encoded

@@ -1,8 +1,8 @@
 """enwik8, the first 100,000,000 bytes of a Wikipedia dump, by bytes: 90/5/5 million (Hutter prize).
 
-A byte is written as its decimal code. A line break is the end of a line, so that ``</s>`` is byte 10. Where
-a split does not end in a line break, the ``</s>`` that fairseq appends is removed: every byte is a target
-exactly once, and nothing else is. The loss (base 2) is bits per character.
+A byte is written as its decimal code. A line break is the end of a line, so ``</s>`` stands for byte 10.
+Where a split does not end in a line break, the ``</s>`` that fairseq appends is removed. Every byte is thus a
+target exactly once, and nothing else is a target. The loss (base 2) is bits per character.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def cut(plain: Path, first: int, last: int, size: int) -> bytes:
     """Return the bytes first..last-1 of the file `plain`; refuse a file that is not `size` bytes long."""
     length = Path(plain).stat().st_size
     if length != size:
-        raise SystemExit(f"error: {plain} has {length:,} bytes, the official file {size:,}: get it again")
+        raise SystemExit(f"error: {plain} has {length:,} bytes, not the official {size:,}: get it again")
     with open(plain, "rb") as file:
         file.seek(first)
         return file.read(last - first)

@@ -14,8 +14,8 @@ from typing import BinaryIO
 def atomically(path: Path) -> Iterator[Path]:
     """Yield the path to write to, ``<path>.part``, which replaces `path` when the block ends without error.
 
-    Its folder is made. After an error, or a kill, `path` is as before, and ``<path>.part`` stays for the next
-    attempt to overwrite.
+    Its folder is made. After an error, or a kill, `path` is unchanged, and ``<path>.part`` stays until the
+    next attempt overwrites it.
     """
     part = Path(f"{path}.part")
     part.parent.mkdir(parents=True, exist_ok=True)

@@ -101,7 +101,7 @@ def digests(source: Path, shards: int = SHARDS) -> dict[str, str]:
     source = Path(source)
     if not source.exists():
         raise SystemExit(
-            f"error: {source} does not exist: give the archive, or the folder it was extracted to"
+            f"error: {source} does not exist: give the archive, or the folder that it was extracted to"
         )
     if not source.is_dir() and not source.is_file():
         raise SystemExit(f"error: {source} is a device or a pipe, which cannot be read twice: give a file")
@@ -126,11 +126,17 @@ def build_dictionary(
         Dictionary.add_file_to_dictionary(str(shard), dictionary, tokenize_line, workers)
     total = sum(dictionary.count[dictionary.nspecial :]) + dictionary.count[dictionary.eos()] - 1
     if tokens not in (None, total):
-        raise SystemExit(f"error: the training shards have {total:,} tokens, the official ones {tokens:,}")
+        raise SystemExit(
+            f"error: the training shards have {total:,} tokens, but the official ones have {tokens:,}: get "
+            "the archive again"
+        )
     dictionary.finalize(threshold=THRESHOLD, padding_factor=1)
     size = len(dictionary) - dictionary.nspecial
     if words not in (None, size):
-        raise SystemExit(f"error: the dictionary has {size:,} words, the official one {words:,}")
+        raise SystemExit(
+            f"error: the dictionary has {size:,} words, but the official one has {words:,}: get the archive "
+            "again"
+        )
     with atomically(path) as part:
         dictionary.save(str(part))
 
@@ -197,15 +203,15 @@ def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m preprocess.gbw")
     parser.add_argument(
-        "dest", metavar="DEST", type=nonempty_path, help="folder that gets a data-bin for each shard"
+        "dest", metavar="DEST", type=nonempty_path, help="folder to write, with a data-bin for each shard"
     )
     parser.add_argument(
         "--source",
         type=nonempty_path,
-        help="the archive, or the folder it was extracted to: nothing is downloaded",
+        help="local archive, or the folder that it was extracted to, to read instead of downloading",
     )
     parser.add_argument(
-        "--workers", type=positive_int, default=2, help="number of shards made at the same time"
+        "--workers", type=positive_int, default=2, help="number of shards to make at a time (default: 2)"
     )
     options = parser.parse_args()
     run(lambda: prepare(options.dest, options.source, options.workers))

@@ -1,4 +1,4 @@
-"""Lock a folder for one writer, also on a disk that several machines share."""
+"""Lock a folder for one writer, even on a disk that several machines share."""
 
 import errno
 import fcntl
@@ -19,7 +19,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Make `folder` and hold its lock; wait while another process holds it.
 
     The system releases the lock when this process ends, however it ends. Processes that are forked inside the
-    block do not hold it; those that write must end with this one (:func:`end_with_parent`).
+    block do not hold the lock; those that write must end with this process (:func:`end_with_parent`).
 
     Raises:
         SystemExit: the folder cannot be written.
@@ -41,7 +41,7 @@ def locked(folder: Path) -> Iterator[None]:
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
-            print(f"warning: the file system of {folder} has no locks: let one process write it", flush=True)
+            print(f"warning: {folder} cannot be locked: let only one process write to it", flush=True)
         yield
     finally:
         held.discard(descriptor)
@@ -49,7 +49,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _release_in_child() -> None:
-    """Close the inherited descriptors, of which the last one would otherwise keep the lock."""
+    """Close the inherited descriptors, because the last open one keeps the lock."""
     while held:
         os.close(held.pop())
 

@@ -9,26 +9,26 @@ from preprocess.files import atomically
 
 # SentencePiece overflows on some 100,000 characters without a space; it learns from shorter parts of them.
 LONG_RUN = re.compile("[^ ]{4000}(?=[^ ])")
-WISH = 8000  # pieces; a text that does not make as many gets fewer
+WISH = 8000  # pieces; a text that does not allow as many gets fewer
 
 
 def train_pieces(lines: list[str], folder: Path, size: int | None, kind: str) -> None:
     """Train `folder`/sentencepiece.model on the `lines`; decoding returns the exact text.
 
     Args:
-        size: number of pieces; None: WISH, or as many as the text makes
+        size: number of pieces; None: WISH, or as many as the text allows
         kind: "unigram" or "bpe"
 
     Raises:
-        SystemExit: the text does not make `size` pieces.
+        SystemExit: the text does not allow `size` pieces.
     """
     import sentencepiece
 
     characters = sum(len(line) + 1 for line in lines)
     if size is not None and size > characters:  # SentencePiece would reserve memory for all of them
         raise SystemExit(
-            f"error: SentencePiece cannot make {size:,} pieces of {characters:,} characters: give a smaller "
-            "--vocab-size, or leave it out"
+            f"error: SentencePiece cannot make {size:,} pieces from {characters:,} characters: give a "
+            "smaller --vocab-size, or leave it out"
         )
     lines = [LONG_RUN.sub(r"\g<0> ", line.translate(PIECE_ESCAPES)) for line in lines]
     wish = max(WISH, 2 * len(set().union(*lines)))
@@ -52,7 +52,7 @@ def train_pieces(lines: list[str], folder: Path, size: int | None, kind: str) ->
     made = sentencepiece.SentencePieceProcessor(model_file=str(folder / MODEL)).get_piece_size()
     print(
         f"{made:,} pieces"
-        + (f", all that this text makes of {wish:,}" if size is None and made < wish else ""),
+        + (f" of {wish:,}, all that this text allows" if size is None and made < wish else ""),
         flush=True,
     )
 
@@ -60,9 +60,9 @@ def train_pieces(lines: list[str], folder: Path, size: int | None, kind: str) ->
 def explain(message: str) -> str:
     """Return what to do about an error of SentencePiece."""
     if most := re.search(r"value <= (\d+)", message):
-        return f"this text makes {most[1]} at most; give a smaller --vocab-size, or leave it out"
+        return f"this text allows {most[1]} at most; give a smaller --vocab-size, or leave it out"
     if "insert_id" in message:  # of its special symbols
         return "that is too few for its special symbols; give a larger --vocab-size, or leave it out"
     if least := re.search(r"required_chars\. \d+ vs (\d+)", message):
-        return f"this text has characters for {least[1]}; give a larger --vocab-size, or leave it out"
+        return f"the characters of this text need {least[1]}; give a larger --vocab-size, or leave it out"
     return message

@@ -1,6 +1,7 @@
 """Penn Treebank by characters, Mikolov's version: 50 symbols, a space written as an underscore.
 
-The official files end in a single space after the last line break. It is removed, since it would be a line.
+The official files end in a single space after the last line break. It is removed, because it would be read as
+a line.
 """
 
 from pathlib import Path

@@ -23,10 +23,10 @@ def read(source: str | Path) -> list[str]:
         for path, content in texts(source):
             lines += lines_of(decode(content, path))
     except DAMAGED as error:
-        raise SystemExit(f"error: {source} cannot be read ({reason(error)})") from error
+        raise SystemExit(f"error: {source} cannot be read ({reason(error)}): give another text") from error
     if not any(line.strip() for line in lines):
         what = "no text" if source.is_file() else "no text in files called *.txt (also .xz, .gz, .bz2)"
-        raise SystemExit(f"error: {source} holds {what}")
+        raise SystemExit(f"error: {source} holds {what}: give another text")
     return lines
 
 
@@ -39,7 +39,7 @@ def decode(content: bytes, path: str) -> str:
         hint = "UTF-16" if content.startswith(UTF16) else "LATIN1"
         raise SystemExit(
             f"error: {path} is not UTF-8 text: byte {error.start:,}, in line {line:,}, is "
-            f"0x{content[error.start]:02x}; convert the file, for example by iconv -f {hint} -t UTF-8"
+            f"0x{content[error.start]:02x}; convert the file, for example with iconv -f {hint} -t UTF-8"
         ) from error
 
 

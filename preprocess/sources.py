@@ -9,18 +9,18 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import BinaryIO, Iterator
 
 from preprocess.files import atomically, sha256_of
 
 OPENERS = {"": open, ".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
-ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz")
+ARCHIVES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz")
 DAMAGED = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError)
 
 
 def reason(error: Exception) -> str:
-    """Return the first line of what `error` says; tarfile adds one for each kind of compression."""
+    """Return the first line of the message of `error`; tarfile adds a line for each kind of compression."""
     return str(error).split("\n")[0].rstrip(":")
 
 
@@ -77,21 +77,37 @@ def members(archive: Path) -> Iterator[tuple[str, BinaryIO]]:
 def texts(source: Path) -> Iterator[tuple[str, bytes]]:
     """Iterate over (path, content) of a text file, or of the .txt files in a folder or archive.
 
-    Several texts are sorted by their paths. Files may be compressed.
+    Several texts are sorted by their paths. Files may be compressed. Hidden files, such as the copies that
+    editors and macOS make, are left out.
     """
-    if source.is_dir():
-        ends = tuple(f".txt{suffix}" for suffix in OPENERS)
-        for path in sorted(source.rglob("*")):
-            if path.is_file() and path.name.endswith(ends):
-                yield from texts(path)
-    elif source.name.endswith(ARCHIVES):
-        yield from sorted(
-            (f"{source}/{path}", stream.read()) for path, stream in members(source) if path.endswith(".txt")
-        )
-    else:
-        opener = OPENERS.get(source.suffix, open)
-        with opener(source, "rb") as stream:
-            yield str(source), stream.read()
+    for path in files_of(source):
+        if path.name.endswith(ARCHIVES):
+            yield from sorted(
+                (f"{path}/{name}", stream.read())
+                for name, stream in members(path)
+                if name.endswith(".txt") and not is_hidden(PurePosixPath(name))
+            )
+        else:
+            opener = OPENERS.get(path.suffix, open)
+            with opener(path, "rb") as stream:
+                yield str(path), stream.read()
+
+
+def files_of(source: Path) -> list[Path]:
+    """Return the files that hold the texts of `source`: itself, or the .txt files below a folder."""
+    if not source.is_dir():
+        return [source]
+    ends = tuple(f".txt{suffix}" for suffix in OPENERS)
+    return [
+        path
+        for path in sorted(source.rglob("*"))
+        if path.is_file() and path.name.endswith(ends) and not is_hidden(path.relative_to(source))
+    ]
+
+
+def is_hidden(path: PurePath) -> bool:
+    """Return whether a file, or a folder above it, has a name that begins with a dot."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def digest(
@@ -123,7 +139,7 @@ def extract(source: Path, names: tuple[str, ...], path: Path) -> bool:
 
 
 def archive_of(source: Path, names: tuple[str, ...]) -> Path | None:
-    """Return the archive out of which one of `names` is read; None if it is a file of its own."""
+    """Return the archive from which one of `names` is read; None if it is a separate file."""
     source = Path(source)
     files = sorted(source.rglob("*")) if source.is_dir() else [source]
     plain = {name + suffix for name in names for suffix in OPENERS}

@@ -2,8 +2,8 @@
 
 import re
 
-HELD_OUT = 0.05  # the share of validation, and that of test
-FEW = 20  # lines: below this number, one line is more than that share
+HELD_OUT = 0.05  # the share of the validation text, and of the test text
+FEW = 20  # lines; below this number, one line is more than that share
 WHITE_SPACE = re.compile(r"\s+")
 
 Lines = list[str]
@@ -35,7 +35,7 @@ def hold_out(lines: Lines, name: str, inside_words: bool) -> dict[str, Lines]:
 
 
 def cut(text: str, inside_words: bool) -> list[str]:
-    """Return three parts of `text`, cut at characters, or else at the next white space, which is dropped."""
+    """Return three parts of `text`, cut at any character or at the next white space, which is dropped."""
     pieces, begin = [], 0
     for share in (2 * HELD_OUT, HELD_OUT):
         end = after = max(begin, len(text) - round(len(text) * share))

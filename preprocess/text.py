@@ -2,11 +2,11 @@
 
     python -m preprocess.text DEST --source PATH [--valid PATH --test PATH] [--level word]
 
-PATH is a text file, plain or compressed (.gz, .xz, .bz2), or a folder or archive whose *.txt are read in the
-order of their paths. Without --valid and --test the end of the text is held out, 5 % for each. DEST/text.json
-holds the numbers of characters, words and tokens. With them fairseq-eval-lm reports bits per character and a
-perplexity per word, whatever a token is, so that levels can be compared. Words are separated by white space;
-the end of each line counts as one.
+PATH is a text file, plain or compressed (.gz, .xz, .bz2), or a folder or archive whose *.txt files are read
+in the order of their paths. Without --valid and --test, the end of the text is held out, 5 % for each.
+DEST/text.json holds the numbers of characters, words and tokens. With them, fairseq-eval-lm reports bits per
+character and a perplexity per word for every kind of token, so that levels can be compared. Words are
+separated by white space; the end of each line counts as a word.
 """
 
 import argparse
@@ -19,9 +19,10 @@ from preprocess.command_line import nonempty_path, positive_int, run
 from preprocess.completion import complete, making
 from preprocess.files import sha256_of
 from preprocess.reading import read
+from preprocess.sources import files_of
 from preprocess.splits import Lines, hold_out
 
-UNKNOWN = 3  # the number of <unk>
+UNKNOWN = 3  # the id of <unk>
 OPTIONS = {  # {level: {option: default}}
     "word": {"threshold": 2},  # words that occur once become <unk>, so that the model learns it
     "character": {},
@@ -42,7 +43,7 @@ def prepare(
     """Make the data-bin `dest`.
 
     Args:
-        size: number of pieces of SentencePiece; None: 8000, or as many as the text makes
+        size: number of pieces of SentencePiece; None: 8000, or as many as the text allows
         kind: "unigram" or "bpe"; None: unigram
         threshold: words of the training text that are rarer become ``<unk>``; None: 2
 
@@ -56,6 +57,7 @@ def prepare(
     check_paths(paths, dest)
     texts = {name: read(path) for name, path in paths.items() if path is not None}
     digests = {name: digest(texts[name]) if name in texts else None for name in paths}
+    check_held_out(paths, digests)
     inputs = {"corpus": "text", "level": level, **options, **digests}
     with making(dest, inputs) as needed:
         if needed:
@@ -80,7 +82,7 @@ def options_of(level: str, typed: dict[str, Any]) -> dict[str, Any]:
 def check_paths(paths: dict[str, str | None], dest: Path) -> None:
     """Refuse --valid without --test, an empty path, and a text inside `dest` or around it."""
     if (paths["valid"] is None) != (paths["test"] is None):
-        raise SystemExit("error: --valid and --test belong together: give both, or none")
+        raise SystemExit("error: --valid and --test belong together: give both or neither")
     for name, path in paths.items():
         if path is None:
             continue
@@ -88,7 +90,21 @@ def check_paths(paths: dict[str, str | None], dest: Path) -> None:
             raise SystemExit(f"error: --{name} is empty: give the path of a text")
         here, there = Path(path).resolve(), dest.resolve()
         if here.is_relative_to(there) or there.is_relative_to(here):
-            raise SystemExit(f"error: {path} and {dest} overlap: give another folder to make")
+            raise SystemExit(f"error: {path} and {dest} overlap: give another DEST")
+
+
+def check_held_out(paths: dict[str, str | None], digests: dict[str, str | None]) -> None:
+    """Refuse a validation or test text that is also trained on."""
+    trained = [path.resolve() for path in files_of(Path(paths["source"]))]
+    for name in ("valid", "test"):
+        if paths[name] is None:
+            continue
+        held_out = Path(paths[name]).resolve()
+        if digests[name] == digests["source"] or any(path.is_relative_to(held_out) for path in trained):
+            raise SystemExit(
+                f"error: --{name} {paths[name]} is in the training text, --source {paths['source']}: give "
+                "texts that have nothing in common"
+            )
 
 
 def digest(lines: Lines) -> str:
@@ -115,7 +131,7 @@ def make(dest: Path, splits: dict[str, Lines], level: str, options: dict[str, An
         }
     if level == "word" and options["threshold"] > 1:
         print(
-            f"words that occur less than {options['threshold']} times in training become <unk> (--threshold)"
+            f"words that occur fewer than {options['threshold']} times in training become <unk> (--threshold)"
         )
     binarize(texts, dest, dictionary_options(texts["train"], level, codec, dest, options))
     if not (dest / "dict.txt").read_text(encoding="utf-8"):
@@ -154,8 +170,8 @@ def warn_of_unknown(sizes: dict[str, dict[str, int]], level: str) -> None:
     if unknown and not sizes["train"]["unknown"]:
         cure = "give --threshold 2" if level == "word" else "give more training text, or replace them"
         print(
-            f"warning: {unknown:,} tokens of the validation and test text are unknown, and none of the "
-            f"training text, so that <unk> is never learnt and spoils the perplexity: {cure}",
+            f"warning: {unknown:,} tokens of the validation and test text are unknown, but none of the "
+            f"training text, so the model never learns <unk>, which spoils the perplexity: {cure}",
             flush=True,
         )
 
@@ -169,16 +185,22 @@ def main() -> None:
     )
     parser.add_argument("--valid", type=nonempty_path, help="validation text")
     parser.add_argument("--test", type=nonempty_path, help="test text")
-    parser.add_argument("--level", choices=list(OPTIONS), default="word", help="what a token is (word)")
     parser.add_argument(
-        "--vocab-size", type=positive_int, help="pieces of SentencePiece (8000, or what the text makes)"
+        "--level", choices=list(OPTIONS), default="word", help="kind of token (default: word)"
     )
-    parser.add_argument("--model-type", choices=("unigram", "bpe"), help="of SentencePiece (unigram)")
     parser.add_argument(
-        "--threshold", type=positive_int, help="words of the training text that are rarer become <unk> (2)"
+        "--vocab-size", type=positive_int, help="number of pieces (default: 8000, or what the text allows)"
+    )
+    parser.add_argument(
+        "--model-type", choices=("unigram", "bpe"), help="SentencePiece model (default: unigram)"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=positive_int,
+        help="words that occur fewer times in the training text become <unk> (default: 2)",
     )
     options = parser.parse_args()
-    if options.source is None:  # said after what argparse says of a mistyped --source
+    if options.source is None:  # after argparse has reported a mistyped --source
         parser.error("the following arguments are required: --source")
     run(
         lambda: prepare(

@@ -1,8 +1,8 @@
 """text8, 100,000,000 characters of Wikipedia in lower case: 90/5/5 million (Mahoney 2006).
 
 A space is written as an underscore. The text has no line breaks. fairseq reads it in lines, whose ``</s>``
-are removed: every character is a target exactly once, and nothing else is. The loss (base 2) is bits per
-character.
+are removed. Every character is thus a target exactly once, and nothing else is a target. The loss (base 2) is
+bits per character.
 """
 
 from pathlib import Path

@@ -2,7 +2,7 @@
 
     python -m preprocess.topics FOLDER
 
-writes train.txt, valid.txt and test.txt: lower-cased words and single punctuation marks, one paragraph a
+writes train.txt, valid.txt and test.txt: lower-cased words and single punctuation marks, one paragraph per
 line. The first 80 % of each topic, in alphabetical order, are for training, the next 10 % for validation and
 the last 10 % for test. A paragraph that several topics share is used once, so that no test paragraph is
 seen in training. The text differs slightly between versions of Python.
@@ -70,7 +70,7 @@ def write(folder: Path) -> dict[str, int]:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m preprocess.topics", description=__doc__.splitlines()[0])
-    parser.add_argument("folder", metavar="FOLDER", type=nonempty_path, help="folder of the three texts")
+    parser.add_argument("folder", metavar="FOLDER", type=nonempty_path, help="folder for the three texts")
     for name, tokens in write(parser.parse_args().folder).items():
         print(f"{name}.txt: {tokens:,} tokens")
 

@@ -1,4 +1,4 @@
-"""Check the command of a training before the recipe does anything, and print it as completed.
+"""Check the command of a training before the recipe does anything, and print the completed command.
 
 python -m recipes.check_flags RECIPE OPTIONS DATA FLAGS...
 
@@ -14,12 +14,12 @@ import sys
 
 
 def completed(recipe: str, own: list[str], arguments: list[str]) -> list[str]:
-    """Return ``fairseq-train arguments`` with what the architecture adds; refuse what is not understood.
+    """Return ``fairseq-train arguments`` with the flags of the architecture; refuse flags that do not exist.
 
     Args:
         recipe: path of the recipe, as it was typed
         own: options of the recipe itself
-        arguments: those that it passes to fairseq-train
+        arguments: the arguments that the recipe passes to fairseq-train
 
     Raises:
         SystemExit: the message names the wrong flag and the nearest known one.
@@ -42,7 +42,7 @@ def completed(recipe: str, own: list[str], arguments: list[str]) -> list[str]:
 
 
 def hint(words: str, known: list[str]) -> str:
-    """Return a hint at the `known` option nearest to the unknown one; "" if none is near."""
+    """Return a hint that names the `known` option nearest to the unknown one; "" if none is near."""
     unknown = next((word for word in words.split() if word.startswith("--")), "")
     near = difflib.get_close_matches(unknown.split("=")[0], known, n=1, cutoff=0.75)
     return f" (did you mean {near[0]}?)" if near and "unrecognized" in words else ""

@@ -85,10 +85,15 @@ if [ ${#flags[@]} -gt 0 ] && [[ ${flags[0]} != -* ]]; then
   refuse "${flags[0]} belongs to no option: files of the corpus are given as --source ${flags[0]}"
 fi
 if [ "$from" != "$PWD" ]; then  # paths are those of the folder in which they were typed
-  for variable in source valid test data exp; do
+  for variable in source valid test exp; do
     value=${!variable}
     if [[ -n $value && $value != /* ]]; then printf -v "$variable" %s "$from/$value"; fi
   done
+  IFS=: read -ra folders <<<"$data"
+  for i in "${!folders[@]}"; do
+    if [[ ${folders[i]} != /* ]]; then folders[i]=$from/${folders[i]}; fi
+  done
+  data=$(IFS=:; echo "${folders[*]-}")
 fi
 
 text_name() {  # PATH: its name without what a file's kind adds; of .../mine/train.txt it is mine
@@ -100,9 +105,22 @@ text_name() {  # PATH: its name without what a file's kind adds; of .../mine/tra
   echo "${file:-text}"
 }
 if [ "$corpus" = text ]; then
-  if [ -z "$source" ] && [ -n "$dry" ]; then source=TEXT; fi
   if [ -z "$source" ] && { [ -z "$data" ] || [ "$stage" -eq 1 ]; }; then
-    refuse "give the text as --source PATH, or a data-bin made from it as --data FOLDER --stage 2"
+    if [ -n "$dry" ]; then
+      source=TEXT
+    else
+      refuse "give the text as --source PATH, or a data-bin made from it as --data FOLDER --stage 2"
+    fi
+  fi
+  if [ -z "$source" ]; then  # the data say what was given when they were made
+    if [ -n "$threshold$vocab_size$model_type$valid$test" ]; then
+      refuse "--threshold, --vocab-size, --model-type, --valid and --test need the text as --source PATH"
+    fi
+    recorded=$(sed -n 's/.*"level": *"\([a-z]*\)".*/\1/p' "$data/text.json" 2>/dev/null || true)
+    if [ -n "$level" ] && [ "$level" != "${recorded:-$level}" ]; then
+      refuse "$data has the level $recorded, not $level: leave out --level"
+    fi
+    level=${recorded:-$level}
   fi
   level=${level:-word}
   if [ "$level" = character ]; then cache=no; fi  # the next character seldom depends on which were seen lately
@@ -110,6 +128,9 @@ if [ "$corpus" = text ]; then
   exp=${exp:-exp/text/$(basename "$data")-$name}
 fi
 data=${data:-data-bin/$corpus} exp=${exp:-exp/$corpus/$name}
+case $exp in *:* | *'${'*)
+  refuse "--exp $exp has a colon or \${, which fairseq does not take for a part of a name: give another folder" ;;
+esac
 best="$exp/checkpoints/checkpoint_best.pt"
 if [ -z "$dry" ]; then
   if ! command -v fairseq-train >/dev/null; then
@@ -117,6 +138,9 @@ if [ -z "$dry" ]; then
   fi
   if [ "$stage" -ge 2 ] && [ ! -f "${data%%:*}/dict.txt" ]; then
     refuse "$data holds no dict.txt: begin with --stage 1, or give --data"
+  fi
+  if [ "$stage" -ge 2 ] && [ -f "${data%%:*}/.inputs" ] && [ ! -f "${data%%:*}/.complete" ]; then
+    refuse "$data is unfinished, since its preprocessing was interrupted: begin with --stage 1"
   fi
   if [ "$stage" -ge 3 ] && [ ! -f "$best" ]; then
     refuse "there is no $best: begin with --stage 2, or give --exp"
@@ -132,7 +156,7 @@ if [ -n "$dynamic" ]; then plan+=(--dynamic="$dynamic"); fi
 if [ -n "$dry" ]; then plan+=(--dry-run); fi
 preprocess=()
 for variable in source level threshold vocab_size model_type valid test; do
-  if [ -n "${!variable}" ]; then preprocess+=("--${variable//_/-}" "${!variable}"); fi
+  if [ -n "$source" ] && [ -n "${!variable}" ]; then preprocess+=("--${variable//_/-}" "${!variable}"); fi
 done
 # The process becomes the one that runs the stages: a signal to it reaches them.
 exec python -m recipes.run "${plan[@]}" -- "${preprocess[@]}" -- "${flags[@]}" -- "$0" "${typed[@]}"

@@ -1,4 +1,4 @@
-"""Draw learning curves: perplexity, or the loss where there is none, by epochs and by time.
+"""Draw learning curves by epochs and by time: perplexity, or the loss where no perplexity is logged.
 
 The curve of fine-tuning continues the one of the training that it started from.
 """
@@ -12,7 +12,7 @@ from recipes.plots import log_scale, picture, whole_numbers
 PERPLEXITY, LOSS = "perplexity", "loss, bits per token"  # NCE logs a loss but no perplexity
 STAGES = {"train": "", "finetune": "fine-tuned, "}
 TAGS = {"train": "training", "valid": "validation"}
-MARKED = 60  # curves of more points have no markers
+MARKED = 60  # curves with more points have no markers
 
 
 class Curve(NamedTuple):
@@ -32,7 +32,7 @@ class Curve(NamedTuple):
 
 
 def curves(experiment: Path) -> list[Curve]:
-    """Return the curves of an experiment's logs; [] if nothing was logged yet."""
+    """Return the curves of an experiment's logs; [] if nothing has been logged yet."""
     result = []
     epoch = seconds = 0.0  # at the start of the stage
     for stage in STAGES:
@@ -55,7 +55,7 @@ def draw(named: dict[str, list[Curve]], path: Path, level: tuple[str, float] | N
     """Draw the curves of experiments, {name: curves}, by epochs and by time, into the file `path`.
 
     Args:
-        level: label and value of a horizontal line, with which the validation perplexity is compared
+        level: label and value of a horizontal line to compare the validation perplexity with
     """
     drawn = [curve for ones in named.values() for curve in ones]
     quantities = [name for name in (PERPLEXITY, LOSS) if any(curve.quantity == name for curve in drawn)]

@@ -33,12 +33,19 @@ BIGRAM = "interpolated bigram"
 
 
 def empty(folder: Path) -> None:
-    """Make `folder`, in place of one that an earlier demo made."""
+    """Make an empty `folder`, replacing one that an earlier demo made."""
     if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
-        raise SystemExit(f"error: {folder} holds files that no demo made: give another --folder")
+        raise SystemExit(f"error: {folder} holds files that the demo did not make: give another --folder")
     shutil.rmtree(folder, ignore_errors=True)
     make_folder(folder / "logs")
     (folder / MARK).touch()
+
+
+def named(folder: Path) -> Path:
+    """Return `folder` as the commands name it, which run in this repository: absolute if it is outside."""
+    folder = folder.resolve()
+    inside = Path.cwd().resolve() == ROOT and folder.is_relative_to(ROOT)
+    return folder.relative_to(ROOT) if inside else folder
 
 
 def fairseq(program: str, arguments: list[object], log: Path) -> None:
@@ -86,14 +93,14 @@ def baselines(data: Path) -> dict[str, dict[str, float]]:
 
 def next_commands(folder: Path, data: Path) -> str:
     """Return the commands to try next."""
-    best = folder / "checkpoints/checkpoint_best.pt"
-    cache = folder / "cache.json"
+    best, cache = str(folder / "checkpoints/checkpoint_best.pt"), str(folder / "cache.json")
+    evaluation = ["fairseq-eval-lm", str(data), "--user-dir", "lm_plugins", "--path", best]
     lines = [
         *activation(),
-        f"python -m recipes.sample {folder} 'the import statement'",
-        f"fairseq-eval-lm {data} --user-dir lm_plugins --path {best} --gen-subset valid --cache-tune {cache}",
-        f"fairseq-eval-lm {data} --user-dir lm_plugins --path {best} --gen-subset test --cache-from {cache}",
-        f"python -m recipes.demo --folder {folder}-seed2 --seed 2",
+        shlex.join(["python", "-m", "recipes.sample", str(folder), "the import statement"]),
+        shlex.join([*evaluation, "--gen-subset", "valid", "--cache-tune", cache]),
+        shlex.join([*evaluation, "--gen-subset", "test", "--cache-from", cache]),
+        shlex.join(["python", "-m", "recipes.demo", "--folder", f"{folder}-seed2", "--seed", "2"]),
         "recipes/text/qrnn.sh --source FILE          # a text of your own",
     ]
     return "\n".join(["next:", *(f"  {line}" for line in lines)])
@@ -104,14 +111,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, usage="%(prog)s [--folder FOLDER] [flags ...]", allow_abbrev=False
     )
-    parser.add_argument("--folder", type=Path, default=Path("exp/demo"), help="folder of all files")
+    parser.add_argument("--folder", type=Path, default=Path("exp/demo"), help="folder for all files")
     options, flags = parser.parse_known_args()
     end_quietly_by_interrupt()
     folder, began = options.folder, time.monotonic()
     empty(folder)
-    folder = folder.resolve()
-    if folder.is_relative_to(Path.cwd()):
-        folder = folder.relative_to(Path.cwd())
+    folder = named(folder)
 
     data, log = binarize(folder), folder / "logs/train.log"
     training = ["--user-dir", "lm_plugins", "--arch", "qrnn_small", "--save-dir", folder / "checkpoints"]

@@ -1,8 +1,8 @@
-"""Tell what a stage is run with: the command, the commit, the versions, the hardware and the time.
+"""Describe the environment of a stage: the command, the commit, the versions, the hardware and the time.
 
 python -m recipes.environment FOLDER COMMAND...
 
-prints it as JSON. FOLDER is the folder in which the COMMAND was typed.
+prints the description as JSON. FOLDER is the folder in which the COMMAND was typed.
 """
 
 import json
@@ -31,6 +31,11 @@ def git(*arguments: str) -> str | None:
         return None
 
 
+def commit() -> str | None:
+    """Return the commit of this file; None where it is only installed in a folder of another repository."""
+    return git("rev-parse", "HEAD") if git("ls-files", "--error-unmatch", __file__) else None
+
+
 def versions() -> dict[str, str | None]:
     """Return the versions of Python and of PACKAGES; None for a package that is not installed."""
     result: dict[str, str | None] = {"python": platform.python_version()}
@@ -49,17 +54,17 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def hardware() -> str:
-    """Return the GPUs, or the processor if there is none."""
+def hardware(command: list[str]) -> str:
+    """Return the GPUs, or the processor if there is none or the `command` does not use them."""
     import torch
 
-    if torch.cuda.is_available():
+    if torch.cuda.is_available() and "--cpu" not in command:
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
     return f"{os.cpu_count()} x {processor()}"
 
 
 def read_environment(folder: str, command: list[str]) -> dict[str, Any]:
-    """Return what a stage is run with; a process of its own asks for the GPUs, so that this one can fork."""
+    """Return the environment of a stage; a separate process queries the GPUs, so that this one can fork."""
     with piped([sys.executable, "-m", "recipes.environment", folder, *command], stderr=DEVNULL) as process:
         return json.loads(process.stdout.read())
 
@@ -70,10 +75,10 @@ def main() -> None:
     environment = {
         "command": shlex.join(command),
         "folder": folder,
-        "commit": git("rev-parse", "HEAD"),
-        "changed files": (git("status", "--porcelain") or "").splitlines(),
+        "commit": commit(),
+        "changed files": (git("status", "--porcelain") or "").splitlines() if commit() else [],
         **versions(),
-        "hardware": hardware(),
+        "hardware": hardware(command),
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
     print(json.dumps(environment))

@@ -3,9 +3,10 @@
     python -m recipes.evaluate EXPERIMENT DATA --plain [--finetune] [--cache] [--dynamic=FLAGS] [--cpu]
 
 fairseq takes seconds to import, so it is imported once, and each evaluation is a fork that runs the main
-function of fairseq-eval-lm. Its output goes to EXPERIMENT/logs, its numbers to EXPERIMENT/results, and what
-made them to EXPERIMENT/stages. A stage that is done with the same flags, data and checkpoint is skipped. The
-first stage that fails ends the program with its status. Signals are passed on to the stage that is running.
+function of fairseq-eval-lm. Its output goes to EXPERIMENT/logs, its numbers to EXPERIMENT/results, and the
+record of how they were made to EXPERIMENT/stages. A stage that was done with the same flags, data and
+checkpoint is skipped. The first stage that fails ends the program with its status. Signals are passed on to
+the running stage.
 """
 
 import argparse
@@ -70,7 +71,7 @@ def plan(options: argparse.Namespace) -> list[Stage]:
 
 
 def import_fairseq() -> None:
-    """Import what all evaluations share, except the plug-in, which each fork imports for its command."""
+    """Import the modules that all evaluations share, except the plug-in, which each fork imports itself."""
     os.environ.setdefault(
         "PYTORCH_NVML_BASED_CUDA_CHECK", "1"
     )  # the default check would forbid CUDA in forks
@@ -138,7 +139,7 @@ def run(experiment: Path, planned: list[Stage], environment: Callable[[], dict[s
     """Run the stages, except those that are done with the same flags, data and checkpoint.
 
     Args:
-        environment: returns what they are run with (recipes/environment.py)
+        environment: returns the environment of the stages (recipes/environment.py)
 
     Raises:
         SystemExit: there is no checkpoint, or a stage failed
@@ -173,13 +174,15 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m recipes.evaluate", description=__doc__.splitlines()[0], allow_abbrev=False
     )
     parser.add_argument("experiment", type=Path, help="folder that holds checkpoints/")
-    parser.add_argument("data", help="data-bin folder, or several with colons between them")
+    parser.add_argument("data", help="data-bin folder, or several separated by colons")
     parser.add_argument("--plain", action="store_true", help="evaluate the model as it is")
     parser.add_argument("--finetune", action="store_true", help="use the fine-tuned model if there is one")
     parser.add_argument("--cache", action="store_true", help="tune a cache on valid, and evaluate with it")
-    parser.add_argument("--dynamic", default="", metavar="FLAGS", help="also evaluate dynamically with these")
+    parser.add_argument(
+        "--dynamic", default="", metavar="FLAGS", help="also evaluate dynamically with these flags"
+    )
     parser.add_argument("--cpu", action="store_true", help="do not use the GPU")
-    parser.add_argument("--dry-run", action="store_true", help="print the commands and run none")
+    parser.add_argument("--dry-run", action="store_true", help="print the commands without running them")
     options = parser.parse_args(arguments)
     end_quietly_by_interrupt()
     planned = plan(options)

@@ -1,4 +1,4 @@
-"""Read the logs, the results and what made them in an experiment's folder."""
+"""Read the logs, the results and the records of the stages in an experiment's folder."""
 
 import itertools
 import re
@@ -30,18 +30,42 @@ def name_of(experiment: Path) -> str:
     return "/".join(experiment.resolve().parts[-2:])
 
 
+def names_of(experiments: list[Path]) -> dict[Path, str]:
+    """Return {path: its last names}, at least two of them and as many as tell the experiments apart."""
+    parts = {path: path.resolve().parts for path in experiments}
+    names: dict[Path, str] = {}
+    for count in range(2, max(map(len, parts.values())) + 1):
+        names = {path: "/".join(one[-count:]) for path, one in parts.items()}
+        if len({*names.values()}) == len({*parts.values()}):
+            break
+    return names
+
+
 def recipe_of(experiment: Path) -> Path | None:
-    """Return the recipe that was run in `experiment`, or the one that exp/<corpus>/<name> is named after."""
-    command = shlex.split((commands(experiment) or [""])[-1])
-    typed = Path(command[0]) if command else Path()
-    candidates = [RECIPES / typed.parent.name / typed.name] if typed.suffix == ".sh" else []
+    """Return the recipe that was run in `experiment`, or the one that exp/<corpus>/<name> is named after.
+
+    It is a recipe of the architecture that was trained.
+    """
+    typed = filter(None, map(script, makers(experiment)))
+    candidates = [RECIPES / path.parent.name / path.name for path in typed]
     corpus, name = experiment.resolve().parts[-2:]
     candidates.append(RECIPES / corpus / f"{name}.sh")
-    return next((path.resolve() for path in candidates if path.is_file()), None)
+    trained, _ = architecture(experiment)
+    for path in filter(Path.is_file, candidates):
+        if trained == DASH or f"arch={trained} " in path.read_text():
+            return path.resolve()
+    return None
+
+
+def script(run: dict[str, Any]) -> Path | None:
+    """Return the path of the script that a run started; None if it started a program of Python."""
+    command = run.get("command")
+    words = shlex.split(command) if isinstance(command, str) else []
+    return Path(run.get("folder", ""), words[0]) if words and words[0].endswith(".sh") else None
 
 
 def runs(experiment: Path, stage: str) -> list[dict[str, Any]]:
-    """Return what a training was run with, one for each start.
+    """Return the environments that a training was run in, one for each start.
 
     An experiment of an earlier version has one file for all its stages.
     """
@@ -61,12 +85,22 @@ def makers(experiment: Path) -> list[dict[str, Any]]:
 
 
 def distinct(made_by: list[dict[str, Any]], fact: str) -> list[str]:
-    """Return the different values of a `fact` in runs, in their order."""
+    """Return the distinct values of a `fact` in runs, in their order."""
     return list(dict.fromkeys(run[fact] for run in made_by if isinstance(run.get(fact), str)))
 
 
+def commits(made_by: list[dict[str, Any]]) -> list[str]:
+    """Return the different commits in runs, short; "-dirty" if a file of the commit had been changed."""
+    marked = []
+    for run in made_by:
+        changed = any(not line.startswith("??") for line in run.get("changed files") or [])
+        if isinstance(commit := run.get("commit"), str):
+            marked.append(commit[:7] + ("-dirty" if changed else ""))
+    return list(dict.fromkeys(marked))
+
+
 def commands(experiment: Path) -> list[str]:
-    """Return the different commands that made the numbers of an experiment."""
+    """Return the distinct commands that made the numbers of an experiment."""
     return distinct(makers(experiment), "command")
 
 
@@ -80,7 +114,7 @@ def published(recipe: Path | None) -> str:
 
 
 def results(experiment: Path, kind: str, subset: str) -> dict[str, Any]:
-    """Return the numbers of an evaluation; {} if it was not run, or was run on another model."""
+    """Return the numbers of an evaluation; {} if it did not end, or was run on another model."""
     path = experiment / "results" / kind / f"results-{subset}.json"
     scores = read_json(path)
     if not scores:
@@ -88,17 +122,35 @@ def results(experiment: Path, kind: str, subset: str) -> dict[str, Any]:
     if not isinstance(scores.get("perplexity"), float | int):
         warn(f"{path} holds no perplexity, and is left out")
         return {}
-    checkpoint = experiment / TRAINED if kind == "plain" else best_checkpoint(experiment)
+    trained = experiment / TRAINED
+    checkpoint = trained if kind == "plain" else best_checkpoint(experiment)
     evaluated = scores.get("checkpoint")
     known = evaluated.get("sha256") if isinstance(evaluated, dict) else None
     if known and checkpoint.exists() and sha256(checkpoint) != known:
-        warn(f"{path} is of another checkpoint than {checkpoint}, and is left out: evaluate again")
+        warn(f"{path} does not belong to {checkpoint}, and is left out: evaluate again")
         return {}
+    made_with = stages.record(experiment, f"{kind}-{subset}")
+    if made_with.get("complete") is False:
+        warn(f"{path} is left out: the evaluation was begun again and did not end; run it again")
+        return {}
+    if checkpoint != trained and base_has_changed(experiment):
+        warn(f"{path} is left out: {checkpoint} was not fine-tuned from the present {trained}")
+        return {}
+    data = [(one.get("inputs") or {}).get("data") for one in (stages.record(experiment, "train"), made_with)]
+    if all(data) and data[0] != data[1]:
+        warn(f"{path} is of other data than the training")
     return scores
 
 
+def base_has_changed(experiment: Path) -> bool:
+    """Return whether fine-tuning is known to have started from another checkpoint than the present one."""
+    trained = experiment / TRAINED
+    base = (stages.record(experiment, "finetune").get("inputs") or {}).get("--finetune-from-model")
+    return bool(base) and trained.exists() and sha256(trained) != base
+
+
 def measured(scores: dict[str, Any]) -> str:
-    """Return the first known of: perplexity of words, bits per character, perplexity; else a dash."""
+    """Return the first known of perplexity per word, bits per character and perplexity; else a dash."""
     if "word_perplexity" in scores:
         return f"{scores['word_perplexity']:.2f}"
     if "bpc" in scores:

@@ -11,7 +11,7 @@ from preprocess import files
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in the file `path`; {} if there is no file, or with a warning if it is damaged."""
+    """Return the object in the file `path`; {} if there is no file or, with a warning, if it is damaged."""
     try:
         content = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
@@ -25,7 +25,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` to `path`; whole or not at all, also if several nodes write it."""
+    """Write `content` to `path`; whole or not at all, even if several nodes write it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.uname().nodename}.{os.getpid()}.part")
     part.write_text(json.dumps(content, indent=1) + "\n")
@@ -46,15 +46,15 @@ def sha256(path: Path) -> str:
 
 @functools.cache
 def _sha256(path: Path, changed: int, size: int) -> str:
-    """Compute it once for each state of the file."""
+    """Compute the digest once for each state of the file."""
     return files.sha256(path)
 
 
 def check_output(path: Path) -> None:
-    """Make the folder of a file; refuse one that cannot be written, before the work that makes its content.
+    """Make the folder of a file; refuse a file that cannot be written, before the work for its content.
 
     Raises:
-        SystemExit: the sentence names `path` and the reason.
+        SystemExit: the message names `path` and the reason.
     """
     if path.is_dir():
         sys.exit(f"error: {path} is a folder: give the name of a file")
@@ -73,7 +73,7 @@ def make_folder(path: Path) -> None:
     """Make the folder `path`; refuse one that cannot be written.
 
     Raises:
-        SystemExit: the sentence names `path` and the reason.
+        SystemExit: the message names `path` and the reason.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,8 @@ r"""Estimate an n-gram model with interpolated Kneser-Ney smoothing, and write i
 h' is h without its first word, c(h) the sum of c(h w) over w, and N(h) the number of words that follow h. At
 the highest order, and for n-grams that begin with ``<s>``, c(g) is the number of occurrences of g. At the
 lower orders it is the number of words that precede g. D_n = n_1 / (n_1 + 2 n_2), where n_k n-grams have the
-count k. p_0 is uniform over the words, ``</s>`` and ``<unk>``. In ARPA terms D_n N(h) / c(h) is the back-off
-of h.
+count k. p_0 is uniform over the words, ``</s>`` and ``<unk>``. In ARPA terms, D_n N(h) / c(h) is the back-off
+weight of h.
 
 Source: Kneser and Ney (1995), in the interpolated form of Chen and Goodman (1998). Departure from KenLM's
 lmplz and SRILM's -kndiscount: one discount for each order in place of three.
@@ -30,12 +30,23 @@ Ngram = tuple[str, ...]
 
 
 def count(lines: Iterable[list[str]], order: int) -> list[Counter[Ngram]]:
-    """Return the occurrences of the n-grams of each order 1 .. `order`; ``<s>`` alone is not counted."""
+    """Return the occurrences of the n-grams of each order 1 .. `order`; ``<s>`` alone is not counted.
+
+    Raises:
+        Refused: there is no line, or one has ``<s>`` or ``</s>``, which are added here
+    """
     counts: list[Counter[Ngram]] = [Counter() for _ in range(order)]
     for words in lines:
+        for mark in (BEGIN, END):
+            if mark in words:
+                raise Refused(
+                    f"the training text has the word {mark}, which marks an end of a line: remove it"
+                )
         line = (BEGIN, *words, END)
         for size, counter in enumerate(counts, start=1):
             counter.update(line[i : i + size] for i in range(int(size == 1), len(line) - size + 1))
+    if not counts[0]:
+        raise Refused("the training text has no words: give another one")
     return counts
 
 
@@ -54,11 +65,14 @@ def discount(counter: Counter[Ngram]) -> float:
 
 
 class KneserNey:
-    """The probabilities and the back-offs of all n-grams.
+    """The probabilities and the back-off weights of all n-grams.
 
     Args:
         lines: the words of each line of the training text
-        order: the longest n-grams, at least 2
+        order: length of the longest n-grams, at least 2
+
+    Raises:
+        Refused: see :func:`count`
     """
 
     def __init__(self, lines: Iterable[list[str]], order: int) -> None:
@@ -103,19 +117,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m recipes.kneser_ney", description=__doc__.splitlines()[0], allow_abbrev=False
     )
-    parser.add_argument("text", type=Path, help="training text: a sentence a line, words between blanks")
-    parser.add_argument("output", type=Path, help="the ARPA file")
-    parser.add_argument("--order", type=int, default=5, help="longest n-grams, at least 2 (5)")
+    parser.add_argument("text", type=Path, help="training text: a sentence per line, words between blanks")
+    parser.add_argument("output", type=Path, help="ARPA file to write")
+    parser.add_argument(
+        "--order", type=int, default=5, help="longest n-grams in words, at least 2 (default: 5)"
+    )
     options = parser.parse_args()
     end_quietly_by_interrupt()
     if options.order < 2:
         parser.error(f"--order is {options.order}: it must be at least 2")
     try:
         check_writable(options.output, "output")
-        lines = options.text.read_text(encoding="utf-8").split("\n")
+        lines = options.text.read_text(encoding="utf-8-sig").split("\n")
+        model = KneserNey((words for line in lines if (words := line.split())), options.order)
     except (OSError, UnicodeDecodeError, Refused) as error:
         parser.error(str(error))
-    model = KneserNey((words for line in lines if (words := line.split())), options.order)
     with atomically(options.output) as unfinished, open(unfinished, "w", encoding="utf-8") as file:
         file.writelines(line + "\n" for line in model.arpa())
     sizes = ", ".join(f"{len(p):,} {n}-grams" for n, p in enumerate(model.p, start=1))

@@ -11,10 +11,12 @@ from recipes.files import warn
 
 LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \| (\w+) \| (\S+) \| (.*)", re.DOTALL)
 DIVERGED = re.compile("diverged|no longer a finite number")  # in the last line of fairseq-train
+TRAINING = "fairseq_cli.train"
 STARTED = re.compile(r"\$ (fairseq-train|torchrun) ")  # the command, which a recipe writes before its output
 PARAMETERS = re.compile(r"num\. (shared|expert) model params: ([\d,]+)")  # expert: rows of split tables
+CONFIGURATION = "{'_name': "  # begins what fairseq-train logs first, also where no recipe started it
 WORLD = re.compile(r"'distributed_world_size': (\d+)")
-FOLDERS = re.compile(r"(\d+) data folders: ")  # what lm_plugins.passes logs, which alone converts epochs
+FOLDERS = re.compile(r"(\d+) data folders: ")  # logged by lm_plugins.passes, which converts epochs
 
 
 class Record(NamedTuple):
@@ -52,7 +54,7 @@ def logged(output: str, tag: str) -> list[dict[str, Any]]:
 def parameters(text: str) -> int:
     """Return the number of parameters that fairseq logged; 0 if it logged none.
 
-    fairseq calls split tables expert parameters, and counts the rows of the first of all processes.
+    fairseq calls split tables expert parameters, and counts only the rows of the first process.
     """
     counts = {kind: int(count.replace(",", "")) for kind, count in PARAMETERS.findall(text)}
     processes = int((WORLD.findall(text) or ["1"])[-1])
@@ -66,14 +68,19 @@ def folders(line: Record) -> int | None:
 
 
 def epochs(log: Path, tag: str) -> list[dict[str, Any]]:
-    """Return the entries of `tag`, one for each epoch of fairseq; the last one if it was run twice.
+    """Return the entries of `tag`, one for each epoch of fairseq.
 
+    An epoch that was run again, from an earlier checkpoint, takes the place of itself and of all after it.
     "epoch" counts passes over the corpus: after the second of three data folders it is 2/3. Each entry also
     has "seconds", the time since training started, summed over its restarts. The time between two runs does
     not count.
     """
-    by_epoch = {one["epoch"]: one | {"seconds": seconds} for one, seconds in _timed(log, tag)}
-    return [by_epoch[epoch] for epoch in sorted(by_epoch)]
+    entries: list[dict[str, Any]] = []
+    for one, seconds in _timed(log, tag):
+        while entries and entries[-1]["epoch"] >= one["epoch"]:
+            entries.pop()
+        entries.append(one | {"seconds": seconds})
+    return entries
 
 
 def _timed(log: Path, tag: str) -> Iterator[tuple[dict[str, Any], float]]:
@@ -86,11 +93,12 @@ def _timed(log: Path, tag: str) -> Iterator[tuple[dict[str, Any], float]]:
         for number, line in enumerate(file, start=1):
             parsed = record(line)
             count = (parsed and folders(parsed)) or count
+            configured = parsed and parsed.name == TRAINING and parsed.message.startswith(CONFIGURATION)
             if parsed and parsed.message == "Start iterating over samples":
                 began = began or parsed.time
-            if parsed and began:
+            if parsed and began and not configured:
                 seconds = max(seconds, (parsed.time - began).total_seconds())
-            if STARTED.search(line):  # also at the end of a line that a killed run cut short
+            if configured or STARTED.search(line):  # even at the end of a line that a killed run cut short
                 earlier, seconds, began = earlier + seconds, 0.0, None
             if parsed and parsed.name == tag:
                 one = entry(parsed, tag)

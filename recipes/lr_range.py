@@ -2,9 +2,9 @@
 
     python -m recipes.lr_range DATA --arch qrnn_ptb [flags of fairseq-train ...]
 
-This is one fairseq-train with the training flags of the architecture (Smith 2015, arXiv:1506.01186, with the
-exponential rise of fastai's learning-rate finder). It ends after --updates, or when the loss diverges. The
-folder --out receives lr_range.json, lr_range.txt (every update), lr_range.png and train.log.
+The test is one fairseq-train with the training flags of the architecture (Smith 2015, arXiv:1506.01186, with
+the exponential rise of fastai's learning-rate finder). It ends after --updates, or when the loss diverges.
+The folder --out receives lr_range.json, lr_range.txt (every update), lr_range.png and train.log.
 """
 
 import argparse
@@ -28,13 +28,13 @@ from recipes.progress import follow, show_error
 from recipes.report import aligned
 
 PLUGIN = os.path.relpath(Path(__file__).resolve().parent.parent / "lm_plugins")
-OURS = {  # {flag of fairseq-train that the test sets: what sets it here}
+OURS = {  # {flag of fairseq-train that the test sets: the options that set it here}
     "--lr": "--lr-min and --lr-max",
     "--lr-scheduler": "--lr-min and --lr-max",
     "--max-update": "--updates",
     "--save-dir": "--out",
 }
-SMOOTHING = 0.9  # share of the earlier losses in the smoothed one
+SMOOTHING = 0.9  # weight of the earlier losses in the smoothed loss
 RISE = 2.0  # the loss diverges when it is above this multiple of its minimum
 FEWEST = 10  # updates that a suggestion needs
 ROWS = 15  # of the table on the screen
@@ -85,9 +85,9 @@ class RangeTest:
 
 
 def suggest(points: list[Point]) -> dict[str, float]:
-    """Return the learning rate of the steepest descent, and a tenth of that of the minimum.
+    """Return the learning rate of the steepest descent, and a tenth of the learning rate of the minimum.
 
-    Both are those of the smoothed loss as a function of the logarithm of the learning rate.
+    Both refer to the smoothed loss as a function of the logarithm of the learning rate.
 
     Raises:
         SystemExit: the loss never fell
@@ -97,7 +97,7 @@ def suggest(points: list[Point]) -> dict[str, float]:
     if len(descent) < FEWEST:
         raise SystemExit(
             f"error: the training loss was lowest after {len(descent)} updates, at a learning rate of "
-            f"{best.lr:.3g}: it rises from the start; give a lower --lr-min"
+            f"{best.lr:.3g}, so it rises from the start: give a lower --lr-min"
         )
     slopes = np.gradient([point.smoothed for point in descent], np.log([point.lr for point in descent]))
     return {"steepest": descent[int(slopes.argmin())].lr, "minimum / 10": best.lr / 10}
@@ -166,13 +166,15 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
         epilog="further flags: fairseq-train's", allow_abbrev=False,
     )  # fmt: skip
     parser.add_argument("data", help="data-bin folder")
-    parser.add_argument("--arch", required=True, help="architecture, whose training flags are used")
+    parser.add_argument("--arch", required=True, help="architecture whose training flags are used")
     parser.add_argument(
-        "--lr-min", type=float, default=1e-5, help="first learning rate (default: %(default)g)"
+        "--lr-min", type=float, default=1e-5, help="first learning rate, above 0 (default: %(default)g)"
     )
     parser.add_argument("--lr-max", type=float, default=100, help="last learning rate (default: %(default)g)")
-    parser.add_argument("--updates", type=int, default=200, help="length of the test (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="folder of the results (default: exp/lr_range/ARCH)")
+    parser.add_argument(
+        "--updates", type=int, default=200, help="number of updates, at least 10 (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=Path, help="folder for the results (default: exp/lr_range/ARCH)")
     options, flags = parser.parse_known_args(arguments)
     options.out = options.out or Path("exp/lr_range", options.arch)
     for flag in (flag.split("=")[0] for flag in flags):
@@ -205,7 +207,7 @@ def main(arguments: list[str] | None = None) -> None:
     }
     (options.out / "lr_range.txt").write_text(table(test.points) + "\n")
     draw(test.points, suggestion, options.out / "lr_range.png", f"{options.arch}, learning-rate range test")
-    with atomically(options.out / "lr_range.json") as part:  # the last one: it marks the test as complete
+    with atomically(options.out / "lr_range.json") as part:  # written last: it marks the test as complete
         part.write_text(json.dumps(result, indent=1) + "\n")
 
     print("\n" + table(test.points[:: -(-len(test.points) // ROWS)]))

@@ -1,4 +1,4 @@
-"""Unigram and interpolated bigram language models: the baselines of a neural one.
+"""Unigram and interpolated bigram language models, the baselines for a neural model.
 
     p1(w)     = (c(w) + 1) / (N + V)
     p2(w | v) = lambda c(v, w) / c(v, .) + (1 - lambda) p1(w)

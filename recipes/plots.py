@@ -1,4 +1,4 @@
-"""Draw pictures: the one way to make a figure, write it and label its axes."""
+"""Draw pictures: make a figure, write it, and label its axes."""
 
 import sys
 from collections.abc import Iterator
@@ -19,13 +19,13 @@ def check_picture(path: Path) -> None:
     """Refuse a path that no picture can be written to, before anything is drawn.
 
     Raises:
-        SystemExit: the kind of the file is not one of a picture, or the file cannot be written.
+        SystemExit: the suffix is not that of a picture, or the file cannot be written.
     """
     from matplotlib.backend_bases import FigureCanvasBase
 
     kinds = FigureCanvasBase.get_supported_filetypes()
     if path.suffix.removeprefix(".").lower() not in kinds:
-        sys.exit(f"error: {path} is no name of a picture: let it end in .png, .pdf or .svg")
+        sys.exit(f"error: {path} is not the name of a picture: give one that ends in .png, .pdf or .svg")
     check_output(path)
 
 
@@ -56,7 +56,7 @@ def log_scale(axes: "Axes") -> None:
 
 
 def whole_numbers(axes: "Axes") -> None:
-    """Label the x axis, of epochs or trials, with whole numbers only."""
+    """Label the x axis, which counts epochs or trials, with whole numbers only."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(9, integer=True, min_n_ticks=1))

@@ -1,7 +1,7 @@
 """Start child processes that receive the signals of this process, and that end with it.
 
-Slurm, a terminal and `kill` send a signal to one process; whoever started a training from it expects the
-training to receive it.
+Slurm, a terminal and `kill` send a signal to one process. The user who started a training through it expects
+the training to receive the signal.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ from typing import Any, Protocol
 PASSED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 HANDLED = (*PASSED, signal.SIGTSTP)
 PR_SET_PDEATHSIG = 1
-# torchrun passes SIGTERM on to its processes, and would die of these and leave them behind.
+# torchrun passes SIGTERM on to its processes; these signals would kill it and leave its processes behind.
 SENT_TO_TORCHRUN = {signal.SIGUSR1: signal.SIGTERM, signal.SIGUSR2: signal.SIGTERM}
 # fairseq-train would otherwise start one process for each GPU of the machine.
 ONE_PROCESS = ("--distributed-world-size", "1")
@@ -47,7 +47,7 @@ class Stopped(SystemExit):
 def become_child(parent: int) -> None:
     """Prepare this process, a new child of the process `parent`.
 
-    It gets a process group of its own, so that Ctrl-C reaches it once, through its parent. Linux sends it
+    The child gets its own process group, so that Ctrl-C reaches it once, through its parent. Linux sends it
     SIGTERM when its parent dies, even by SIGKILL.
     """
     os.setpgid(0, 0)
@@ -57,7 +57,7 @@ def become_child(parent: int) -> None:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
     if prctl is not None:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it died before
+    if os.getppid() != parent:  # the parent has already died
         os._exit(128 + signal.SIGTERM)
 
 

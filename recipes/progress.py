@@ -3,7 +3,7 @@
     fairseq-train ... 2>&1 | python -m recipes.progress LOG
 
 appends every line to LOG. The terminal shows the epochs done, the perplexity, the speed and the remaining
-time: a line at the end of each epoch, and within an epoch at most one every ten seconds.
+time: one line at the end of each epoch, and at most one every ten seconds within an epoch.
 """
 
 import re
@@ -40,11 +40,11 @@ def last_number(flag: str, text: str) -> int:
 
 
 class Progress:
-    """Select what is shown of a log that is read line by line.
+    """Select the lines to show from a log that is read line by line.
 
     Args:
         show: prints a line
-        clock: tells the time in seconds
+        clock: returns the time in seconds
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class Progress:
         self.within = False  # whether an update within an epoch was read
         self.valid: dict[str, Any] | None = None
         self.shown = clock()
-        self.held: list[str] = []  # the last lines, if they are no records: those of an error
+        self.held: list[str] = []  # the last lines, if they are not records but those of an error
 
     def feed(self, line: str) -> None:
-        """Read a line, and show it or what follows from it."""
+        """Read a line, and show it or the progress that it reports."""
         parsed = record(line)
         if parsed is None and UNTIMED.match(line) is None:
             self.held.append(line.rstrip("\n"))
@@ -157,7 +157,7 @@ def _score(values: dict[str, Any], prefix: str) -> str:
     """Return the perplexity, or the loss if the training criterion has none."""
     if f"{prefix}ppl" in values:
         perplexity = float(values[f"{prefix}ppl"])
-        return f"perplexity {perplexity:8.{3 if perplexity < 10 else 2}f}"  # of characters it is small
+        return f"perplexity {perplexity:8.{3 if perplexity < 10 else 2}f}"  # small for characters
     return f"loss {float(values.get(f'{prefix}loss', 'nan')):8.3f}"
 
 
@@ -178,7 +178,7 @@ def show_error(lines: list[str]) -> None:
 
 
 def show_all(lines: Iterable[str], log: Path) -> list[str]:
-    """Append `lines` to `log` as they come, show all of them, and return none that are still to be shown."""
+    """Append `lines` to `log` as they come, show all of them, and return none, since all were shown."""
     with open(log, "a", buffering=1) as file:
         for line in lines:
             file.write(line)
@@ -187,7 +187,7 @@ def show_all(lines: Iterable[str], log: Path) -> list[str]:
 
 
 def _print(text: str) -> None:
-    """Print `text` while anybody reads it."""
+    """Print `text` unless the reader has gone."""
     try:
         print(text, flush=True)
     except OSError:  # the reader has gone, which must not end a training
@@ -196,7 +196,7 @@ def _print(text: str) -> None:
 
 def main() -> None:
     """Run the command line."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # fairseq ends by it, and its last lines are still read
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # fairseq ends by it, and its last lines must still be read
     sys.stdin.reconfigure(errors="replace")
     show_error(follow(sys.stdin, Path(sys.argv[1])))
 

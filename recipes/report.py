@@ -2,9 +2,9 @@
 
     python -m recipes.report EXPERIMENT... [--markdown] [--picture FILE]
 
-EXPERIMENT is a folder such as exp/ptb/qrnn. Published numbers are those in the header of the recipe, as
+EXPERIMENT is a folder such as exp/ptb/qrnn. Published numbers come from the header of the recipe, as
 valid / test. A dash marks what was not run or not published. The curves are drawn in EXPERIMENT/curves.png,
-or all of them in one FILE.
+or those of all experiments in one FILE.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 from recipes import experiment as read
 from recipes.curves import curves, draw
 from recipes.experiment import DASH, KINDS, SUBSETS
-from recipes.files import sha256
+from recipes.files import reason, sha256, warn
 from recipes.plots import check_picture
 from recipes.processes import end_quietly_by_interrupt
 from recipes.progress import duration
@@ -41,8 +41,10 @@ MEASURES = {  # {measure of an evaluation: (title, format)}
 def row(experiment: Path) -> dict[str, str]:
     """Return {column: text} of one experiment."""
     recipe = read.recipe_of(experiment)
-    hardware = read.distinct(read.runs(experiment, "train"), "hardware")
-    commits = [commit[:7] for commit in read.distinct(read.makers(experiment), "commit")]
+    hardware = ", ".join(read.distinct(read.runs(experiment, "train"), "hardware")) or DASH
+    if processes := (record(experiment, "train").get("settings") or {}).get("processes"):
+        hardware += f", {processes} process" + ("es" if processes != "1" else "")
+    commits = read.commits(read.makers(experiment))
     arch, parameters = read.architecture(experiment)
     trained = read.training(experiment, "train")
     return {
@@ -52,7 +54,7 @@ def row(experiment: Path) -> dict[str, str]:
         **{name: read.measured(read.results(experiment, "plain", name)) for name in SUBSETS},
         **{name: read.pair(experiment, kind) for kind, name in KINDS.items() if kind != "plain"},
         "published": read.published(recipe) or DASH,
-        "hardware": ", ".join(hardware) or DASH,
+        "hardware": hardware,
         "epochs": passes(trained["epochs"]) if trained else DASH,
         "hours": f"{trained['seconds'] / 3600:.2f}" if trained else DASH,
         "words/s": f"{trained['speed']:,.0f}" if trained else DASH,
@@ -84,7 +86,7 @@ def aligned(lines: list[list[str]]) -> str:
 
 
 def overview(rows: dict[str, dict[str, str]]) -> str:
-    """Return a line for each experiment, {name: row}, without empty columns."""
+    """Return a table with a line for each experiment, {name: row}, without empty columns."""
     columns = [name for name in BRIEF[1:] if any(one[name] != DASH for one in rows.values())]
     return aligned(
         [["", *columns], *([name, *(one[column] for column in columns)] for name, one in rows.items())]
@@ -92,7 +94,7 @@ def overview(rows: dict[str, dict[str, str]]) -> str:
 
 
 def evaluations(experiment: Path) -> str:
-    """Return the table of evaluations: for each measure a block with the columns valid and test."""
+    """Return the table of evaluations, with a block for each measure and the columns valid and test."""
     scores = {
         name: [read.results(experiment, kind, subset) for subset in SUBSETS] for kind, name in KINDS.items()
     }
@@ -182,29 +184,33 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m recipes.report", description=__doc__.splitlines()[0], allow_abbrev=False
     )
     parser.add_argument("experiments", nargs="+", type=Path, metavar="EXPERIMENT")
-    parser.add_argument("--markdown", action="store_true", help="print a row of a Markdown table for each")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw all of them in one picture")
+    parser.add_argument("--markdown", action="store_true", help="print a Markdown table, one row each")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw all curves in one picture")
     options = parser.parse_args(arguments)
     end_quietly_by_interrupt()
     experiments = options.experiments
     for path in experiments:
         if not path.is_dir():
-            sys.exit(f"error: {path} is no folder of an experiment: give one such as exp/ptb/qrnn")
+            sys.exit(f"error: {path} is not the folder of an experiment: give one such as exp/ptb/qrnn")
     if options.picture:
         check_picture(options.picture)
     drawn = {path: lines for path in experiments if (lines := curves(path))}
+    names = read.names_of(experiments)
     if options.picture and not drawn:
-        sys.exit("error: no experiment has logged an epoch yet: there is nothing to draw")
+        sys.exit("error: no experiment has logged an epoch yet, so there is nothing to draw: train first")
     if options.picture:
-        draw({read.name_of(path): lines for path, lines in drawn.items()}, options.picture)
+        draw({names[path]: lines for path, lines in drawn.items()}, options.picture)
     else:
         for path, lines in drawn.items():
-            draw({read.name_of(path): lines}, path / PICTURE)
+            try:
+                draw({read.name_of(path): lines}, path / PICTURE)
+            except OSError as error:  # the experiment is another user's
+                warn(f"{path / PICTURE} cannot be written ({reason(error)}): give --picture FILE")
     if options.markdown:
         print(markdown([row(path) for path in experiments]))
     elif len(experiments) > 1:
         sections = [
-            overview({read.name_of(path): row(path) for path in experiments}),
+            overview({names[path]: row(path) for path in experiments}),
             *map(sample, experiments),
         ]
         print("\n\n".join(section for section in sections if section))

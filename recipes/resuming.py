@@ -1,7 +1,7 @@
 """Decide whether a training may continue what an earlier one left in its folder.
 
-The flags of the completed command and the data are compared, since only the same ones make numbers that
-belong to one command. What only says how long to train, or what to log, may differ.
+The flags of the completed command and the data are compared, because all numbers of an experiment must belong
+to one command. Flags that only say how long to train, or what to log, may differ.
 """
 
 from pathlib import Path
@@ -28,19 +28,19 @@ def check_resumable(experiment: Path, stage: str, folder: Path, inputs: Inputs, 
     """Refuse to continue a training with other settings.
 
     Args:
-        folder: of its checkpoints
+        folder: folder of its checkpoints
         inputs: :func:`recipes.stages.inputs_of` of the typed command
-        settings: the same of the completed command, which decide
+        settings: the same of the completed command; these decide
 
     Raises:
-        SystemExit: the sentence names what differs.
+        SystemExit: the message names the differences.
     """
     cure = f"give another folder as --exp NAME, or remove {folder} to train anew"
     known = record(experiment, stage)
     before = known.get("settings")
     if not isinstance(before, dict):
         raise SystemExit(
-            f"error: {folder} holds a training whose flags are not known, since there is no "
+            f"error: {folder} holds a training whose flags are not known, because there is no "
             f"{record_path(experiment, stage)}: {cure}"
         )
     free = () if settings.get("--lr-scheduler") in OF_LENGTH else FREE
@@ -51,8 +51,28 @@ def check_resumable(experiment: Path, stage: str, folder: Path, inputs: Inputs, 
     check_length(experiment / "logs" / f"{stage}.log", folder, settings, cure)
 
 
+def check_trained_with(experiment: Path, typed: Inputs) -> None:
+    """Refuse to evaluate models with flags of training that none of them was trained with.
+
+    Args:
+        typed: :func:`recipes.stages.inputs_of` of the typed flags
+
+    Raises:
+        SystemExit: the sentence names what differs from the first training.
+    """
+    flags = {flag: value for flag, value in typed.items() if flag not in FREE}
+    known = [record(experiment, stage).get("settings") for stage in ("train", "finetune")]
+    trained = [settings for settings in known if isinstance(settings, dict)]
+    if trained and not any(flags.items() <= settings.items() for settings in trained):
+        before = {flag: value for flag, value in trained[0].items() if flag in flags}
+        raise SystemExit(
+            f"error: {experiment} was trained {', '.join(differences(before, flags))}, and is not trained by "
+            "these stages: leave out what differs, or begin with --stage 2 and another --exp"
+        )
+
+
 def check_length(log: Path, folder: Path, settings: Inputs, cure: str) -> None:
-    """Refuse a training that is to be shorter than what was trained already.
+    """Refuse a training that is to be shorter than what has already been trained.
 
     Raises:
         SystemExit: see above

@@ -2,8 +2,8 @@
 
     python -m recipes.run --exp EXP ... -- PREPROCESS -- TRAINING -- TYPED
 
-recipes/common.sh ends with this command. PREPROCESS are the options of preprocess.CORPUS, TRAINING the flags
-for fairseq-train, and TYPED is the command line of the recipe. Each stage is one child process, to which
+recipes/common.sh ends with this command. PREPROCESS are the options of preprocess.CORPUS, TRAINING are the
+flags of fairseq-train, and TYPED is the command line of the recipe. Each stage is a child process, to which
 signals are passed on. The first stage that fails ends the recipe with its status.
 """
 
@@ -16,10 +16,12 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from recipes import evaluate, report, stages
 from recipes.environment import read_environment
 from recipes.files import make_folder
+from recipes.logs import epochs
 from recipes.processes import (
     ONE_PROCESS,
     SENT_TO_TORCHRUN,
@@ -29,7 +31,7 @@ from recipes.processes import (
     piped,
 )
 from recipes.progress import follow, show_all, show_error
-from recipes.resuming import check_resumable, has_begun
+from recipes.resuming import check_resumable, check_trained_with, has_begun
 
 ADDED = "LM_PLUGINS_ADDOPTS"  # flags that fairseq-train adds
 
@@ -38,9 +40,9 @@ class Recipe:
     """A recipe as it was typed.
 
     Args:
-        options: its own options
-        flags: of fairseq-train
-        typed: its command line
+        options: the recipe's own options
+        flags: flags of fairseq-train
+        typed: the recipe's command line
     """
 
     def __init__(self, options: argparse.Namespace, flags: list[str], typed: list[str]) -> None:
@@ -58,7 +60,7 @@ class Recipe:
         return Path(self.data().split(":")[0], "dict.txt").exists()
 
     def is_preprocessed(self) -> bool:
-        """Return whether preprocess.CORPUS made the data, and can tell whether they are of another text."""
+        """Return whether preprocess.CORPUS made the data, so that it can tell if they are of another text."""
         return Path(self.options.data, ".complete").exists()
 
     def flags_are_known(self) -> bool:
@@ -67,7 +69,7 @@ class Recipe:
         return stages.by_flag(self.flags).items() <= known.items()
 
     def data(self) -> str:
-        """Return the data folders with colons between them: the shards of gbw, or the one that was given."""
+        """Return the data folders, separated by colons: the shards of gbw, or the given one."""
         folder = self.options.data
         if self.options.corpus != "gbw" or not os.path.isdir(folder):
             return folder
@@ -98,7 +100,7 @@ class Recipe:
         return [*launch, shutil.which(command[0]) or command[0], *command[1:]]
 
     def trainings(self) -> list[tuple[str, Path, list[str]]]:
-        """Return (stage, folder of checkpoints, command) of those that were asked for."""
+        """Return (stage, folder of checkpoints, command) of each training that was asked for."""
         result = []
         if self.includes(2):
             folder = self.experiment / "checkpoints"
@@ -180,7 +182,7 @@ def train(recipe: Recipe, stage: str, folder: Path, command: list[str]) -> None:
     def inputs_of(words: list[str]) -> stages.Inputs:
         added = {ADDED: os.environ[ADDED]} if os.environ.get(ADDED) else {}
         inputs = stages.inputs_of(words, recipe.data(), ("data",))
-        if recipe.processes == 1:  # which "processes" says
+        if recipe.processes == 1:  # "processes" records it
             inputs.pop(ONE_PROCESS[0], None)
         return inputs | {"processes": str(recipe.processes), **added}
 
@@ -188,11 +190,10 @@ def train(recipe: Recipe, stage: str, folder: Path, command: list[str]) -> None:
     if stages.is_done(experiment, stage, inputs, folder / "checkpoint_best.pt"):
         print(f"done before: {shlex.join(recipe.launched(command))}", flush=True)
         return
-    settings, before = inputs_of(completed(recipe, command)), stages.record(experiment, stage)
-    earlier = stages.runs(experiment, stage)
+    settings, earlier = inputs_of(completed(recipe, command)), stages.runs(experiment, stage)
     if has_begun(folder):
         check_resumable(experiment, stage, folder, inputs, settings)
-    elif before.get("settings") != settings:
+    elif is_of_another(log, stages.record(experiment, stage).get("settings"), settings):
         earlier = []
         set_aside(log)
     stages.begin(experiment, stage, inputs, [*earlier, recipe.environment()], settings=settings)
@@ -200,8 +201,29 @@ def train(recipe: Recipe, stage: str, folder: Path, command: list[str]) -> None:
     stages.finish(experiment, stage)
 
 
+def is_of_another(log: Path, before: Any, settings: stages.Inputs) -> bool:
+    """Return whether `log` is of another training than the one that begins now, without a checkpoint.
+
+    It is if it was trained with other settings `before`, or for an epoch, whose checkpoint was removed.
+    """
+    return before != settings or bool(epochs(log, "train"))
+
+
+def from_folder(flags: list[str], folder: str) -> list[str]:
+    """Return `flags`, of which files that are read are found from the `folder` in which they were typed."""
+    if folder == os.getcwd():
+        return flags
+    result, flag = [], ""
+    for word in flags:
+        flag, equals, value = word.partition("=") if word.startswith("--") else (flag, "", word)
+        if flag in stages.READ and value and Path(folder, value).is_file():
+            value = str(Path(folder, value))
+        result.append(flag + equals + value if word.startswith("--") else value)
+    return result
+
+
 def set_aside(log: Path) -> None:
-    """Rename the log of another training, of which nothing is left: ``train.log`` to ``train.1.log``."""
+    """Rename the log of a training of which nothing else is left from ``train.log`` to ``train.1.log``."""
     if log.exists():
         number = 1
         while (aside := log.with_suffix(f".{number}.log")).exists():
@@ -212,12 +234,14 @@ def set_aside(log: Path) -> None:
 def run(recipe: Recipe, of_preprocess: list[str]) -> None:
     """Run the stages that were asked for.
 
-    Options `of_preprocess`, such as --source, are compared with data that are there even if stage 1 is not
+    The options `of_preprocess`, such as --source, are compared with existing data even if stage 1 is not
     asked for.
     """
     options, experiment = recipe.options, recipe.experiment
     if not recipe.flags_are_known() and not (recipe.includes(2) and recipe.has_data()):
-        completed(recipe, recipe.training("train", experiment))  # a wrong flag, before the corpus is got
+        completed(recipe, recipe.training("train", experiment))  # refuses a wrong flag before a download
+    if options.stop_stage >= 4 and not recipe.trainings():
+        check_trained_with(experiment, stages.inputs_of(recipe.flags, recipe.data(), ()))
     make_folder(experiment)
     if recipe.includes(1) or (of_preprocess and recipe.is_preprocessed()):
         run_logged(recipe.preprocess(of_preprocess), experiment / "logs/preprocess.log", show_all)
@@ -239,7 +263,7 @@ def main() -> None:
     own, of_preprocess, flags = lists
     parser = argparse.ArgumentParser(prog="python -m recipes.run", description=__doc__.splitlines()[0])
     parser.add_argument("--name", required=True, help="path of the recipe, as it was typed")
-    parser.add_argument("--own", required=True, help="options of recipes, with blanks between them")
+    parser.add_argument("--own", required=True, help="options of recipes, separated by blanks")
     parser.add_argument("--folder", required=True, help="folder in which the recipe was typed")
     parser.add_argument("--corpus", required=True, help="module of preprocess/")
     parser.add_argument("--arch", required=True)
@@ -254,10 +278,10 @@ def main() -> None:
     parser.add_argument("--finetune", action="store_true")
     parser.add_argument("--cache", action="store_true")
     parser.add_argument("--dynamic", default="", help="flags of dynamic evaluation")
-    parser.add_argument("--dry-run", action="store_true", help="print the commands and run none")
+    parser.add_argument("--dry-run", action="store_true", help="print the commands without running them")
     options = parser.parse_args(own)
     options.plain = True
-    recipe = Recipe(options, flags, arguments)
+    recipe = Recipe(options, from_folder(flags, options.folder), arguments)
     if not options.dry_run:
         run(recipe, of_preprocess)
         return

@@ -2,8 +2,8 @@
 
     python -m recipes.sample EXPERIMENT [BEGINNING] [--length N] [--temperature T] [--seed N] [--count N]
 
-prints the beginning and its continuation by the model; with --count several texts, with a line of dashes
-between them.
+prints the beginning and the model's continuation; with --count, it prints several texts, separated by a line
+of dashes.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from recipes.files import check_output
 LENGTH = 60  # words or pieces
 CHARACTERS = 300
 TEMPERATURE = 0.8
-BETWEEN = "\n-----\n"  # two texts
+BETWEEN = "\n-----\n"  # separates two texts
 
 
 def best_checkpoint(experiment: Path) -> Path:
@@ -38,15 +38,22 @@ def main() -> None:
         prog="python -m recipes.sample", description=__doc__.splitlines()[0], allow_abbrev=False
     )
     parser.add_argument("experiment", type=Path, help="folder that holds checkpoints/")
-    parser.add_argument("beginning", nargs="?", default="", help="text to continue (none)")
-    parser.add_argument("--length", type=int, help=f"tokens ({LENGTH}; {CHARACTERS} characters)")
-    parser.add_argument("--temperature", type=float, default=TEMPERATURE, help="0: the most likely (0.8)")
+    parser.add_argument("beginning", nargs="?", default="", help="text to continue (default: none)")
+    parser.add_argument(
+        "--length", type=int, help=f"tokens to write (default: {LENGTH}, or {CHARACTERS} characters)"
+    )
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=TEMPERATURE,
+        help="divides the log-probabilities, at least 0; 0: the most likely tokens (default: 0.8)",
+    )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=1, help="texts, at least 1, drawn together (1)")
+    parser.add_argument("--count", type=int, default=1, help="number of texts, at least 1 (default: 1)")
     parser.add_argument("--no-unknown", action="store_true", help="never draw <unk>")
     parser.add_argument("--checkpoint", type=Path, help="a checkpoint other than the experiment's best")
-    parser.add_argument("--data", help="data-bin folder (the one that the checkpoint names)")
-    parser.add_argument("--output", type=Path, help="write the text to this file, instead of printing it")
+    parser.add_argument("--data", help="data-bin folder (default: named by the checkpoint)")
+    parser.add_argument("--output", type=Path, help="write the text to this file instead of printing it")
     parser.add_argument("--cpu", action="store_true", help="do not use the GPU")
     options = parser.parse_args()
     if options.count < 1:
@@ -69,7 +76,7 @@ def main() -> None:
         length = CHARACTERS if model.level in OF_ONE_CHARACTER else LENGTH
     unknown = int((model.encode(options.beginning) == model.dictionary.unk()).sum())
     if unknown:
-        print(f"note: {unknown} of the beginning's tokens are unknown to the model: <unk>", file=sys.stderr)
+        print(f"note: {unknown} tokens of the beginning are unknown to the model: <unk>", file=sys.stderr)
     beginnings = [options.beginning] * options.count
     texts = model.sample(
         beginnings, length, options.temperature, seed=options.seed, unknown=not options.no_unknown

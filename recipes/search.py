@@ -2,7 +2,7 @@
 
     python -m recipes.search DATA --arch awd_lstm_ptb --study exp/search/awd.db --trials 20 [flags ...]
 
-Each trial is a fairseq-train with flags drawn from the space of the architecture's family
+Each trial is a run of fairseq-train with flags drawn from the space of the architecture's family
 (recipes/search_spaces.py) or of --space FILE. Its score is the best validation loss. A trial whose validation
 loss is above the median of the earlier trials is stopped early (median pruning after each epoch). Further
 flags are passed to every fairseq-train, and are not drawn. The study is an SQLite file: run the same line
@@ -13,11 +13,13 @@ table and the best trial's command, and draws two pictures.
 import argparse
 import logging
 import os
+import platform
 import resource
 import shlex
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +34,35 @@ from sqlalchemy.exc import SQLAlchemyError
 from lm_plugins.command_line import typed_flags
 from lm_plugins.errors import Refused
 from lm_plugins.training_flags import check_arch
+from preprocess.lock import locked
 from recipes.files import check_output, make_folder
 from recipes.logs import DIVERGED, logged
 from recipes.plots import DPI
 from recipes.processes import ONE_PROCESS, end_quietly_by_interrupt, piped
-from recipes.samplers import DEFAULT, GRID, SAMPLERS, pruner, queue_grid, sampler
-from recipes.search_spaces import OURS, Draw, of_arch, of_file, without
+from recipes.samplers import (
+    DEFAULT,
+    GRID,
+    SAMPLERS,
+    WORKER,
+    fail_killed,
+    next_point,
+    pruner,
+    queue_grid,
+    sampler,
+)
+from recipes.search_spaces import OURS, Draw, of_arch, of_file
 from recipes.stages import CONTENT, by_flag, digest
 
+DRAWN = "drawn"  # attribute of a trial: its flags as they were typed
 PLUGIN = os.path.relpath(Path(__file__).resolve().parent.parent / "lm_plugins")
 
 
 class Failed(Exception):
-    """Raised with the sentence of the error with which training ended."""
+    """Raised with the error message with which training ended."""
 
 
 def train(command: list[str], log: Path, report: Callable[[int, float], bool]) -> float | None:
-    """Run `command`; ``report(epoch, bits)`` is called for each validation and returns whether to stop.
+    """Run `command`, and call ``report(epoch, bits)``, which returns whether to stop, for each validation.
 
     Returns:
         the best validation loss in bits, or None if training was stopped
@@ -107,8 +121,11 @@ def run(
         return trial.should_prune()
 
     before = processor_seconds()
+    trial.set_user_attr(WORKER, [platform.node(), os.getpid()])
     try:
-        command = command_of(options, flags, draw(trial), save)
+        drawn = draw(trial)
+        command = command_of(options, flags, drawn, save)
+        trial.set_user_attr(DRAWN, {flag: typed_value(value) for flag, value in drawn.items()})
         trial.set_user_attr("command", shlex.join(command))
         save.mkdir(parents=True, exist_ok=True)
         best = train([sys.executable, "-m", "fairseq_cli.train", *command[1:]], save / "train.log", report)
@@ -124,16 +141,23 @@ def run(
 
 
 def processor_seconds() -> float:
-    """Return the processor time of the trainings that have ended, which does not depend on other programs."""
+    """Return the processor time of the finished trainings, which does not depend on other programs."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
 
 
 def search(
-    study: Study, trials: int, run_trial: Callable[[Trial], tuple[TrialState, float | None, str]]
+    study: Study,
+    ask: Callable[[], Trial | None],
+    trials: int,
+    run_trial: Callable[[Trial], tuple[TrialState, float | None, str]],
 ) -> None:
-    """Run `trials` trials. A failure before the first validation ends the search, as all would fail."""
+    """Run `trials` trials, or as many as `ask` returns before it returns None.
+
+    A failure before the first validation ends the search, since all would fail.
+    """
     for _ in range(trials):
-        trial = study.ask()
+        if (trial := ask()) is None:
+            return
         try:
             state, bits, reason = run_trial(trial)
         except BaseException:  # interrupted: no other worker must wait for this trial
@@ -141,7 +165,7 @@ def search(
             raise
         study.tell(trial, bits, state)
         if state == TrialState.FAIL and not was_validated(study):
-            sys.exit(f"error: the search stops, since its first trial failed: {reason}")
+            sys.exit(f"error: the search stops, because its first trial failed: {reason}")
         outcome = f"valid perplexity {2**bits:.2f}" if bits is not None else f"{state.name.lower()}: {reason}"
         print(f"trial {trial.number}: {outcome}", flush=True)
 
@@ -159,12 +183,18 @@ def completed(study: Study) -> list[FrozenTrial]:
 def table(study: Study) -> str:
     """Return the table of the completed trials, best first."""
     done = sorted(completed(study), key=lambda trial: trial.value)
-    names = sorted({name for trial in done for name in trial.params})
+    names = sorted({name for trial in done for name in drawn_by(trial)})
     lines = ["| trial | valid ppl | " + " | ".join(names) + " |", "|" + "---|" * (len(names) + 2)]
     for trial in done:
-        values = [str(trial.params.get(name, "-"))[:8] for name in names]
+        values = [drawn_by(trial).get(name, "-") for name in names]
         lines.append(f"| {trial.number} | {2**trial.value:.2f} | " + " | ".join(values) + " |")
     return "\n".join(lines)
+
+
+def drawn_by(trial: FrozenTrial) -> dict[str, str]:
+    """Return {flag: value as it was typed} of a trial; an earlier version recorded its parameters only."""
+    earlier = {name: typed_value(value) for name, value in trial.params.items()}
+    return trial.user_attrs.get(DRAWN, earlier)
 
 
 def draw_pictures(study: Study, path: Path) -> None:
@@ -186,18 +216,23 @@ def draw_pictures(study: Study, path: Path) -> None:
 
 
 def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
-    """Open or create the study; data, flags and space must be the same for all its trials."""
+    """Open or create the study; architecture, data, flags and space must be the same for all its trials."""
+    storage = f"sqlite:///{options.study.resolve()}"
     try:
+        others = [name for name in optuna.get_all_study_names(storage) if name != options.arch]
+        if others:
+            sys.exit(
+                f"error: the study {options.study} is of --arch {others[0]}, and the trials of both would be "
+                "in one folder: give another --study"
+            )
         study = optuna.create_study(
-            study_name=options.arch,
-            storage=f"sqlite:///{options.study.resolve()}",
-            sampler=sampler(options.sampler, options.search_seed),
-            pruner=pruner(options.sampler),
-            load_if_exists=True,
+            study_name=options.arch, storage=storage, pruner=pruner(options.sampler), load_if_exists=True
         )
     except (SQLAlchemyError, optuna.exceptions.OptunaError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise SystemExit(f"error: --study {options.study} is no study ({reason}): give a new file") from error
+        raise SystemExit(
+            f"error: --study {options.study} is not a study ({reason}): give a new file"
+        ) from error
     space = options.space.read_text() if options.space else ""
     compared = {"data": digest(options.data, CONTENT["data"]), "flags": flags, "space": space}
     before = study.user_attrs.get("compared", compared) if was_validated(study) else compared
@@ -209,14 +244,16 @@ def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
                 "--study"
             )
     study.set_user_attr("compared", compared)
+    study.sampler = sampler(options.sampler, options.search_seed, len(study.get_trials(deepcopy=False)))
+    fail_killed(study)
     return study
 
 
 def check(options: argparse.Namespace, flags: list[str]) -> None:
-    """Refuse what would make every trial fail, or one overwrite another, before the study is opened.
+    """Refuse options that would make every trial fail, or one overwrite another, before the study is opened.
 
     Raises:
-        SystemExit: the sentence names it.
+        SystemExit: the message names the option.
     """
     for folder in options.data.split(":"):
         if not Path(folder, "dict.txt").is_file():
@@ -224,15 +261,20 @@ def check(options: argparse.Namespace, flags: list[str]) -> None:
     study = options.study
     if study.suffix in ("", ".png") or set("?%#") & set(str(study)):
         sys.exit(
-            f"error: --study {study} is no name of a study: give one such as exp/search/{options.arch}.db"
+            f"error: --study {study} is not the name of a study: give one like exp/search/{options.arch}.db"
         )
     if options.trials < 1:
         sys.exit(f"error: --trials is {options.trials}: it must be at least 1")
     for flag in by_flag(flags):
         if flag in OURS:
             sys.exit(f"error: the search sets {flag}: leave it out")
+    if options.search_seed is not None and options.search_seed < 0:
+        sys.exit(f"error: --search-seed is {options.search_seed}: it must be at least 0")
     make_folder(study.parent)
     if not study.exists():
+        folder = study.with_suffix("")
+        if any(folder.glob("trial*")):
+            sys.exit(f"error: {folder} holds the trials of another study: give another --study")
         check_output(study)
 
 
@@ -242,16 +284,20 @@ def main() -> None:
         description=__doc__.splitlines()[0], epilog="further flags: fairseq-train's", allow_abbrev=False
     )
     parser.add_argument("data", help="data-bin folder")
-    parser.add_argument("--arch", required=True, help="architecture; its family has its own space")
-    parser.add_argument("--study", type=Path, required=True, help="SQLite file; trials are stored next to it")
-    parser.add_argument("--trials", type=int, default=20, help="number of trials of this worker")
-    parser.add_argument("--space", type=Path, help="JSON file in place of the family's space")
+    parser.add_argument("--arch", required=True, help="architecture, whose family defines the space")
+    parser.add_argument("--study", type=Path, required=True, help="SQLite file; trials are saved next to it")
+    parser.add_argument(
+        "--trials", type=int, default=20, help="number of trials of this worker, at least 1 (default: 20)"
+    )
+    parser.add_argument("--space", type=Path, help="JSON file that replaces the family's space")
     parser.add_argument(
         "--sampler", choices=SAMPLERS, default=DEFAULT,
         help="random: random search; tpe, gp: Bayesian optimisation with a tree-structured Parzen estimator "
         "or a Gaussian process; grid: every point of --space, without pruning; bayesian: tpe",
     )  # fmt: skip
-    parser.add_argument("--search-seed", type=int, help="seed of the sampler")
+    parser.add_argument(
+        "--search-seed", type=int, help="seed of the sampler; parallel workers need different ones"
+    )
     options, flags = parser.parse_known_args()
     end_quietly_by_interrupt()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -260,14 +306,16 @@ def main() -> None:
     typed = typed_flags(flags)
     try:
         check_arch(options.arch)
-        draw = without(of_file(options.space), typed) if options.space else of_arch(options.arch, typed)
+        draw = of_file(options.space, typed) if options.space else of_arch(options.arch, typed)
     except Refused as refusal:
         sys.exit(f"error: {refusal}")
     study = open_study(options, flags)
-    folder, trials = options.study.with_suffix(""), options.trials
+    folder, ask = options.study.with_suffix(""), study.ask
     if options.sampler == GRID:
-        trials = min(trials, queue_grid(study, options.space))
-    search(study, trials, lambda trial: run(trial, options, flags, draw, folder))
+        with locked(folder):
+            queue_grid(study, options.space, typed)
+        ask = partial(next_point, study, folder)
+    search(study, ask, options.trials, lambda trial: run(trial, options, flags, draw, folder))
     if not completed(study):
         sys.exit(f"error: no trial was completed: see {folder}/trial*/train.log")
     print(table(study))

@@ -1,15 +1,15 @@
 """The spaces from which recipes.search draws flags: one for each family of architectures.
 
-A space is a function of an Optuna trial that returns {flag: value}. A JSON file describes one by
-{flag: limits}, where the limits are [low, high], [low, high, "log"] or {"choices": [...]}. Two integers draw
-integers.
+A space is a function of an Optuna trial that returns {flag: value}. A JSON file describes one as
+{flag: limits}, where the limits are [low, high], [low, high, "log"] or {"choices": [...]}. If both limits are
+integers, integers are drawn.
 """
 
 import dataclasses
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,12 @@ def of_arch(arch: str, typed: dict[str, str | None]) -> Draw:
     """Return the space of an architecture, without the flags that the user `typed`."""
     check_arch(arch)
     if arch in THESIS:
-        return without(thesis, typed)
+        return lambda trial: untyped(thesis(trial), typed)
     if arch in SMALL:
-        return without(described(small()), typed)
+        return described(small(), typed)
     if arch not in ARCHITECTURES:
         raise SystemExit(f"error: --arch {arch} has no published flags to search around: give --space FILE")
-    return without(described(published(arch, typed)), typed)
+    return described(published(arch, typed), typed)
 
 
 def small() -> Space:
@@ -86,8 +86,8 @@ def around(probability: float) -> list[float]:
 def thesis(trial: optuna.Trial) -> dict[str, Any]:
     """Draw from the space of Zhang 2018, table A.2, of mixtures of softmaxes on Penn Treebank.
 
-    Its learning rate and norm are for gradients summed over a window, and fairseq's for their mean: both are
-    converted. batch x window x units is at most 1.2 million, or the trial is pruned.
+    Its learning rate and norm are for gradients summed over a window, and fairseq's are for their mean: both
+    are converted. A trial whose batch x window x units exceeds 1.2 million is pruned.
     """
     window, streams = trial.suggest_int("window", 20, 50), trial.suggest_int("streams", 10, 30)
     units, norm = trial.suggest_int("units", 500, 1500, step=50), trial.suggest_float("norm", 5, 10)
@@ -111,14 +111,18 @@ def thesis(trial: optuna.Trial) -> dict[str, Any]:
     }
 
 
-def described(space: Space) -> Draw:
-    """Return the function that draws from a space as a file describes it."""
+def described(space: Space, typed: Iterable[str] = ()) -> Draw:
+    """Return the function that draws from a `space` in the form of a file.
+
+    A flag that the user `typed` is not drawn, so that no sampler takes it for the cause of a loss.
+    """
 
     def draw(trial: optuna.Trial) -> dict[str, Any]:
         drawn = {}
-        for flag, limits in space.items():
+        for flag, limits in untyped(space, typed).items():
             if isinstance(limits, dict):
-                drawn[flag] = trial.suggest_categorical(flag, limits["choices"])
+                choice = trial.suggest_categorical(flag, limits["choices"])
+                drawn[flag] = f"{choice:.15g}" if isinstance(choice, float) else choice  # as in the file
                 continue
             low, high, *log = limits
             whole = isinstance(low, int) and isinstance(high, int)
@@ -129,25 +133,25 @@ def described(space: Space) -> Draw:
     return draw
 
 
-def without(draw: Draw, typed: dict[str, str | None]) -> Draw:
-    """Return the function that draws as `draw` does, without the flags that the user typed."""
-    return lambda trial: {flag: value for flag, value in draw(trial).items() if flag not in typed}
+def untyped(flags: dict[str, Any], typed: Iterable[str]) -> dict[str, Any]:
+    """Return those of `flags` that the user has not `typed`."""
+    return {flag: value for flag, value in flags.items() if flag not in typed}
 
 
-def of_file(path: Path) -> Draw:
-    """Return the space that a JSON file describes.
+def of_file(path: Path, typed: Iterable[str] = ()) -> Draw:
+    """Return the space that a JSON file describes, without the flags that the user `typed`.
 
     Raises:
-        SystemExit: it describes none; the sentence names what is wrong.
+        SystemExit: it does not describe a space; the message says what is wrong.
     """
     try:
         space = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_with_unique_names)
     except OSError as error:
         raise SystemExit(f"error: --space {path} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
-        raise SystemExit(f"error: --space {path} is no JSON: {error}") from error
+        raise SystemExit(f"error: --space {path} is not JSON: {error}") from error
     if not isinstance(space, dict) or not space:
-        raise SystemExit(f"error: --space {path} is no object {{flag: limits}}")
+        raise SystemExit(f"error: --space {path} is not an object {{flag: limits}}")
     for flag, limits in space.items():
         if flag in OURS:
             raise SystemExit(f"error: --space {path}: the search sets {flag}: leave it out")
@@ -156,11 +160,11 @@ def of_file(path: Path) -> Draw:
                 f'error: --space {path}: {flag}: {json.dumps(limits)} is none of "--flag": [low, high], '
                 '[low, high, "log"] and {"choices": [...]}'
             )
-    return described(space)
+    return described(space, typed)
 
 
 def _with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object, in which each name stands once."""
+    """Return a JSON object, in which each name must occur only once."""
     names = [name for name, _ in pairs]
     if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{repeated[0]} occurs twice")
@@ -181,7 +185,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_choice(limits: object) -> bool:
-    """Return whether `limits` are {"choices": [...]}, of different numbers or texts."""
+    """Return whether `limits` are {"choices": [...]} with distinct numbers or texts."""
     if (
         not isinstance(limits, dict)
         or limits.keys() != {"choices"}

@@ -22,6 +22,25 @@ if [ ! -x "$recipe" ]; then
   echo "error: $recipe is no recipe: give the path of one, such as recipes/ptb/qrnn.sh" >&2
   exit 2
 fi
+stage=2 stop=6 flags=()
+while [ $# -gt 0 ]; do
+  option=${1%%=*}
+  if [ "$option" = --stage ] || [ "$option" = --stop-stage ]; then
+    if [ "$option" != "$1" ]; then value=${1#*=}; else value=${2-}; shift $(($# > 1)); fi
+    if [[ ! $value =~ ^[1-6]$ ]]; then
+      echo "error: --stage and --stop-stage are numbers from 1 to 6, not $value" >&2
+      exit 2
+    fi
+    if [ "$option" = --stage ]; then stage=$value; else stop=$value; fi
+  else
+    flags+=("$1")
+  fi
+  shift
+done
+if [ "$stage" -gt "$stop" ] || [ "$stop" -lt 2 ]; then
+  echo "error: --stage $stage --stop-stage $stop leaves nothing to do: a job runs the stages from 2 on" >&2
+  exit 2
+fi
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 
 step() {  # COMMAND...: run it, pass signals on to it, and return its status
@@ -34,6 +53,11 @@ step() {  # COMMAND...: run it, pass signals on to it, and return its status
 }
 
 # All nodes train; what comes after needs one.
-step srun "$recipe" --stage 2 --stop-stage 3 --nodes "$SLURM_NNODES" --gpus "${SLURM_GPUS_ON_NODE:-1}" \
-  --rendezvous "$first:${RENDEZVOUS_PORT:-29500}" "$@"
-step srun --nodes 1 --ntasks 1 "$recipe" --stage 4 "$@"
+if [ "$stage" -le 3 ]; then
+  step srun "$recipe" --stage $((stage > 2 ? stage : 2)) --stop-stage $((stop < 3 ? stop : 3)) \
+    --nodes "$SLURM_NNODES" --gpus "${SLURM_GPUS_ON_NODE:-1}" \
+    --rendezvous "$first:${RENDEZVOUS_PORT:-29500}" "${flags[@]}"
+fi
+if [ "$stop" -ge 4 ]; then
+  step srun --nodes 1 --ntasks 1 "$recipe" --stage $((stage > 4 ? stage : 4)) --stop-stage "$stop" "${flags[@]}"
+fi

@@ -1,11 +1,11 @@
-"""Know which stages of an experiment are done, and what made their outcome.
+"""Record which stages of an experiment are done, and how their outcome was made.
 
 The record of a stage, EXPERIMENT/stages/NAME.json, holds
 
-    inputs    what decides the outcome (:func:`inputs_of`): flags, and the content of what is read
+    inputs    what determines the outcome (:func:`inputs_of`): flags, and the content of files that are read
     settings  of a training: the inputs of its completed command, with the flags of the architecture
-    complete  whether the stage came to its end
-    runs      what it was run with (recipes/environment.py), one for each start; an evaluation has one
+    complete  whether the stage has finished
+    runs      its environment (recipes/environment.py), one for each start; an evaluation has one
 """
 
 import hashlib
@@ -24,7 +24,7 @@ READ = (
     "--restore-file",
     "--continue-once",
 )
-# Flags whose value is a place. What is written there, or how processes find each other, decides nothing.
+# Flags whose value is a location. Where a file is, or how processes find each other, changes no outcome.
 PLACES = (
     "--user-dir", "--save-dir", "--tensorboard-logdir", "--results-path", "--cache-tune", "--output",
     "--data",
@@ -34,12 +34,12 @@ CONTENT = {"data": ("dict.txt", "*.bin", "*.idx"), "text": ("text.json", "senten
 
 
 def inputs_of(command: Sequence[str], data: str, content: Sequence[str] = tuple(CONTENT)) -> Inputs:
-    """Return what decides the outcome of `command`: {flag: value, kind of content: SHA-256}.
+    """Return what determines the outcome of `command`: {flag: value, kind of content: SHA-256}.
 
-    A file that a flag names counts by its content. Places do not count, so that an experiment can be moved.
+    A file that a flag names counts by its content. Locations do not count, so an experiment can be moved.
 
     Args:
-        data: the data-bin, or several with colons between them
+        data: the data-bin, or several separated by colons
         content: keys of CONTENT that the command reads
     """
     inputs: Inputs = {kind: digest(data, CONTENT[kind]) for kind in content}
@@ -84,7 +84,7 @@ def record(experiment: Path, name: str) -> dict[str, Any]:
 
 
 def is_done(experiment: Path, name: str, inputs: Inputs, outcome: Path) -> bool:
-    """Return whether the stage is complete with the same `inputs`, and its `outcome` still there."""
+    """Return whether the stage is complete with the same `inputs`, and its `outcome` still exists."""
     known = record(experiment, name)
     return bool(known.get("complete")) and known.get("inputs") == inputs and outcome.exists()
 
@@ -100,13 +100,13 @@ def finish(experiment: Path, name: str) -> None:
 
 
 def runs(experiment: Path, name: str) -> list[dict[str, Any]]:
-    """Return what the stage was run with, one for each start; [] if it never ran."""
+    """Return the environments that the stage was run in, one for each start; [] if it never ran."""
     known = record(experiment, name).get("runs")
     return [run for run in known if isinstance(run, dict)] if isinstance(known, list) else []
 
 
 def differences(before: Inputs, now: Inputs) -> list[str]:
-    """Say in which inputs a stage would differ from what was done `before`."""
+    """Describe how the inputs of a stage differ `now` from those `before`."""
     result = []
     for name in sorted(before.keys() | now.keys()):
         old, new = before.get(name), now.get(name)

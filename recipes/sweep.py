@@ -1,9 +1,9 @@
-"""Draw what a swept flag does to perplexity and training time, such as the number of softmaxes.
+"""Draw the effect of a swept flag, such as the number of softmaxes, on perplexity and training time.
 
     python -m recipes.sweep STUDY --arch ARCH --flag=--n-experts --picture FILE [--without STUDY --label TEXT]
 
 STUDY is a study of recipes.search with --sampler grid. The best trial of a second study, of the model without
-the flag, is a dotted line. The numbers are written to FILE with the suffix .json.
+the flag, is drawn as a dotted line. The numbers are written to FILE with the suffix .json.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from recipes.logs import epochs
-from recipes.plots import picture, whole_numbers
+from recipes.plots import check_picture, picture, whole_numbers
 
 TIMES = {
     "wall": ("train_seconds", "seconds of training"),
@@ -26,12 +26,14 @@ TIMES = {
 
 def row(folder: Path, trial: FrozenTrial) -> dict[str, Any]:
     """Return the numbers of a completed trial in `folder`."""
-    last = epochs(folder / f"trial{trial.number}" / "train.log", "train")[-1]
+    log = folder / f"trial{trial.number}" / "train.log"
+    if not (logged := epochs(log, "train")):
+        sys.exit(f"error: {log} is missing or holds no epoch: keep it next to the study")
     return {
         "valid_ppl": round(2**trial.value, 2),
-        "train_seconds": float(last["train_train_wall"]),
+        "train_seconds": round(sum(float(one["train_train_wall"]) for one in logged), 1),
         "processor_seconds": trial.user_attrs.get("processor_seconds"),
-        "updates": int(last["train_num_updates"]),
+        "updates": int(logged[-1]["train_num_updates"]),
         "command": trial.user_attrs["command"],
     }
 
@@ -39,8 +41,11 @@ def row(folder: Path, trial: FrozenTrial) -> dict[str, Any]:
 def completed(path: Path, arch: str) -> list[FrozenTrial]:
     """Return the completed trials of the study of `arch` in the file `path`."""
     if not path.is_file():
-        sys.exit(f"error: {path} is no study: give the --study of recipes.search")
-    study = optuna.load_study(study_name=arch, storage=f"sqlite:///{path.resolve()}")
+        sys.exit(f"error: {path} is not a study: give the --study of recipes.search")
+    try:
+        study = optuna.load_study(study_name=arch, storage=f"sqlite:///{path.resolve()}")
+    except KeyError:
+        sys.exit(f"error: {path} holds no study of --arch {arch}: give the --arch of recipes.search")
     trials = study.get_trials(states=(TrialState.COMPLETE,))
     if not trials:
         sys.exit(f"error: no trial of {path} was completed")
@@ -86,9 +91,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--flag", required=True, help="swept flag, such as --flag=--n-experts")
     parser.add_argument("--picture", type=Path, required=True, metavar="FILE")
     parser.add_argument("--without", type=Path, metavar="STUDY", help="a study of the model without the flag")
-    parser.add_argument("--label", default="without", help="its name in the picture")
-    parser.add_argument("--time", choices=TIMES, default="wall", help="processor: for a CPU that others use")
+    parser.add_argument("--label", default="without", help="name of that model in the picture")
+    parser.add_argument("--time", choices=TIMES, default="wall", help="processor: for a CPU in shared use")
     options = parser.parse_args(arguments)
+    check_picture(options.picture)
     rows, without = points(options.study, options.arch, options.flag), None
     if options.without:
         best = min(completed(options.without, options.arch), key=lambda trial: trial.value)

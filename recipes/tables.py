@@ -132,7 +132,7 @@ SECTIONS = {"recipes/README.md": ("results", results), "docs/models.md": ("archi
 
 
 def rewritten(text: str, name: str, write: Callable[[str], str]) -> str:
-    """Return `text` with the section between the comments `name` and `end of name` written anew."""
+    """Return `text` with the section between the comments `name` and `end of name` rewritten."""
     before, rest = text.split(f"<!-- {name} -->\n", 1)
     old, after = rest.split(f"<!-- end of {name} -->\n", 1)
     return f"{before}<!-- {name} -->\n{write(old)}\n<!-- end of {name} -->\n{after}"
@@ -148,7 +148,7 @@ def files() -> dict[Path, str]:
 
 
 def main() -> None:
-    """Write the files that differ from what they should be."""
+    """Write the files that are out of date."""
     for path, text in files().items():
         if not path.exists() or path.read_text() != text:
             path.write_text(text)

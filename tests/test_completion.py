@@ -185,7 +185,7 @@ def test_one_cycle_is_as_long_as_its_epochs(data_bin):
         return int(completed(*argv, *typed, **environ)["--max-update"])
 
     windows = math.ceil(math.ceil(tokens / 20) / 67.75)
-    assert updates() == 60 * windows
+    assert updates() == updates("--tokens-per-sample", "70") == 60 * windows
     assert updates("--max-epoch", "7") == 7 * windows
     assert updates("--max-epoch", "7", "--update-freq", "2") == 7 * math.ceil(windows / 2)
     assert updates("--batch-size", "4") == 60 * math.ceil(math.ceil(tokens / 4) / 67.75)
@@ -200,8 +200,15 @@ def test_one_cycle_is_as_long_as_its_epochs(data_bin):
         "cosine",
     )
     assert {"--nonmono", "--averaging"}.isdisjoint(flags)
-    once = complete(argv, {})
-    assert complete(once, {}) == once
+    for typed in ((), ("--max-update", "100"), ("--max-update", str(90 * windows + 1))):
+        once = complete([*argv, *typed], {})
+        assert complete(once, {}) == once
+    assert once[once.index("--max-epoch") + 1] == "91", "or it would end in the middle of the cycle"
+    with pytest.raises(Refused, match="--max-epoch 7 ends the training after about .* leave one out"):
+        completed(*argv, "--max-epoch", "7", "--max-update", str(7 * windows + 1))
+    with pytest.raises(Refused, match="needs an end"):
+        completed(*argv, "--max-epoch", "0")
+    completed(*argv, "--max-epoch", "0", "--lr-scheduler", "fixed")  # has no cycle
     with pytest.raises(Refused, match="has no subset 'trained'"):
         completed(*argv, "--train-subset", "trained")
     assert "--max-update" in completed(*TRAIN, "--arch", "qrnn_ptb", "--regime", "short"), "as of 1 MB"
@@ -220,10 +227,40 @@ def test_a_small_training_fits_its_text(tokens, epochs, window, dropout):
     streams = int(flags["--batch-size"])
     assert streams == (20 if window == 70 else 10)
     assert int(flags["--max-update"]) == epochs * math.ceil(math.ceil(tokens / streams) / window)
+    endless = {"--max-epoch": "0", "--max-update": "100"}
+    assert float(small.training(endless, tokens, 1)["--dropout"]) == dropout
     longer = small.training({"--max-epoch": "32"}, tokens, 1)
     assert float(longer["--dropout"]) == 0.4 and int(longer["--max-update"]) * epochs == 32 * int(
         flags["--max-update"]
     )
+
+
+@pytest.mark.parametrize(
+    "flags, needed",
+    [
+        (("lstm_medium", "--n-experts", "15"), "mos"),
+        (("awd_lstm_mos_ptb", "--output-layer", "softmax", "--latent-dropout", "0"), "mos"),
+        (("awd_lstm_mos_ptb", "--criterion", "nce", "--n-experts", "3"), "mos"),
+        (("qrnn_ptb", "--adaptive-softmax-cutoff", "2000"), "adaptive_softmax"),
+    ],
+)
+def test_options_of_another_output_layer_are_refused(flags, needed):
+    """Or a softmax would be trained for the mixture that was meant."""
+    with pytest.raises(Refused, match=f"{flags[-2]} has no effect .* give --output-layer {needed}"):
+        completed(*TRAIN, "--arch", *flags)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ("awd_lstm_mos_ptb", "--n-experts", "3", "--criterion", "lm_cross_entropy"),
+        ("lstm_medium", "--criterion", "mos", "--n-experts", "3"),
+        ("qrnn_wt103", "--adaptive-softmax-cutoff", "2000"),
+        ("qrnn_ptb", "--output-layer", "of_a_plug_in", "--n-experts", "3"),
+    ],
+)
+def test_options_of_the_chosen_output_layer_are_kept(flags):
+    completed(*TRAIN, "--arch", *flags)
 
 
 LARGE = {"--sparse-embedding-grad", "--split-vocabulary"}

@@ -77,4 +77,4 @@ def test_the_sentence_of_a_spawned_process_is_that_of_the_training(last, phrase)
 
 def test_a_spawned_process_that_was_killed_is_named():
     error = ProcessExitedException("process 1 terminated with signal SIGKILL", 1, 123, -9, "SIGKILL")
-    assert sentence(error).startswith("process 1 terminated with signal SIGKILL, after which the others")
+    assert sentence(error).startswith("process 1 terminated with signal SIGKILL, and the other processes")

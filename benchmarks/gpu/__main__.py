@@ -2,8 +2,8 @@
 
     python -m benchmarks.gpu --report gpu-report.md
 
-The text is random words with a dictionary of the published size; no corpus is needed. The report is written
-again after each stage, so that an interrupted run keeps what it measured.
+The text consists of random words with a dictionary of the published size; no corpus is needed. The report is
+rewritten after each stage, so that an interrupted run keeps its measurements.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument(
         "--device", choices=["cpu", "cuda"], default="cuda",
-        help="cpu: check that everything runs, together with --quick (default: cuda)",
+        help="device to test; cpu: check that everything runs, together with --quick (default: cuda)",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="use tiny sizes, to check that everything runs")
     options = parser.parse_args(arguments)
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise Refused(f"--minutes is {options.minutes:g}: give a number above 0")
         if options.device == "cuda" and not torch.cuda.is_available():
             raise Refused(
-                "there is no GPU that PyTorch can use: run this on a machine with one, or try the stages "
+                "there is no GPU that PyTorch can use: run this on a machine with one, or try out the stages "
                 "with --device cpu --quick"
             )
         check_writable(options.report, "--report")

@@ -26,7 +26,7 @@ def lines(outcomes: Sequence[Outcome], device: str, quick: bool) -> Iterator[str
     """Yield the lines of the report."""
     yield "# Report on a GPU\n"
     if quick or device == "cpu":
-        yield "**Sizes or device are those of a trial: no figure below means anything.**\n"
+        yield "**The sizes or the device are those of a trial: no figure below is meaningful.**\n"
     yield "\n".join(f"- {name}: {value}" for name, value in machine(device).items()) + "\n"
     yield "## Targets\n\n| what | target | measured | |\n|---|--:|--:|---|"
     for what, target, figure, unit, met in targets(outcomes):
@@ -69,7 +69,7 @@ def machine(device: str) -> dict[str, Any]:
 
 
 def driver() -> str | None:
-    """Return the version of the driver, as nvidia-smi tells it."""
+    """Return the version of the driver that nvidia-smi reports."""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()

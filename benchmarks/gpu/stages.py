@@ -1,4 +1,4 @@
-"""What is run on the GPU, each in its own process, with a limit of its time."""
+"""The stages that are run on the GPU, each in its own process and with a time limit."""
 
 import json
 import os
@@ -22,11 +22,11 @@ EPOCH = re.compile(r"INFO \| train \| (\{.*\})$", re.MULTILINE)
 
 @dataclass
 class Stage:
-    """A command and what its outcome is read from.
+    """A command, and the function that reads its outcome.
 
     Args:
-        seconds: the time after which it is stopped
-        read: returns the figures {name: value} from the output
+        seconds: the time after which the command is stopped
+        read: returns the figures {name: value} in the output
     """
 
     name: str
@@ -39,7 +39,7 @@ class Stage:
 
 @dataclass
 class Outcome:
-    """What became of a stage; `status` None: it was stopped or not begun for lack of time."""
+    """The outcome of a stage; `status` None: it was stopped, or not begun, for lack of time."""
 
     stage: Stage
     status: int | None
@@ -54,7 +54,7 @@ class Outcome:
 
 
 def run(stage: Stage, remaining: float, folder: Path) -> Outcome:
-    """Run `stage` for at most its own time and the `remaining` seconds."""
+    """Run `stage` for at most its own time limit and the `remaining` seconds."""
     limit, start = min(stage.seconds, remaining), time.monotonic()
     if limit <= 0:
         return Outcome(stage, None, 0.0, {}, "")
@@ -145,7 +145,7 @@ def speed(output: str) -> dict[str, Any]:
 
 
 def benchmark(folder: Path, device: str, quick: bool, only: str, seconds: float) -> Stage:
-    """Return the stage that runs the benchmarks `only`, with the ways of the peers."""
+    """Return the stage that runs the benchmarks `only`, including the methods of the other projects."""
     path = folder / f"{re.sub(r'[^a-z]+', '-', only.lower())}.json"
 
     def read(output: str) -> dict[str, Any]:

@@ -7,14 +7,14 @@ import torch
 from fairseq.data import Dictionary
 from fairseq.data.indexed_dataset import MMapIndexedDatasetBuilder
 
-LINE = 25  # words of a line, with </s>
+LINE = 25  # words per line, with </s>
 
 
 def write_text(folder: Path, vocabulary: int, tokens: int) -> Path:
-    """Write a data-bin with a training text of `tokens` words and one of a hundredth of that to validate.
+    """Write a data-bin with a training text of `tokens` words and a validation text of a hundredth of that.
 
-    Words are drawn with frequencies that fall as 1 / (rank + 10), so that the clusters of an adaptive softmax
-    have the shares that they have in a text.
+    Words are drawn with frequencies that decrease as 1 / (rank + 10), so that the clusters of an adaptive
+    softmax have the same shares as in a real text.
     """
     folder.mkdir(parents=True, exist_ok=True)
     dictionary = Dictionary()

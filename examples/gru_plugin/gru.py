@@ -13,7 +13,7 @@ from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel
 
 @dataclass
 class GRUConfig(RecurrentDecoderConfig):
-    """The options of all recurrent language models; those of this model alone would be fields here."""
+    """The options of all recurrent language models; options of this model alone would be fields here."""
 
 
 @register_model("gru", dataclass=GRUConfig)

@@ -1,4 +1,4 @@
-"""A learning rate that falls with the inverse of the epoch (Robbins and Monro 1951)."""
+"""A learning rate that decreases with the inverse of the epoch (Robbins and Monro 1951)."""
 
 from dataclasses import dataclass, field
 from typing import List
@@ -10,7 +10,7 @@ from omegaconf import II
 
 @dataclass
 class InverseTimeConfig(FairseqDataclass):
-    lr_decay: float = field(default=0.1, metadata={"help": "decay d of lr / (1 + d (epoch - 1))"})
+    lr_decay: float = field(default=0.1, metadata={"help": "decay d in lr / (1 + d (epoch - 1))"})
     lr: List[float] = II("optimization.lr")
 
 

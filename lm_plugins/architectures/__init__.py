@@ -1,4 +1,4 @@
-"""Architectures, a page for each paper: sizes, training, recipes and published results.
+"""Architectures, one module for each paper: sizes, training, recipes and published results.
 
 Importing this package registers them. A plug-in adds one by declaring an :class:`Architecture`.
 """

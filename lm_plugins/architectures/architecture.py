@@ -1,4 +1,4 @@
-"""An architecture: a model with its sizes, how it is trained, and what was published about it."""
+"""An architecture: a model with its sizes, its training flags, and its published results."""
 
 import difflib
 from collections.abc import Callable
@@ -22,14 +22,14 @@ ARCHITECTURES: dict[str, "Architecture"] = {}  # all that were declared, by name
 
 
 class Published(NamedTuple):
-    """Published results, digit by digit; None for a protocol of which nothing was published.
+    """Published results, digit by digit; None for a protocol without published results.
 
     Args:
         trained: after training
         finetuned: after fine-tuning
         cache: with a neural cache, of the fine-tuned model where there is one
         dynamic: by dynamic evaluation, of the fine-tuned model where there is one
-        note: what a reader must know to compare them with ours
+        note: facts that a reader needs to compare them with ours
     """
 
     trained: Scores
@@ -62,7 +62,8 @@ class Architecture:
     """Declare an architecture and register it as ``--arch name``.
 
     The architecture gets a configuration dataclass and a model class of its own. Its options are therefore
-    the defaults on the command line, in a YAML file and in a checkpoint alike, and what the user gives wins.
+    the defaults on the command line, in a YAML file and in a checkpoint alike, and the user's values override
+    them.
 
     Args:
         name: value of ``--arch``
@@ -76,7 +77,7 @@ class Architecture:
         recipes: scripts that train it, each on one corpus
         parameters: published number of parameters
         source: paper and code
-        departures: where the training is not the published one, a sentence each; in the header of the recipe
+        departures: differences from the published training, one sentence each; in the header of the recipe
 
     Raises:
         Refused: the name is taken, or the model has no such option.
@@ -96,12 +97,12 @@ class Architecture:
 
     def __post_init__(self) -> None:
         if self.name in ARCH_MODEL_REGISTRY or self.name in MODEL_REGISTRY:
-            raise Refused(f"the architecture {self.name} is registered already: choose another name")
+            raise Refused(f"the architecture {self.name} is already registered: choose another name")
         known = {f.name: f for f in fields(self.model.config)}
         for option in self.options.keys() - known.keys():
             near = difflib.get_close_matches(option, known, n=1)
             raise Refused(
-                f"the architecture {self.name} sets {option}, which is no option of {self.model.__name__}"
+                f"the architecture {self.name} sets {option}, which is not an option of {self.model.__name__}"
                 + (f": did you mean {near[0]}?" if near else "")
             )
         changed = [

@@ -10,8 +10,8 @@ Departures:
 - The paper does not say what is projected, nor whether there are biases. Without the projection the model
   would have 3.2 million parameters. As in an LSTMP, the projected output is also the recurrent input.
 - The paper trains on what people type, on its servers by SGD and on phones by federated averaging. Here the
-  training is that of :mod:`small <lm_plugins.architectures.small>`, for a text of one's own. The size of the
-  dictionary is that of the text.
+  training is that of :mod:`small <lm_plugins.architectures.small>`, for the user's own text. The dictionary
+  is that of the text.
 """
 
 from lm_plugins.architectures.architecture import Architecture, Recipe

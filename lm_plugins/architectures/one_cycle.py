@@ -1,4 +1,4 @@
-"""Trainings of one cycle of the learning rate, whose length depends on the size of the corpus.
+"""Compute the flags of a training with one cycle of the learning rate, fitted to the size of the corpus.
 
 The learning rate rises linearly in the first tenth of the updates and then falls along a cosine to a
 thousandth of its peak. This is the one cycle of Smith and Topin (2017, arXiv:1708.07120) in the form of
@@ -14,6 +14,7 @@ from fairseq.data import data_utils
 from lm_plugins.data_folders import data_folders
 from lm_plugins.errors import Refused
 
+SCHEDULE = "cosine"
 WARM_UP = 0.1  # share of the updates
 LAST = 1e-3  # learning rate at the end, as a share of the peak
 
@@ -50,39 +51,51 @@ def one_cycle(
     epochs: int,
     peak: float,
     streams: int,
-    window: float,
+    window: int,
+    mean_share: float = 1.0,
 ) -> dict[str, str | None]:
     """Return the flags of one cycle over `epochs` passes through `tokens`.
 
     Args:
-        typed: flags that the user typed, which win: --max-epoch, --max-update, --batch-size, --update-freq
-            and --tokens-per-sample change the length of the cycle, --lr its peak
+        typed: flags that the user typed, which take precedence: --max-epoch, --max-update, --batch-size,
+            --update-freq and --tokens-per-sample change the length of the cycle, and --lr its peak. As in
+            fairseq, a --max-epoch of 0 is no limit.
         tokens: number of training tokens
         world: number of processes
-        epochs: passes through the corpus
+        epochs: passes through the corpus, or more where the typed --max-update needs them
         peak: highest learning rate
         streams: parallel streams of all processes together
-        window: mean length of a window in tokens
+        window: length of a window in tokens
+        mean_share: mean length of the windows as a share of it
 
     Raises:
-        Refused: one of these flags is not a single number.
+        Refused: one of these flags is not a single number, or the training would not end with the cycle.
     """
     try:
-        epochs = int(typed.get("--max-epoch") or epochs)
+        last_epoch, last_update = (int(typed.get(flag) or 0) for flag in ("--max-epoch", "--max-update"))
         peak = float(typed.get("--lr") or peak)
-        window = max(1.0, float(typed.get("--tokens-per-sample") or window))  # the task refuses a smaller one
+        length = max(1.0, float(typed.get("--tokens-per-sample") or window))  # the task refuses a smaller one
         streams = max(1, int(typed.get("--batch-size") or 0) * world or streams)
-        windows = math.ceil(math.ceil(tokens / streams) / window)
-        updates = epochs * math.ceil(windows / max(1, int(typed.get("--update-freq") or 1)))
-        updates = int(typed.get("--max-update") or updates)
+        windows = math.ceil(math.ceil(tokens / streams) / (length * mean_share))
+        per_epoch = math.ceil(windows / max(1, int(typed.get("--update-freq") or 1)))
     except ValueError as error:
         raise Refused(
             f"a one-cycle schedule needs a single number for each of --max-epoch, --max-update, --lr, "
             f"--batch-size, --update-freq and --tokens-per-sample: {error}"
         ) from error
+    epochs = last_epoch or max(epochs, math.ceil(last_update / per_epoch))
+    if typed.get("--lr-scheduler", SCHEDULE) == SCHEDULE and "--lr-period-updates" not in typed:
+        if "--max-epoch" in typed and not last_epoch and not last_update:
+            raise Refused("a one-cycle schedule needs an end: give --max-update, or a --max-epoch above 0")
+        if last_update > epochs * per_epoch:
+            raise Refused(
+                f"--max-epoch {epochs} ends the training after about {epochs * per_epoch:,} updates, before "
+                f"the learning rate completes its cycle of --max-update {last_update:,}: leave one out"
+            )
+    updates = last_update or epochs * per_epoch
     return {
         "--lr": f"{peak:g}",
-        "--lr-scheduler": "cosine",
+        "--lr-scheduler": SCHEDULE,
         "--warmup-updates": str(max(1, round(WARM_UP * updates))),
         "--min-lr": f"{LAST * peak:g}",
         "--max-update": str(updates),

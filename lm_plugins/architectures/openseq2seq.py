@@ -1,8 +1,8 @@
 """The LSTM of OpenSeq2Seq for WikiText-103: its configuration lstm-wkt103-mixed, and its documentation.
 
-An update has the 1,792 windows of its 8 processes: 224 windows at a time, 8 times, each time with 8,192
-candidate words of its own. ``--update-freq 1 --batch-size 1792`` does the same at once where memory permits.
-Each window starts from a zero state, and the windows are shuffled.
+An update has the 1,792 windows of OpenSeq2Seq's 8 processes: 224 windows at a time, 8 times, each time with
+separate 8,192 candidate words. ``--update-freq 1 --batch-size 1792`` does the same at once where memory
+permits. Each window starts from a zero state, and the windows are shuffled.
 
 The `departures` of `lstm_wt103` list what differs.
 """

@@ -17,7 +17,7 @@ TIED = {"share_decoder_input_output_embed": True}
 SGD: Flags = {"--optimizer": "sgd", "--lr-scheduler": "fixed"}
 ADAM: Flags = {"--optimizer": "torch_adam", "--lr-scheduler": "fixed"}  # with L2, as published
 NT_ASGD: Flags = {"--optimizer": "nt_asgd", "--lr-scheduler": "fixed", "--nonmono": "5"}
-VARIED: Flags = {"--bptt-variation": "5"}  # with every optimizer, as in awd-lstm-lm
+VARIED: Flags = {"--bptt-variation": "5"}  # for every optimizer, as in awd-lstm-lm
 AR_TAR: Flags = {"--ar-alpha": "2", "--tar-beta": "1"}
 WEIGHT_DECAY: Flags = {"--weight-decay": "1.2e-6"}
 AWD: Flags = {**NT_ASGD, **VARIED, **AR_TAR, **WEIGHT_DECAY}  # Merity et al. 2017, arXiv:1708.02182
@@ -26,7 +26,7 @@ AWD: Flags = {**NT_ASGD, **VARIED, **AR_TAR, **WEIGHT_DECAY}  # Merity et al. 20
 LIMITED = "windows of at most 20 tokens above the mean; main.py has no limit (3 draws in 100,000 exceed it)"
 VALIDATED = "validation within training reads as many streams as training; the published code reads 10"
 
-# finetune.py of awd-lstm-lm and mos averages from the first update and ends by the non-monotone rule. That
+# finetune.py of awd-lstm-lm and mos averages from the first update and ends by the non-monotone rule. The one
 # of awd-lstm-lm also limits the windows, which its main.py does not.
 AVERAGED: Flags = {"--averaging": "always"}
 FINETUNED: Flags = {**AVERAGED, "--bptt-max-delta": "10"}
@@ -35,7 +35,7 @@ FINETUNED: Flags = {**AVERAGED, "--bptt-max-delta": "10"}
 def dynamic(*, lr: str, decay: str, epsilon: str, window: int = 5) -> Flags:
     """Return the flags of the published dynamic evaluation, with statistics of all training windows.
 
-    The authors' code has two scalings. The values for the QRNNs are used as they are. Those of the older one
+    The authors' code has two scalings. The values for the QRNNs are used as they are. Those in the older one
     (--oldhyper, and all of mos) are converted: lr and epsilon are divided by sqrt(N), and lambda by the
     number of weight tensors. N is the number of training windows in 100 streams: 1,859 on Penn Treebank and
     4,177 on WikiText-2. An AWD-LSTM has 14 tensors, and 17 with a mixture.
@@ -68,7 +68,7 @@ def divided_after(lr: float, *epochs: int) -> Flags:
     }
 
 
-# The training on enwik8 in awd-lstm-lm's README, which has one for its LSTM only.
+# The training on enwik8 in awd-lstm-lm's README, which gives it for the LSTM only.
 ENWIK8: Flags = {
     **ADAM,
     **VARIED,

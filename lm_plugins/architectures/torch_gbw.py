@@ -5,7 +5,7 @@ written. The models are trained on independent sentences, with 400 noise words f
 streams share. The output matrix starts uniformly in +- 1 / sqrt(features), and its bias at -ln V.
 
 The larger model has a dropout of 0.2 on the embeddings and after each layer, and Z = 1. The smaller one has
-no dropout. Its command line gives no Z, and the script's default was then an estimate.
+no dropout. Its command line gives no Z, and the default of the script at that time was an estimate.
 """
 
 from lm_plugins.architectures import zaremba
@@ -36,8 +36,8 @@ def options(units: int, *, layers: int, dropout: float) -> dict[str, object]:
 def training(lr: float, epochs: int) -> Flags:
     """Return the flags of SGD with NCE, whose learning rate decays linearly from `lr`, as published.
 
-    An epoch of the scripts is 128 x 400,000 = 51.2 M words, and one of ours the corpus, 15.6 times that. The
-    learning rate saturates after their 300 epochs, 19 of ours. As for
+    An epoch of the scripts is 128 x 400,000 = 51.2 M words, and one of ours is the corpus, 15.6 times that.
+    The learning rate saturates after their 300 epochs, 19 of ours. As for
     :mod:`zaremba <lm_plugins.architectures.zaremba>`, learning rates and norm are converted by the length of
     a window.
     """

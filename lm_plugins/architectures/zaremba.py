@@ -1,10 +1,10 @@
 """The small, medium and large LSTM of Zaremba, Sutskever and Vinyals (2014, arXiv:1409.2329).
 
-Their dropout is on the non-recurrent connections alone, with a new mask at each time step. The schedules are
+Their dropout is on the non-recurrent connections only, with a new mask at each time step. The schedules are
 those of the TensorFlow tutorial, whose decay of 0.8 for the medium model is 1/1.2 = 0.83 in the paper.
 
-fairseq divides the gradient by all tokens of a batch, Zaremba et al. by the streams alone. Learning rate and
-clipping norm are therefore converted by the length T of a window: lr x T, and norm / T.
+fairseq divides the gradient by the number of tokens of a batch, Zaremba et al. by the number of streams.
+Learning rate and clipping norm are therefore converted by the length T of a window: lr x T, and norm / T.
 """
 
 from lm_plugins.architectures.architecture import Architecture, Flags, Published, Recipe
@@ -42,7 +42,7 @@ def options(units: int, *, dropout: float, init_range: float, layers: int = 2) -
 def training(
     window: int, *, norm: float, constant: int, epochs: int, decay: float, lr: float = 1, streams: int = 20
 ) -> Flags:
-    """Return the flags of SGD at `lr` for `constant` epochs, then times `decay` in each epoch.
+    """Return the flags of SGD at `lr` for `constant` epochs, and then multiplied by `decay` in each epoch.
 
     Args:
         window: length of a window in tokens

@@ -6,8 +6,8 @@ A random search gave a mixture of 14 softmaxes (table 6.2). BM is the same model
 The thesis trained BMLG in two frameworks with the same numbers (table 8.1). Its TensorFlow code sums the loss
 over the steps of a window, so learning rate and norm are converted as in
 :mod:`zaremba <lm_plugins.architectures.zaremba>`. Its PyTorch code averages the loss over all tokens, as
-fairseq does, so they are not. The thesis says that the threshold of the tuned PyTorch model "decreases to
-2.5", from 0.3. This is read as 0.25: a threshold of 2.5 would be higher.
+fairseq does, so they are not converted. The thesis says that the threshold of the tuned PyTorch model
+"decreases to 2.5", from 0.3. This is read as 0.25: a threshold of 2.5 would be higher.
 """
 
 from lm_plugins.architectures import zaremba

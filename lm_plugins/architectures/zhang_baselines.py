@@ -2,10 +2,10 @@
 
 They are trained like the LSTMs of :mod:`zaremba <lm_plugins.architectures.zaremba>`. The models of table 6.1
 have 15 softmaxes. Table 7.2 does not say how many its models have, but only with 10 do the tied and the
-factorised one have the published 17.503 and 20.240 million parameters.
+factorised model have the published 17.503 and 20.240 million parameters.
 
 Departures: torch's LSTM has two biases where TensorFlow's has one, and the tied model of the thesis has no
-bias in the output layer. The published numbers of parameters are without them.
+bias in the output layer. The published numbers of parameters do not count these biases.
 """
 
 from lm_plugins.architectures import zaremba

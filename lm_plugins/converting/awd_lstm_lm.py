@@ -1,8 +1,7 @@
 """Models of salesforce/awd-lstm-lm: ``torch.save([model, criterion, optimizer])``, or a state_dict.
 
-LSTM, QRNN and GRU are converted, with a full or a split softmax. The splits are in the criterion, and a
-state_dict of the model has none. A model of a large vocabulary is therefore converted only together with its
-criterion.
+LSTM, QRNN and GRU are converted, with a full or a split softmax. The splits are in the criterion; a
+state_dict of the model lacks them, so a model of a large vocabulary needs its criterion.
 """
 
 from lm_plugins.converting.foreign import Foreign
@@ -24,7 +23,7 @@ def convert(foreign: Foreign) -> Translated:
     The i-th tail of SplitCrossEntropyLoss has the i-th vector from the end; ours has the i-th one.
 
     Raises:
-        Refused: it is no model of ours
+        Refused: we have no such model
     """
     model = translate(foreign, foreign.weights)
     if foreign.layers and not all(layer.get("output_gate", True) for layer in foreign.layers):

@@ -27,7 +27,7 @@ def build(own: Own, data: str) -> dict[str, Any]:
     """Return the content of a checkpoint of `own`.
 
     Args:
-        data: the folder that the checkpoint names as that of its dictionary
+        data: the folder that the checkpoint will name for its dictionary
 
     Raises:
         Refused: the options or the weights do not belong to a model of ours
@@ -41,7 +41,7 @@ def build(own: Own, data: str) -> dict[str, Any]:
     for name, tensor in own.weights.items():
         if tensor.shape != expected[name].shape:
             raise Refused(
-                f"the weight {name} has the shape {list(tensor.shape)}, where the options of the model give "
+                f"the weight {name} has the shape {list(tensor.shape)}, but the options of the model require "
                 f"{list(expected[name].shape)}"
             )
     return content(cfg, {**own.weights, DIGEST: expected[DIGEST]})
@@ -69,7 +69,9 @@ def configuration(own: Own, data: str) -> DictConfig:
         try:
             cfg.model[name] = value
         except OmegaConfBaseException as error:
-            raise Refused(f"the model {own.model} cannot have {name} = {value!r:.40}") from error
+            raise Refused(
+                f"the model {own.model} cannot have {name} = {value!r:.40}: the file was altered"
+            ) from error
     check_config(cfg.model, options)
     return cfg
 

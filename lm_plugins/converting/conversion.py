@@ -35,15 +35,15 @@ def convert(
     """Convert the model `source` and write the folder `out`; see the options of the command.
 
     Returns:
-        what was converted: the keys source, project, model, parameters, words, absent, files
+        a description of the result, with the keys source, project, model, parameters, words, absent, files
 
     Raises:
-        Refused: `source` cannot be read safely or is no model of ours, or `out` holds files
+        Refused: `source` cannot be read safely or is not a model that we have, or `out` holds files
     """
     with whole_folder(out) as folder:
         project, own, absent = read(source, vocabulary, data, level)
         if project == "lm_plugins" and to == "checkpoint":
-            raise Refused(f"{source} is a checkpoint of lm_plugins already: give --to safetensors")
+            raise Refused(f"{source} is already a checkpoint of lm_plugins: give --to safetensors")
         built = build(own, os.path.abspath(out))
         write_dictionary(own, folder)
         if to == "safetensors":
@@ -110,7 +110,7 @@ def read_translated(source: str) -> tuple[str, Translated]:
     """Return the other project that wrote `source`, and its model in our terms.
 
     Raises:
-        Refused: it is of no such project, or its weights are incomplete
+        Refused: no project that we know wrote it, or its weights are incomplete
     """
     foreign = read_foreign(source)
     project = next((name for name, module in PROJECTS.items() if module.recognises(foreign)), None)

@@ -1,8 +1,8 @@
 """Turn another project's vocabulary into a dictionary of fairseq, which begins with four special symbols.
 
-A row of theirs is copied to the row of the same symbol. A special symbol that they lack, such as <pad>,
-gets an embedding of 0 and an output bias of -10,000. In float32 exp(-10,000) is 0, so that it adds
-nothing to the sum over the vocabulary, and ln p of all other symbols is unchanged.
+Each row of the other model is copied to the row of the same symbol. A special symbol that the other model
+lacks, such as <pad>, gets an embedding of 0 and an output bias of -10,000. In float32 exp(-10,000) is 0, so
+the symbol adds nothing to the sum over the vocabulary, and ln p of all other symbols is unchanged.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,7 @@ NAMES = {  # fairseq's special symbols -> the names that other projects give the
     "</s>": ("<eos>", "</s>", "xxbos", "xbos"),  # fastai separates two texts by xxbos
     "<unk>": ("<unk>", "xxunk", "_unk_"),
 }
-FILLER = "xxfake"  # with which fastai pads its vocabulary to a multiple of 8, so that it occurs several times
+FILLER = "xxfake"  # fastai pads its vocabulary with it to a multiple of 8, so it may occur several times
 ABSENT_BIAS = -1e4
 
 
@@ -53,7 +53,7 @@ def reorder(vocabulary: Vocabulary, cutoffs: list[int]) -> tuple[Reordering, lis
     if cutoffs and max(index) >= cutoffs[0]:
         raise Refused(
             "a special symbol of the vocabulary is not among the frequent words of the split softmax, where "
-            "fairseq needs it"
+            "fairseq needs it: such a model cannot be converted"
         )
     taken = {theirs for theirs in special.values() if theirs}
     dictionary = Dictionary()

@@ -19,7 +19,7 @@ def convert(foreign: Foreign) -> Translated:
     """Return the model in our terms.
 
     Raises:
-        Refused: it is no model of ours
+        Refused: we have no such model
     """
     weights = {name[2:]: tensor for name, tensor in foreign.weights.items() if name.startswith(MODULES)}
     return translate(foreign, weights)

@@ -16,13 +16,13 @@ def whole_folder(path: str) -> Iterator[str]:
     """Yield the folder to write to, ``<path>.part``, which becomes `path` if the block raises no error.
 
     Raises:
-        Refused: `path` holds files already, or cannot be written
+        Refused: `path` already holds files, or cannot be written
     """
     path = os.path.abspath(path)
     unfinished = f"{path}.part"
     try:
         if os.path.lexists(path) and (not os.path.isdir(path) or os.listdir(path)):
-            raise Refused(f"{path} exists already: give a folder that does not exist, or an empty one")
+            raise Refused(f"{path} already exists: give a folder that does not exist, or an empty one")
         shutil.rmtree(unfinished, ignore_errors=True)
         os.makedirs(unfinished)
     except OSError as error:
@@ -35,7 +35,7 @@ def whole_folder(path: str) -> Iterator[str]:
 
 
 def write_dictionary(own: Own, folder: str) -> None:
-    """Write dict.txt, what a token is if that is known, and the SentencePiece model."""
+    """Write dict.txt, the level of the text if it is known, and the SentencePiece model."""
     own.dictionary.save(os.path.join(folder, "dict.txt"))
     if own.level:
         write_text_json(folder, own.level, {})

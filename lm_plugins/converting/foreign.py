@@ -1,4 +1,4 @@
-"""A model of another project as its file holds it, and which project it is of."""
+"""The model in a file of another project, and the recognition of that project."""
 
 import os
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class Foreign(NamedTuple):
     path: str
     weights: dict[str, Tensor]
     attributes: dict[str, Any]  # of the model
-    layers: list[dict[str, Any]]  # attributes of the recurrent layers, with those of what they wrap
+    layers: list[dict[str, Any]]  # attributes of the recurrent layers and of the modules that they wrap
     criterion: dict[str, Any]  # attributes of awd-lstm-lm's criterion, and its tensors
 
 
@@ -91,19 +91,19 @@ def refuse_tensorflow(path: str) -> None:
 
 
 def refuse_other(foreign: Foreign) -> None:
-    """Refuse a model that this package does not have, by its name if it is a known one."""
+    """Refuse a model that this package does not have, and name it if it is a known one."""
     names = " ".join(foreign.weights)
     for mark, what in (
         (
             "w_mih",
             "a multiplicative LSTM (mLSTM) of NVIDIA's sentiment-discovery, a model that lm_plugins lacks",
         ),
-        ("attn", "a Transformer, which is no recurrent language model"),
-        ("attention", "a Transformer, which is no recurrent language model"),
+        ("attn", "a Transformer, which is not a recurrent language model"),
+        ("attention", "a Transformer, which is not a recurrent language model"),
         ("rnn.weight_ih_l0", "a model of PyTorch's example word_language_model or of a similar program"),
         (
             "encoder_dp",
-            "an encoder that fastai's save_encoder wrote, without its output layer: use learn.save",
+            "an encoder that fastai's save_encoder wrote without the output layer: use learn.save",
         ),
     ):
         if mark in names:

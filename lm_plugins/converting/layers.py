@@ -1,4 +1,4 @@
-"""The weights of recurrent layers, as other projects name them, and as ours."""
+"""The weights of recurrent layers, under the names of other projects and under ours."""
 
 import re
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ RAW = "_raw"  # the weight before DropConnect, which is the parameter
 
 
 def recurrent_layers(weights: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
-    """Return the weights of each layer, with the names that torch.nn.LSTM, torch.nn.GRU or ours have.
+    """Return the weights of each layer, with the names of torch.nn.LSTM, torch.nn.GRU or our QRNN.
 
     The gates of all these layers have the same order: i, f, g, o of an LSTM, r, z, n of a GRU, and z, f, o of
     a QRNN, where f admits the new value. Where DropConnect has left both `weight_raw` and a dropped
-    `weight`, the former is taken.
+    `weight`, the former is used.
     """
     layers: dict[int, dict[str, Tensor]] = {}
     for name, weight in sorted(weights.items(), key=lambda item: item[0].endswith(RAW)):
@@ -35,7 +35,7 @@ def layer_options(path: str, layers: list[dict[str, Tensor]]) -> tuple[str, dict
     """Return the model, and its options that follow from the shapes.
 
     Raises:
-        Refused: the layers are of no model of ours, or their sizes do not fit
+        Refused: none of our models has such layers, or their sizes do not fit
     """
     if not layers:
         raise Refused(f"{path} has no recurrent layers: give the file of the whole model")
@@ -47,7 +47,7 @@ def layer_options(path: str, layers: list[dict[str, Tensor]]) -> tuple[str, dict
         sizes = [(of_w[1], of_u[1]) for of_w, of_u in shapes]
         model = GATES.get(shapes[0][0][0] // shapes[0][1][1])
     if model is None or any("weight_ih_l0_reverse" in layer for layer in layers):
-        raise Refused(f"{path} has recurrent layers that are no LSTM, GRU or QRNN of one direction")
+        raise Refused(f"{path} has recurrent layers other than unidirectional LSTM, GRU or QRNN layers")
     hidden, last = sizes[0][1], sizes[-1][1]
     if any(size[1] != hidden for size in sizes[:-1]):
         raise Refused(f"{path} has layers of different sizes before the last one, which no model of ours has")

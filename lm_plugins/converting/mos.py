@@ -16,7 +16,7 @@ def convert(foreign: Foreign) -> Translated:
     """Return the model in our terms, a mixture of softmaxes.
 
     Raises:
-        Refused: it is no model of ours
+        Refused: we have no such model
     """
     model, weights = translate(foreign, foreign.weights), foreign.weights
     head = {

@@ -1,4 +1,4 @@
-"""A model of ours without its training: what a checkpoint and plain tensors have in common."""
+"""A model of ours without its training state: what a checkpoint and plain tensors have in common."""
 
 import os
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ def model_class(name: Any) -> type[RecurrentLanguageModel]:
     """
     kind = MODEL_REGISTRY.get(name) if isinstance(name, str) else None
     if not (isinstance(kind, type) and issubclass(kind, RecurrentLanguageModel)):
-        raise Refused(f"there is no model {name!r} in lm_plugins: give a file that lm_plugins.convert wrote")
+        raise Refused(f"lm_plugins has no model {name!r}: give a file that lm_plugins.convert wrote")
     return kind
 
 
@@ -84,14 +84,14 @@ def read_checkpoint(path: str, data: str | None) -> Own:
         data: folder with the dict.txt of the training data; None: the folder that the checkpoint names
 
     Raises:
-        Refused: it is no checkpoint of ours, or `data` has another dictionary
+        Refused: it is not a checkpoint of ours, or `data` has another dictionary
     """
     saved = read_own_checkpoint(path)
     cfg, weights = saved["cfg"], dict(saved["model"])
     folder = split_paths(data or saved_folders(cfg["task"]["data"]))[0]
     dictionary = load_dictionary(folder)
     if not digest(dictionary).equal(weights.pop(DIGEST, digest(dictionary))):
-        raise Refused(f"{folder} has another dictionary than {path} was trained with: give --data")
+        raise Refused(f"{path} was trained with another dictionary than that of {folder}: give --data")
     kind = {**MODEL_REGISTRY, **ARCH_MODEL_REGISTRY}[cfg["model"]["_name"]]
     model = next(name for name, registered in MODEL_REGISTRY.items() if registered is kind)
     pieces = os.path.join(folder, MODEL)

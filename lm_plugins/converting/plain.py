@@ -1,7 +1,7 @@
 """Plain tensors: model.safetensors, config.json and dict.txt in a folder, read without torch and fairseq.
 
-A matrix that is tied to the embedding is in the file once. config.json holds the name of the model, its
-options, and what a token is.
+A matrix that is tied to the embedding is stored once. config.json holds the name of the model, its options,
+and the level of its text.
 """
 
 import json
@@ -49,7 +49,7 @@ def read_plain(folder: str) -> Own:
     """Return the model in a folder that :func:`write_plain` and the command wrote.
 
     Raises:
-        Refused: a file is missing or damaged, or the format is another one
+        Refused: a file is missing or damaged, or has another format
     """
     path = os.path.join(folder, CONFIG)
     try:
@@ -63,7 +63,7 @@ def read_plain(folder: str) -> Own:
     except Exception as error:  # safetensors has an error of its own, which derives from Exception
         raise Refused(f"{folder} holds a damaged {CONFIG} or {TENSORS} ({error})") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
-        raise Refused(f"{path} was not written by lm_plugins.convert: its model is of another project")
+        raise Refused(f"{path} was not written by lm_plugins.convert: give a folder that it wrote")
     if not isinstance(config.get("options"), dict) or config.get("level") not in (None, *LEVELS):
         raise Refused(f"{path} has no options, or a level that does not exist: the file was altered")
     options = own_options(model_class(config.get("model")), config["options"])

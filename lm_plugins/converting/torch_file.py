@@ -53,7 +53,7 @@ class TorchFile:
         path: a file of ``torch.save`` or of ``pickle.dump``
 
     Raises:
-        Refused: there is no such file, it is damaged, has another format, or calls something
+        Refused: the file does not exist, is damaged, has another format, or calls a function
     """
 
     def __init__(self, path: str):
@@ -73,14 +73,14 @@ class TorchFile:
             ) from error
         except Unsafe as error:
             raise Refused(
-                f"{path} was not read and nothing of it was run, because {error}: save the state_dict of the "
-                "model, and convert that"
+                f"{path} was not read, and none of its code was run, because {error}: save the state_dict of "
+                "the model, and convert that"
             ) from error
         except UNREADABLE as error:
             if isinstance(error, Refused):
                 raise
             raise Refused(
-                f"{path} is no file of torch.save or pickle.dump ({str(error) or type(error).__name__}): "
+                f"{path} is not a file of torch.save or pickle.dump ({str(error) or type(error).__name__}): "
                 "give the file that the other project saved"
             ) from error
 

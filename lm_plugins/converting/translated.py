@@ -1,4 +1,4 @@
-"""A model of another project in terms of this package, with the words in the other project's order."""
+"""A model of another project in the terms of this package, with words in the other project's order."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -45,7 +45,7 @@ def translate(foreign: Foreign, weights: Mapping[str, Tensor]) -> Translated:
     missing: the output matrix is then tied, and there is no bias.
 
     Raises:
-        Refused: the weights are of no model of ours, or their shapes do not fit
+        Refused: none of our models has such weights, or their shapes do not fit
     """
     layers = recurrent_layers(weights)
     model, options = layer_options(foreign.path, layers)

@@ -1,7 +1,7 @@
 """Read a pickle without running any code that it names.
 
 A pickle may name any function or class of Python, and call it. Here each name stands for an empty class of
-this file alone, a stand-in, so that nothing is imported and nothing of the file is run. An object becomes an
+this file alone, a stand-in, so that nothing is imported and no code of the file is run. An object becomes an
 instance of a stand-in that holds its attributes, and a tensor becomes a :class:`PickledTensor`. A pickle that
 calls anything but the constructors of CALLS is refused.
 """
@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 
 class Unsafe(Exception):
-    """A pickle asks for more than a file of weights needs. The message says what it does."""
+    """A pickle asks for more than a file of weights needs. The message says what it asks for."""
 
 
 class PickledStorage(NamedTuple):
@@ -55,7 +55,7 @@ class Uncallable(type):
     """The type of the stand-ins that a pickle may instantiate, but not call."""
 
     def __call__(cls, *_: Any) -> None:
-        raise Unsafe(f"it calls {cls.__name__}, for which a file of weights has no use")
+        raise Unsafe(f"it calls {cls.__name__}, which a file of weights does not need")
 
 
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> PickledTensor:
@@ -73,7 +73,7 @@ def _object(*_: Any) -> StandIn:
 def _method(owner: Any, *_: Any) -> StandIn:
     """Ignore a bound method, such as the one that awd-lstm-lm's WeightDrop stores in an LSTM."""
     if not isinstance(owner, StandIn):
-        raise Unsafe("it looks up an attribute, for which a file of weights has no use")
+        raise Unsafe("it looks up an attribute, which a file of weights does not need")
     return StandIn()
 
 
@@ -119,7 +119,7 @@ class Unpickler(pickle.Unpickler):
         return self.stand_ins[name]
 
     def persistent_load(self, identity: Any) -> Any:
-        """Return a storage, or the class of a module, with which torch < 1.6 saved its source code."""
+        """Return a storage, or the class of a module, which torch < 1.6 saved with its source code."""
         if identity[0] == "module":
             return identity[1]
         _, kind, key, _, _, *view = identity

@@ -28,10 +28,10 @@ def read_vocabulary(path: str | None) -> Vocabulary:
     """Read the vocabulary at `path`.
 
     Raises:
-        Refused: none was given, it cannot be read, or it is in none of FORMS
+        Refused: no path was given, the vocabulary cannot be read, or it has none of the FORMS
     """
     if path is None:
-        raise Refused(f"the model's file has no vocabulary: give --vocabulary with {FORMS}")
+        raise Refused(f"the file of the model has no vocabulary: give --vocabulary with {FORMS}")
     try:
         if os.path.isdir(path):
             return of_text(path)
@@ -82,7 +82,7 @@ def checked(path: str, symbols: Any, counts: list[int] | None = None) -> Vocabul
     """Return the vocabulary of `symbols`.
 
     Raises:
-        Refused: `symbols` is no list of str
+        Refused: `symbols` is not a list of str
     """
     if not isinstance(symbols, list) or not symbols or not all(isinstance(symbol, str) for symbol in symbols):
         raise Refused(f"--vocabulary {path} holds no list of symbols: give {FORMS}")

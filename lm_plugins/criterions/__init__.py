@@ -1,1 +1,1 @@
-"""Training losses, without parameters: they see a model through its output and its head only."""
+"""Training losses. They have no parameters, and see a model only through its output and its head."""

@@ -7,4 +7,4 @@ from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy, LMCrossEntrop
 
 @register_criterion("adaptive_softmax", dataclass=LMCrossEntropyConfig)
 class AdaptiveSoftmaxCrossEntropy(LMCrossEntropy):
-    """The exact loss, of models with this head: ``--output-layer adaptive_softmax``."""
+    """The exact loss for models with ``--output-layer adaptive_softmax``."""

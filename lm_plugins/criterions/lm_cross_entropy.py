@@ -33,22 +33,23 @@ class LMCrossEntropyConfig(FairseqDataclass):
         default=0.0,
         metadata={
             "range": at_least(0),
-            "help": "weight of activation regularisation (AR; awd-lstm-lm: alpha, 2 on words)",
+            "help": "weight of activation regularisation, at least 0 (AR; awd-lstm-lm: alpha, 2 on words)",
         },
     )
     tar_beta: float = field(
         default=0.0,
         metadata={
             "range": at_least(0),
-            "help": "weight of temporal activation regularisation (TAR; awd-lstm-lm: beta, 1 on words)",
+            "help": "weight of temporal activation regularisation, at least 0 (TAR; awd-lstm-lm: beta, 1 on "
+            "words)",
         },
     )
     output_l2: float = field(
         default=0.0,
         metadata={
             "range": at_least(0),
-            "help": "weight of the L2 regularisation of the output matrix W alone, which adds half of it "
-            "times |W|^2 to the mean loss (OpenSeq2Seq: 2e-6)",
+            "help": "weight l of the L2 regularisation of the output matrix W alone, at least 0; adds "
+            "l / 2 |W|^2 to the mean loss (OpenSeq2Seq: 2e-6)",
         },
     )
     sentence_avg: bool = II("optimization.sentence_avg")
@@ -58,7 +59,7 @@ class LMCrossEntropyConfig(FairseqDataclass):
 class LMCrossEntropy(FairseqCriterion):
     """The exact negative log-likelihood over the whole vocabulary: nats in the code, bits in the log.
 
-    A subclass may train with another loss, a method `training_loss`. Validation uses the exact loss.
+    A subclass that trains with another loss defines a method `training_loss`. Validation uses the exact loss.
 
     Raises:
         Refused: ``--sentence-avg`` is given.

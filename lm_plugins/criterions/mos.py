@@ -7,4 +7,4 @@ from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy, LMCrossEntrop
 
 @register_criterion("mos", dataclass=LMCrossEntropyConfig)
 class MoSCrossEntropy(LMCrossEntropy):
-    """The exact loss, of models with this head: ``--output-layer mos``."""
+    """The exact loss for models with ``--output-layer mos``."""

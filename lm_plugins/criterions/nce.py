@@ -54,15 +54,15 @@ class NCEConfig(LMCrossEntropyConfig):
         default=False,
         metadata={
             "help": "draw noise words until --nce-k of them are distinct, and correct the scores by their "
-            "expected counts (TensorFlow: unique); default: independent words. Slow unless "
-            "--nce-shared-noise is given"
+            "expected counts (TensorFlow: unique); slow unless --nce-shared-noise is given; default: "
+            "independent words"
         },
     )
     nce_noise_power: float = field(
         default=1.0,
         metadata={
             "range": at_least(0),
-            "help": "exponent of the counts in the unigram noise (word2vec: 0.75)",
+            "help": "exponent of the counts in the unigram noise, at least 0 (word2vec: 0.75)",
         },
     )
     nce_shared_noise: bool = field(
@@ -82,14 +82,14 @@ class NCEConfig(LMCrossEntropyConfig):
 class NCE(LMCrossEntropy):
     """Train with noise words, drawn anew for each step and process; validate with the exact loss.
 
-    In training `loss` is the loss of the contrast, in bits per target, and no perplexity is logged.
+    During training, `loss` is the contrastive loss in bits per target, and no perplexity is logged.
 
     Raises:
         Refused: --nce-k is out of range, two kinds of shared noise are given, or the dictionary does not
             have the order that log-uniform noise needs.
     """
 
-    output_bias_init = "uniform"  # logits are probabilities without a normaliser, also at the start
+    output_bias_init = "uniform"  # logits are probabilities without a normaliser, even at the start
 
     def __init__(self, cfg: NCEConfig, task: FairseqTask):
         super().__init__(task, cfg.ar_alpha, cfg.tar_beta, cfg.sentence_avg, cfg.output_l2)
@@ -98,8 +98,8 @@ class NCE(LMCrossEntropy):
             raise Refused(f"--nce-k is {cfg.nce_k}: it must be from 1 to {words}, the size of the dictionary")
         if cfg.nce_distinct_noise and cfg.nce_k > words // 2:
             raise Refused(
-                f"--nce-distinct-noise would have to draw for long until {cfg.nce_k} of {words} words are "
-                f"distinct: give --nce-k at most {words // 2}, or leave it out"
+                f"--nce-distinct-noise would take too many draws to find {cfg.nce_k} distinct words of "
+                f"{words}: give an --nce-k of at most {words // 2}, or leave out --nce-distinct-noise"
             )
         if cfg.nce_shared_noise and cfg.nce_row_noise:
             raise Refused(
@@ -147,7 +147,7 @@ class NCE(LMCrossEntropy):
     def noise_words(self, steps: int, streams: int, device: torch.device) -> tuple[Tensor, Tensor | None]:
         """Draw the noise words of this process: [K], [T, K] or [T, B, K].
 
-        Every process draws the same words for all processes, and takes its own.
+        Every process draws the words of all processes, and takes its own.
 
         Returns:
             (words, number of draws of each set of K distinct words, or None for independent words)

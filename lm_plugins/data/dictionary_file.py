@@ -17,27 +17,31 @@ def read_dictionary(path: str) -> Dictionary:
     """Read the dict.txt at `path`.
 
     Raises:
-        Refused: it cannot be read or is empty, a line is not a symbol and its count, or it is not the file
-            that preprocess recorded.
+        Refused: it cannot be read or is empty, a line is not a symbol and its count, it is not the file
+            that preprocess recorded, or preprocess has not finished its folder.
     """
+    folder = os.path.dirname(path)
+    begun, complete = (os.path.exists(os.path.join(folder, name)) for name in (".inputs", ".complete"))
+    if begun and not complete:
+        raise Refused(f"{folder} is unfinished, since preprocess was interrupted: run its command again")
     if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
         raise Refused(f"{path} is not a regular file: {ORIGINAL}")
     try:
         dictionary = Dictionary.load(path)
     except OSError as error:
         raise Refused(f"{path} cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # fairseq raises errors of several kinds, without the number of the line
+    except Exception as error:  # fairseq raises several kinds of errors, without the line number
         raise Refused(f"{path} is damaged{_fault(path)}: {ORIGINAL}") from error
     symbols, counts = dictionary.symbols[dictionary.nspecial :], dictionary.count[dictionary.nspecial :]
     if not symbols:
         raise Refused(f"{path} is empty: run fairseq-preprocess again on a text that is not empty")
     if min(counts) < 0 or symbols[0].startswith("\ufeff") or any(not s or " " in s for s in symbols):
         raise Refused(f"{path} is damaged{_fault(path)}: {ORIGINAL}")
-    recorded = _recorded_digest(os.path.dirname(path))
+    recorded = _recorded_digest(folder)
     if recorded not in (None, sha256(path)):
         raise Refused(
-            f"{path} is not the one that its folder was made with (.complete has another SHA-256): "
-            "the tokens would stand for other words; remove the folder and run preprocess again"
+            f"{path} is not the file that its folder was made with (.complete has another SHA-256), so the "
+            "tokens would stand for other words: remove the folder and run preprocess again"
         )
     return dictionary
 

@@ -1,4 +1,4 @@
-"""A text as independent windows in a random order, whose recurrent state starts from zeros in each."""
+"""A text as independent windows in a random order, each of which starts from a zero recurrent state."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -62,7 +62,7 @@ def shuffled_windows(
 ) -> Callable[[int], IndependentWindows]:
     """Cut a text into windows of `size` tokens, and deal them to `count` rows in a new order in each epoch.
 
-    Every token is a target exactly once in an epoch. The order depends on `seed` and the epoch alone.
+    Every token is a target exactly once in an epoch. The order depends only on `seed` and the epoch.
 
     Source: the data layer of OpenSeq2Seq's language model. Departures: it shuffles within a buffer (of
     25,000 windows for WikiText-103), and skips the tokens before the random start and after the last whole

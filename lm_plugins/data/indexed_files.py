@@ -1,13 +1,13 @@
 """The two files of a subset: the ids of its tokens in a .bin, and the sizes of its lines in an .idx.
 
-fairseq-preprocess has written two formats, which the first bytes of the .idx tell apart:
+fairseq-preprocess has written two formats, which the first bytes of the .idx distinguish:
 
 - "mmap": the header, the size of each line (int32), and where it begins in the .bin (int64), in bytes;
 - "cached", the default before fairseq 0.9: the dimensions, beginnings and sizes of arrays of any shape
   (int64), and tokens that are counted from 1, as in Lua.
 
-Everything that one file says about the other is compared, because fairseq reads most damaged files without
-an error. That takes time for the lines, and none for the tokens.
+Everything that one file says about the other is checked, because fairseq reads most damaged files without an
+error. The check takes time in proportion to the lines, not to the tokens.
 """
 
 import os
@@ -50,7 +50,7 @@ def read_subset(path: str, dataset_impl: Optional[str] = None) -> tuple[np.ndarr
             )
         dtype, sizes = (_mmap_index if kind == MMAP else _cached_index)(index)
         if len(sizes) and sizes.min() < 0:
-            raise Refused(f"{index} is damaged, because a line has a size below 0: {AGAIN}")
+            raise Refused(f"{index} is damaged, because a line has a negative size: {AGAIN}")
         total, needed = os.path.getsize(tokens), int(sizes.sum(dtype=np.int64)) * dtype.itemsize
         if total != needed:
             raise Refused(
@@ -67,7 +67,7 @@ def read_subset(path: str, dataset_impl: Optional[str] = None) -> tuple[np.ndarr
 
 
 def _regular(path: str) -> str:
-    """Return `path`, which must be a file that ends."""
+    """Return `path`, which must be a regular file."""
     if not os.path.exists(path):
         raise Refused(f"{path} is missing, although the other file of the subset exists: {AGAIN}")
     if not stat.S_ISREG(os.stat(path).st_mode):
@@ -76,7 +76,7 @@ def _regular(path: str) -> str:
 
 
 def _foreign(index: str) -> str:
-    """Say what an .idx is that begins like neither format."""
+    """Describe an .idx that begins like neither format."""
     with open(index, "rb") as file:
         start = file.read(len(HUFFMAN))
     if start == HUFFMAN:

@@ -19,7 +19,7 @@ def fact(key: str, flags: str, *, of_folder: bool = False, default: Any = MISSIN
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Two runs with equal layouts read the same windows, so that a position in an epoch means the same."""
+    """The facts of a run. With equal layouts, runs read the same windows, and an epoch's positions agree."""
 
     corpus: int = fact("corpus", "the data", of_folder=True)  # a checksum
     tokens: int = fact("tokens", "the data", of_folder=True)
@@ -55,7 +55,7 @@ class Layout:
         """Yield a sentence for each fact in which the state_dict `saved` differs from this layout.
 
         Args:
-            same_folder: compare also the facts that differ between data folders
+            same_folder: also compare the facts that differ between data folders
         """
         for one in fields(self):
             key, value = one.metadata["key"], getattr(self, one.name)

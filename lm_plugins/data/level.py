@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 MODEL = "sentencepiece.model"  # in the data folder
 OF_ONE_CHARACTER = ("character", "byte", "underscore")  # bits per token are bits per character
-OF_CORPUS = {  # the level of each corpus that preprocess makes, also under its earlier name
+OF_CORPUS = {  # the level of each corpus that preprocess makes, including its earlier name
     **dict.fromkeys(("ptb", "penn", "wt2", "wikitext2", "wt103", "wikitext103", "gbw"), "word"),
     **dict.fromkeys(("ptb_char", "penn_char", "text8"), "underscore"),
     "enwik8": "byte",
@@ -22,8 +22,8 @@ OF_CORPUS = {  # the level of each corpus that preprocess makes, also under its 
 def level_of(folder: str | os.PathLike, stated: Optional[str] = None) -> str:
     """Return the level of the text in the data-bin `folder`, one of LEVELS.
 
-    The level never follows from how the symbols look: a number may be a word, and so may a letter. A folder
-    that does not record its level holds words, unless `stated` says otherwise.
+    The level is never guessed from the symbols: a number may be a word, and so may a letter. A folder that
+    does not record its level holds words, unless `stated` says otherwise.
 
     Args:
         stated: the value of ``--text-level``
@@ -38,13 +38,13 @@ def level_of(folder: str | os.PathLike, stated: Optional[str] = None) -> str:
         return recorded or stated
     logger.info(
         f"{folder} does not record what a token is: each is taken for a word; otherwise give --text-level "
-        f'{", ".join(LEVELS[1:])}, or write {{"level": "character"}} to {os.path.join(folder, TEXT_JSON)}'
+        f'{" or ".join(LEVELS[1:])}, or write {{"level": "character"}} to {os.path.join(folder, TEXT_JSON)}'
     )
     return "word"
 
 
 def recorded_level(folder: str | os.PathLike) -> Optional[str]:
-    """Return the level that `folder` records, or None: see text.json, then the model, then ``.complete``."""
+    """Return the level that `folder` records in text.json, by its model or in ``.complete``, or None."""
     described = read_text_json(folder)
     if described is not None:
         return described["level"]

@@ -14,13 +14,14 @@ class StreamIterator(EpochBatchIterator):
     """Iterate over the windows of `layout` in order.
 
     Each rank reads its own streams, so all ranks have the same windows. fairseq's sharding, shuffling
-    and dummy batches play no part. The position in an epoch means nothing on another layout, so the
+    and dummy batches are not used. A position in an epoch means nothing on another layout, so the
     layout is saved with it and compared on resume.
 
     Args:
         dataset: the batches
-        layout: what determines the windows and the streams
+        layout: the facts that determine the windows and the streams
         folders_take_turns: the next epoch reads another data folder
+        update_freq: number of windows of an update in this epoch
     """
 
     def __init__(
@@ -31,8 +32,9 @@ class StreamIterator(EpochBatchIterator):
         folders_take_turns: bool = False,
         num_workers: int = 0,
         buffer_size: int = 0,
+        update_freq: int = 1,
     ) -> None:
-        self.layout, self.folders_take_turns = layout, folders_take_turns
+        self.layout, self.folders_take_turns, self.update_freq = layout, folders_take_turns, update_freq
         super().__init__(
             dataset=dataset,
             collate_fn=dataset.collater,
@@ -55,11 +57,21 @@ class StreamIterator(EpochBatchIterator):
         """Continue at the saved position.
 
         Raises:
-            Refused: it was saved on another layout.
+            Refused: it was saved on another layout, or the rest of the epoch needs one update too many.
         """
         next_folder = self.folders_take_turns and state_dict["iterations_in_epoch"] == 0
         for difference in self.layout.differences(state_dict.get("layout", {}), not next_folder):
             raise Refused(
-                f"cannot resume: {difference}, another --save-dir, or --reset-dataloader to start a new epoch"
+                f"cannot resume: {difference}, another --save-dir, or --reset-dataloader, which begins with "
+                "epoch 1 again"
             )
         super().load_state_dict(state_dict)
+        # fairseq rounds the updates before the position and those after it up, and ends the epoch after as
+        # many as a whole one has. It would leave the last windows out, and train the epoch once more.
+        read, whole = state_dict["iterations_in_epoch"], len(self)
+        before, after, all_updates = (-(-count // self.update_freq) for count in (read, whole - read, whole))
+        if before + after > all_updates:
+            raise Refused(
+                f"cannot resume after window {read} of {whole} of an epoch with --update-freq "
+                f"{self.update_freq}: keep the --update-freq of the checkpoint to the end of the epoch"
+            )

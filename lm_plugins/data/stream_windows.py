@@ -16,11 +16,11 @@ from lm_plugins.data.token_stream import TokenStream
 from lm_plugins.data.windows import Window
 
 FINGERPRINTED = 1 << 20  # tokens at either end of the corpus that its checksum covers
-RELEASE_EVERY = 100  # windows between releases of the corpus's memory, each of which takes 0.1 ms
+RELEASE_EVERY = 100  # windows between two releases of the corpus's memory; a release takes 0.1 ms
 
 
 def own_targets(target: Tensor, pad: int, begin: Optional[Tensor] = None) -> Tensor:
-    """Return where `target` [B, T] is scored: no pad, and in row b not before position ``begin[b]``."""
+    """Return where `target` [B, T] is scored: not at pads, and in row b not before position ``begin[b]``."""
     own = target.ne(pad)
     if begin is not None:
         own &= torch.arange(target.size(1)) >= begin.unsqueeze(1)
@@ -92,9 +92,9 @@ class StreamWindows(FairseqDataset):
         }
 
     def start_indices(self, window: Window) -> Optional[Tensor]:
-        """Return the first position of each row that is scored, [B], as fairseq's scorer takes it.
+        """Return the first scored position of each row, [B], as fairseq's scorer takes it.
 
-        None: all positions are scored.
+        None means that all positions are scored.
         """
         warm_up = self.streams(window.epoch).warm_up
         if not warm_up:

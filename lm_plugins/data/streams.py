@@ -48,7 +48,7 @@ class Streams(NamedTuple):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids of the sources and of the targets at the time steps `steps`, [B, T] each.
 
-        The source of a target is the token before it in `tokens`, also where a stream continues at its
+        The source of a target is the token before it in `tokens`, even where a stream continues at its
         first position. ``</s>`` precedes the first token of all. A stream that has ended has pads.
         """
         first, size = self.first[:, None], (self.end - self.first)[:, None]
@@ -68,7 +68,7 @@ def contiguous(corpus: TokenStream, count: int) -> Callable[[int], Streams]:
     """Divide a text into `count` contiguous streams whose lengths differ by at most one token.
 
     Returns:
-        Function from the epoch to its streams, like that of the other layouts. Here all epochs are the same.
+        a function from the epoch to its streams, as for the other layouts; here all epochs are the same
 
     Raises:
         Refused: the corpus has fewer tokens than streams.
@@ -87,8 +87,8 @@ def rotated(corpus: TokenStream, count: int, seed: int) -> Callable[[int], Strea
     """Return :func:`contiguous` streams, each of which begins at another position in each epoch.
 
     The position of each stream is drawn uniformly and independently from `seed` and the epoch. The texts
-    that are trained on together, and the order of the updates, therefore change from epoch to epoch, and
-    every token is still a target exactly once.
+    that are trained on together, and the order of the updates, therefore change from epoch to epoch. Every
+    token is still a target exactly once.
 
     Source: the partial shuffle of Press (2019, arXiv:1903.04167), which lowers the validation perplexity on
     PTB by 0.4 to 0.5. Departure: where a stream continues at its first position, the source there is the

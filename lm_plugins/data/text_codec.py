@@ -18,7 +18,7 @@ UNESCAPES = {ord(escape): chr(code) for code, escape in PIECE_ESCAPES.items()}
 
 
 class Codec(Protocol):
-    """Symbols are in one string, separated by spaces."""
+    """A conversion between text and symbols. The symbols are in one string, separated by spaces."""
 
     def encode(self, text: str) -> str: ...
 
@@ -78,7 +78,7 @@ class Pieces:
         import sentencepiece
 
         if not os.path.isfile(path):
-            raise Refused(f"{path} is missing, without which pieces cannot be read: copy it there")
+            raise Refused(f"{path} is missing, and pieces cannot be read without it: copy it there")
         self.model = sentencepiece.SentencePieceProcessor(model_file=path)
 
     def encode(self, text: str) -> str:
@@ -101,7 +101,7 @@ def text_codec(level: str, folder: str | os.PathLike) -> Codec:
     """Return the codec of the data-bin `folder`, whose text has the `level`.
 
     Raises:
-        Refused: the level is that of pieces, and their model is not in the folder.
+        Refused: the tokens are pieces, and their model is not in the folder.
     """
     if level == "sentencepiece":
         return Pieces(os.path.join(folder, MODEL))

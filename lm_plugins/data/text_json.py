@@ -29,7 +29,7 @@ def read_text_json(folder: str | os.PathLike) -> Optional[dict[str, Any]]:
     """Return what :func:`write_text_json` wrote into `folder`, or None.
 
     Raises:
-        Refused: the file has another content than that function writes.
+        Refused: that function cannot have written the content of the file.
     """
     path = os.path.join(folder, TEXT_JSON)
     if not os.path.exists(path):
@@ -51,7 +51,7 @@ def check(content: Any, folder: str | os.PathLike) -> None:
     """
 
     def refuse(what: str) -> None:
-        raise Refused(f"{os.path.join(folder, TEXT_JSON)}: {what}: make the folder again, or mend the file")
+        raise Refused(f"{os.path.join(folder, TEXT_JSON)}: {what}: make the folder again, or fix the file")
 
     if not isinstance(content, dict):
         refuse("it holds no JSON object")
@@ -67,4 +67,4 @@ def check(content: Any, folder: str | os.PathLike) -> None:
             if type(size) is not int or size < least:
                 refuse(f"{name} of {split} is {size!r}, not a whole number of at least {least}")
         if sizes["unknown"] > sizes["tokens"]:
-            refuse(f"{split} has {sizes['unknown']:,} unknown tokens of {sizes['tokens']:,}")
+            refuse(f"{split} has {sizes['unknown']:,} unknown tokens among {sizes['tokens']:,}")

@@ -14,8 +14,8 @@ from lm_plugins.errors import Refused
 def check_tokens(tokens: np.ndarray, line_sizes: np.ndarray, path: str, dictionary: Dictionary) -> None:
     """Check the `tokens` of the subset `path`, in lines of `line_sizes` tokens.
 
-    A line ends with ``</s>``, except in corpora of bytes or characters: there no line does, or the last one
-    may not.
+    A line ends with ``</s>``. In corpora of bytes or characters, either no line ends with it, or the last one
+    may lack it.
 
     Raises:
         Refused: an id is not in the dictionary, or a symbol that fairseq reserves for itself is in a line.
@@ -27,8 +27,8 @@ def check_tokens(tokens: np.ndarray, line_sizes: np.ndarray, path: str, dictiona
         if low < 0 or high >= len(dictionary):
             raise Refused(
                 f"{path} has token ids beyond the {len(dictionary):,} symbols of its dict.txt, such as "
-                f"{low if low < 0 else high:,}: dictionary and data are from different corpora or one is "
-                "damaged, run fairseq-preprocess again"
+                f"{low if low < 0 else high:,}: dictionary and data are from different corpora, or one is "
+                "damaged; run fairseq-preprocess again"
             )
         inside += int(np.count_nonzero(block == dictionary.eos()))
         for symbol in (dictionary.bos(), dictionary.pad()):
@@ -37,7 +37,7 @@ def check_tokens(tokens: np.ndarray, line_sizes: np.ndarray, path: str, dictiona
     if inside and some_open:
         raise Refused(
             f"the lines of {path}.idx end at other tokens than those of {path}.bin: the two files do not "
-            "belong together or one is damaged, run fairseq-preprocess again"
+            "belong together, or one is damaged; run fairseq-preprocess again"
         )
     if inside:
         eos, ends = dictionary.eos(), np.cumsum(line_sizes, dtype=np.int64) - 1

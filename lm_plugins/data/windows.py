@@ -1,4 +1,4 @@
-"""Truncated back-propagation through time cuts every stream into windows.
+"""Cut every stream into the windows of truncated back-propagation through time.
 
 A window is ``(step, start, length, epoch)``: the `step`-th of its epoch, which covers the positions
 ``start .. start + length - 1`` of every stream. Windows follow one another without gap or overlap, so each
@@ -45,9 +45,9 @@ def fixed(size: int) -> Iterator[int]:
 def random_start(size: int, seed: int, epoch: int) -> Iterator[int]:
     """Return window lengths of `size` after a first one that is uniform on 1..size.
 
-    With equal windows, a token at a multiple of `size` never has anything to back-propagate into. Source:
-    the random start of OpenSeq2Seq. Departure: OpenSeq2Seq skips the tokens before the random start; here
-    they are the first window.
+    With equal windows, the loss of a token at a multiple of `size` is never back-propagated to earlier steps.
+    Source: the random start of OpenSeq2Seq. Departure: OpenSeq2Seq skips the tokens before the random start;
+    here they are the first window.
     """
     first = int(np.random.default_rng((seed, epoch)).integers(1, size + 1))
     return chain([first], repeat(size))

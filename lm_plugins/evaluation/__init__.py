@@ -1,1 +1,1 @@
-"""Scorers that wrap each other, what they count, and the report: evaluation beyond the model itself."""
+"""Evaluation: scorers that wrap each other, the tally of what they score, and the report."""

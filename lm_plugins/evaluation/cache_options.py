@@ -21,8 +21,8 @@ class CacheConfig(FairseqDataclass):
         default=None,
         metadata={
             "range": at_least(0),
-            "help": "evaluate with a neural cache of this many preceding tokens; 0: all preceding "
-            "tokens; default: no cache (awd-lstm-lm: window, 500 on PTB and 3785 on WikiText-2)",
+            "help": "evaluate with a neural cache of this many preceding tokens, at least 0; 0: all of "
+            "them; default: no cache (awd-lstm-lm: window, 500 on PTB and 3785 on WikiText-2)",
         },
     )
     cache_theta: Optional[float] = field(
@@ -45,8 +45,8 @@ class CacheConfig(FairseqDataclass):
         default=None,
         metadata={
             "help": "search for the best theta, lambda and window (unless --cache-window is given) in one "
-            "pass over the validation set: log a table, write the results to FILE.json and a plot next to "
-            "it, FILE.png"
+            "pass over the validation set, log a table, and write the results to FILE.json and a plot to "
+            "FILE.png"
         },
     )
     cache_from: Optional[str] = field(

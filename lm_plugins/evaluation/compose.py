@@ -29,7 +29,7 @@ def composed_scorer(
     rates: Rates | None = None,
     grid: CacheGrid | None = None,
 ) -> Iterator[Scorer]:
-    """Give the model's scorer, with dynamic evaluation and an empty cache around it as asked for.
+    """Yield the model's scorer, wrapped in dynamic evaluation and an empty cache if they are asked for.
 
     The trained weights are restored when the block ends.
 
@@ -37,7 +37,7 @@ def composed_scorer(
         decoder: the model
         cache: the window, theta and lambda of a cache; None: no cache
         rates: of dynamic evaluation; None: the weights stay as they are
-        grid: takes the sums of a cache's tuning, in place of `cache`
+        grid: collects the sums for tuning a cache, in place of `cache`
     """
     with ExitStack() as stack:
         scorer = ModelScorer()

@@ -1,4 +1,4 @@
-r"""Dynamic evaluation: the model takes a gradient step on each window after it was scored.
+r"""Dynamic evaluation: the model takes a gradient step on each window after scoring it.
 
     sgd:  w <- w - lr g + decay (w_0 - w)
     rms:  w <- w - lr g / (s + epsilon) + min(decay s / mean(s), 1) (w_0 - w)
@@ -78,7 +78,7 @@ def dynamic_evaluation(
     epsilon: float = 0.0,
     rms: Sequence[Tensor] | None = None,
 ) -> Iterator[Learner]:
-    """Give a :class:`Learner`, and restore the trained weights when the block ends, also by an error::
+    """Yield a :class:`Learner`, and restore the trained weights when the block ends, even by an error::
 
     with dynamic_evaluation(decoder.parameters(), lr=1e-4, decay=2e-3, epsilon=1e-5, rms=rms) as learner:
         evaluate(decoder, windows, DynamicScorer(ModelScorer(), learner))

@@ -45,8 +45,8 @@ class DynamicEvaluationConfig(FairseqDataclass):
         default=200,
         metadata={
             "range": at_least(0),
-            "help": "number of windows of training data, read in up to 100 streams, from which the gradient "
-            "RMS is computed; 0: all windows (Krause et al. 2018); rms only",
+            "help": "number of windows of training data, at least 0, read in up to 100 streams, from which "
+            "the gradient RMS is computed; 0: all windows (Krause et al. 2018); rms only",
         },
     )
 
@@ -84,7 +84,7 @@ def numbers(text: str, flag: str) -> list[float]:
     """Return the comma-separated numbers of `flag`.
 
     Raises:
-        Refused: one is no finite number of at least 0
+        Refused: one is not a finite number of at least 0
     """
     try:
         values = [float(item) for item in text.split(",")]

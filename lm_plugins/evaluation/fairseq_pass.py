@@ -1,4 +1,4 @@
-"""The pass over a text that fairseq-eval-lm makes and prints the perplexity of."""
+"""The pass over a text whose perplexity fairseq-eval-lm prints."""
 
 import logging
 import time
@@ -24,13 +24,13 @@ class FairseqPass:
 
     The program fairseq-eval-lm owns the loop: it reads a batch, starts its timer, calls the model with the
     batch's "net_input", and sums what the model returns into the perplexity that it prints. So the model's
-    forward is the only place where a score takes part in fairseq's number and in its time, and the scorer
-    has to travel there with the batch. Here nothing is computed: an iteration opens the scorer, hands out the
+    forward is the only place where a score enters fairseq's perplexity and its time, and the scorer
+    has to travel there with the batch. Nothing is computed here: an iteration opens the scorer, hands out the
     batches, and closes the scorer.
 
-    The number is the tally's, which sums in float64 and which the report prints. fairseq adds the same
-    log-probabilities in float32 for a line of its own. The end of the batches is the last moment before it
-    prints, so that a wrong count is refused there.
+    The official number is that of the tally, which sums in float64 and which the report prints. fairseq adds
+    the same log-probabilities in float32 for a line of its own. A wrong count is refused at the end of the
+    batches, the last moment before fairseq prints.
 
     Args:
         decoder: the model

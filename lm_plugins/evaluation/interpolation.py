@@ -15,11 +15,11 @@ from lm_plugins.evaluation.tally import TalliedScorer, Tally
 
 
 class Component(NamedTuple):
-    """What a model gives the targets of a text.
+    """The log-probabilities that a model gives the targets of a text.
 
     Args:
         path: of the model
-        log_probs: of each window, ln p of the n targets that count in nats, [n], on the CPU
+        log_probs: for each window, ln p of its n counted targets in nats, [n], on the CPU
         tally: of all windows
     """
 

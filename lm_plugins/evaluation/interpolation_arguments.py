@@ -5,9 +5,9 @@ import argparse
 from fairseq.utils import split_paths
 
 OPTIONS = (
-    ("ngram", "FILE", "interpolate the models with an n-gram model in ARPA or KenLM's binary format, too"),
-    ("weights", "W,W", "weights of the models and of the n-gram model, with the sum 1 (equal weights)"),
-    ("from", "FILE", "read the weights from a FILE of fairseq-eval-lm --interpolate-tune"),
+    ("ngram", "FILE", "also interpolate an n-gram model in ARPA or KenLM's binary format"),
+    ("weights", "W,W", "weights of the models and the n-gram model, with the sum 1 (default: equal)"),
+    ("from", "FILE", "read the weights from a FILE written by fairseq-eval-lm --interpolate-tune"),
 )
 
 

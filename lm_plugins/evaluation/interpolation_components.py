@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 def model_component(path: str, decoder: nn.Module, windows: EvaluationWindows) -> Component:
-    """Return what the model `decoder` gives the targets of `windows`, in one pass.
+    """Score the targets of `windows` with the model `decoder`, in one pass.
 
     Raises:
         Refused: a probability is zero or NaN
@@ -35,9 +35,9 @@ def model_component(path: str, decoder: nn.Module, windows: EvaluationWindows) -
 
 
 def ngram_component(ngram: Ngram, windows: EvaluationWindows) -> Component:
-    """Return what an n-gram model gives the targets of `windows`.
+    """Score the targets of `windows` with an n-gram model.
 
-    It reads the text as a whole: at the start of a stream, it sees the tokens before.
+    The n-gram model reads the text as a whole: at the start of a stream, it sees the tokens before it.
     """
     logger.info(f"scoring '{windows.subset}' with {ngram.path}")
     text = torch.from_numpy(windows.streams.corpus[:].astype("int64"))

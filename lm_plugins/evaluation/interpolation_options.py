@@ -28,22 +28,22 @@ class InterpolationConfig(FairseqDataclass):
     interpolate_ngram: Optional[str] = field(
         default=None,
         metadata={
-            "help": "mix them with those of an n-gram model as well: a file in ARPA format or in KenLM's "
-            "binary format, counted on the same tokens, one sentence a line (needs pip install '.[ngram]')"
+            "help": "mix in the probabilities of an n-gram model: a file in ARPA format or in KenLM's binary "
+            "format, estimated on the same tokens with one sentence per line (needs pip install '.[ngram]')"
         },
     )
     interpolate_weights: Optional[str] = field(
         default=None,
         metadata={
-            "help": "comma-separated weights, each at least 0, with the sum 1: of --path, of each of "
-            "--interpolate-with, and of --interpolate-ngram; default: equal weights"
+            "help": "comma-separated weights of --path, of each model of --interpolate-with, and of "
+            "--interpolate-ngram, in this order; each at least 0, with the sum 1; default: equal weights"
         },
     )
     interpolate_tune: Optional[str] = field(
         default=None,
         metadata={
             "help": "find the weights with the lowest perplexity on the validation set by EM, in one pass of "
-            "each model: log them, and write them to FILE as JSON"
+            "each model; log them, and write them to FILE as JSON"
         },
     )
     interpolate_from: Optional[str] = field(
@@ -111,9 +111,9 @@ def _checked(weights: Sequence[float], count: int, name: str) -> tuple[float, ..
     """Return `weights` with the sum 1 to the last digit."""
     shown = ",".join(f"{weight:g}" for weight in weights)
     if len(weights) != count:
-        raise Refused(f"{name} {shown}: there are {count} models, give a weight for each")
+        raise Refused(f"{name} {shown}: give one weight for each of the {count} models")
     if not (min(weights) >= 0 and abs(sum(weights) - 1) <= TOLERANCE):  # NaN is no weight either
-        raise Refused(f"{name} {shown}: give numbers of at least 0 with the sum 1, which is {sum(weights):g}")
+        raise Refused(f"{name} {shown}: give numbers of at least 0 with the sum 1, not {sum(weights):g}")
     return tuple(weight / sum(weights) for weight in weights)
 
 

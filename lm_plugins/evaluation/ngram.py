@@ -7,7 +7,7 @@ share the probability of its ``<unk>`` equally,
     p(w | h) = p_ngram(<unk> | h) / K,
 
 so that p sums to 1 over the dictionary. ``<s>``, ``<pad>`` and the symbols with which fairseq-preprocess pads
-a dictionary never are targets, and have the probability 0. Words of the n-gram model that are not in the
+a dictionary are never targets, and have the probability 0. Words of the n-gram model that are not in the
 dictionary keep their probability, which no target gets. That loss is logged when the model is loaded.
 
 The file is read by the package kenlm (Heafield 2011).
@@ -43,8 +43,8 @@ class Ngram:
         dictionary: V symbols
 
     Raises:
-        Refused: the package kenlm is not installed, the file is no such model, or its probabilities sum to
-            more than 1
+        Refused: the package kenlm is not installed, the file is not such a model, or its probabilities sum
+            to more than 1
     """
 
     def __init__(self, path: str, dictionary: Dictionary) -> None:
@@ -64,10 +64,10 @@ class Ngram:
         self._check(len(unknown))
 
     def log_prob(self, ids: Tensor) -> Tensor:
-        """Return ln p of each token of a text that begins with a line, in nats, float64 [N].
+        """Return ln p of each token of a text in nats, float64 [N].
 
         Args:
-            ids: a text, with ``</s>`` at the end of each line, [N]
+            ids: a text from the beginning of a line, with ``</s>`` at the end of each line, [N]
         """
         state, new_state = self.begin(), self.begin()
         score, words, eos = self.model.BaseScore, self.words, self.eos
@@ -95,11 +95,11 @@ class Ngram:
         return state
 
     def _check(self, unknown: int) -> None:
-        """Compare the probabilities at the beginning of a line with 1, and log what is outside."""
+        """Compare the sum of the probabilities at the beginning of a line with 1, and log a difference."""
         total = float(self.distribution([]).exp().sum())
         if not total <= 1 + QUANTISED:
             raise Refused(
-                f"the probabilities of {self.path} sum to {total:.3f} over the dictionary, so that it is no "
+                f"the probabilities of {self.path} sum to {total:.3f} over the dictionary, so they are not a "
                 "distribution: estimate the n-gram model with a method that normalises"
             )
         logger.info(
@@ -109,7 +109,7 @@ class Ngram:
         if total > 1 + ROUNDING:
             logger.warning(
                 f"WARNING: the probabilities of {self.path} sum to {total:.3f}, as those of a quantised "
-                "model, so that perplexities are too low by about this factor: report those of the model "
+                "model do, so perplexities are too low by about this factor: report those of the model "
                 "without quantisation"
             )
         if total < 1 - ROUNDING:
@@ -140,5 +140,5 @@ def _load(kenlm: ModuleType, path: str) -> Any:
     except (OSError, RuntimeError, ValueError) as error:
         reason = str(error.__cause__ or error).strip().splitlines()[-1]  # the line before it names C++ code
         raise Refused(
-            f"{path} is no n-gram model ({reason:.200}): give a file in ARPA format or KenLM's binary format"
+            f"{path} is not an n-gram model ({reason:.200}): give a file in ARPA or KenLM's binary format"
         ) from error

@@ -23,9 +23,9 @@ class EvaluationFlags(CacheConfig, DynamicEvaluationConfig, InterpolationConfig)
         default=1,
         metadata={
             "range": at_least(1),
-            "help": "number of parallel streams in evaluation, at least 1; each stream but the first starts "
-            "with the --eval-warmup tokens that precede its own, so that the perplexity is that of a single "
-            "stream",
+            "help": "number of parallel streams in evaluation, at least 1; each stream but the first begins "
+            "by reading the --eval-warmup tokens that precede its own, so that the perplexity is that of a "
+            "single stream",
         },
     )
     eval_warmup: int = field(
@@ -40,7 +40,7 @@ class EvaluationFlags(CacheConfig, DynamicEvaluationConfig, InterpolationConfig)
 
 @dataclass
 class EvaluationConfig(EvaluationFlags):
-    """Those flags, and values of fairseq's own that evaluation reads."""
+    """The flags above, and the options of fairseq that evaluation reads."""
 
     results_path: Optional[str] = II("common_eval.results_path")
     checkpoint_path: Optional[str] = II("common_eval.path")
@@ -73,8 +73,8 @@ def check_options(
     """
     if cfg.post_process:
         raise Refused(
-            "--post-process joins pieces into words only within a window, so that the perplexity would "
-            "depend on --tokens-per-sample: leave it out"
+            "--post-process joins pieces into words only within a window, so the perplexity would depend on "
+            "--tokens-per-sample: leave it out"
         )
     check_config(cfg, EvaluationFlags)
     if cfg.eval_streams > 1 and dynamic is not None:

@@ -20,7 +20,7 @@ def check_outputs(
     """Refuse files that cannot be written, or that would overwrite each other or a model.
 
     Args:
-        results_path: folder of the results, which is made; None or "": none are written
+        results_path: folder of the results, which is created; None or "": no results are written
         subset: name of the text
         cache: whose grid is written
         interpolation: whose tuned weights are written
@@ -34,17 +34,17 @@ def check_outputs(
             os.makedirs(results_path, exist_ok=True)
         except OSError as error:
             raise Refused(
-                f"--results-path {results_path} cannot be made ({error.strerror}): give another folder"
+                f"--results-path {results_path} cannot be created ({error.strerror}): give another folder"
             ) from error
     outputs = {"--results-path": results_file(results_path, subset) if results_path else None}
     if cache is not None and cache.grid_file is not None:
         plot = plot_file(cache.grid_file)
         if os.path.realpath(plot) == os.path.realpath(cache.grid_file):
             raise Refused(
-                f"--cache-tune {cache.grid_file} would hold the results, and then their plot in their place: "
-                "give a name that ends in .json"
+                f"the plot of --cache-tune {cache.grid_file} would overwrite the results: give a name that "
+                "ends in .json"
             )
-        outputs |= {"--cache-tune": cache.grid_file, "the picture of --cache-tune": plot}
+        outputs |= {"--cache-tune": cache.grid_file, "the plot of --cache-tune": plot}
     models = {"the model": checkpoint}
     if interpolation is not None:
         outputs["--interpolate-tune"] = interpolation.file

@@ -12,21 +12,21 @@ logger = logging.getLogger(__name__)
 
 
 class Report(NamedTuple):
-    """What a report says besides the numbers of the tally.
+    """The content of a report apart from the numbers of the tally.
 
     Args:
         subset: name of the text
         characters: number of characters of the text; None: not known
         words: number of words and line ends of the text; None: not known
         folder: for the JSON file; None: do not write one
-        checkpoint: path of the model
+        checkpoint: path and SHA-256 of the model; None: no file is written
     """
 
     subset: str
     characters: int | None
     words: int | None
     folder: str | None
-    checkpoint: str | None
+    checkpoint: dict[str, str] | None
 
     def finish(self, tally: Tally, seconds: float, models: list[dict[str, Any]] | None = None) -> None:
         """Log the line, and write the JSON file if there is a folder for it.

@@ -16,15 +16,20 @@ def results_file(folder: str, subset: str) -> str:
     return os.path.join(folder, f"results-{subset}.json")
 
 
-def write_results(folder: str, subset: str, results: dict[str, Any], checkpoint: str) -> None:
-    """Write ``folder/results-<subset>.json``: the results, the command, and the checkpoint's SHA-256."""
+def identified(checkpoint: str) -> dict[str, str]:
+    """Return the path of a checkpoint and its SHA-256, before a training that goes on replaces the file."""
+    return {"path": checkpoint, "sha256": sha256(checkpoint)}
+
+
+def write_results(folder: str, subset: str, results: dict[str, Any], checkpoint: dict[str, str]) -> None:
+    """Write ``folder/results-<subset>.json``: the results, the command, and the identified checkpoint."""
     path = results_file(folder, subset)
     os.makedirs(folder, exist_ok=True)
     content = {
         "subset": subset,
         **results,
         "command": shlex.join(["fairseq-eval-lm", *sys.argv[1:]]),
-        "checkpoint": {"path": checkpoint, "sha256": sha256(checkpoint)},
+        "checkpoint": checkpoint,
     }
     write_json(path, content)
     logger.info(f"wrote {path}")

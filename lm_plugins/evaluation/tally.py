@@ -43,7 +43,7 @@ class Tally:
         """
         if self.targets != expected:
             raise Refused(
-                f"{self.targets:,} targets of '{subset}' were scored, which has {expected:,}, and no "
+                f"{self.targets:,} targets of '{subset}' were scored instead of {expected:,}, and no "
                 "perplexity is printed for part of a corpus: evaluate all of it"
             )
 

@@ -19,7 +19,7 @@ class EvaluationWindows:
 
     Args:
         streams: the text
-        size: T, but for the last window
+        size: T, except in the last window
         unk: id of ``<unk>``
     """
 
@@ -38,7 +38,7 @@ class EvaluationWindows:
             yield batch
 
     def positions(self) -> Iterator[Tensor]:
-        """Yield where the targets of each window are in the text, [T, B]; -1 at a pad."""
+        """Yield the positions of the targets of each window in the text, [T, B]; -1 at a pad."""
         own = slice(self.streams.own.start, self.streams.own.stop)
         streams = self.streams.streams(1).select(own)._replace(tokens=np.arange(self.targets))
         for window in self.windows:

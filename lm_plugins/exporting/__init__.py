@@ -1,1 +1,1 @@
-"""A trained model as an ONNX file, which onnxruntime runs without torch and fairseq."""
+"""Export of a trained model to an ONNX file, which onnxruntime runs without torch and fairseq."""

@@ -27,7 +27,7 @@ def check_agreement(decoder: RecurrentDecoder, session: Session) -> float:
         Refused: it is larger than TOLERANCE, or not a number.
     """
     largest = max(_differences(decoder, session))
-    if not largest <= TOLERANCE:  # a NaN is not either
+    if not largest <= TOLERANCE:  # also true for a NaN
         raise Refused(
             f"the exported model differs from the one in torch by {largest:.1e} (allowed: {TOLERANCE:g}), so "
             "the file was not written: report this with your versions of torch, onnxscript and onnxruntime"

@@ -52,7 +52,7 @@ def write_files(
     sentencepiece: Path | None = None,
     text: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """Write `decoder` to `output`, and return what was measured.
+    """Write `decoder` to `output`, and return the measurements.
 
     Args:
         decoder: in evaluation, on a CPU
@@ -62,13 +62,13 @@ def write_files(
         text: ids [N] on which an int8 model is compared with the one in float32; None: write no int8 model
 
     Returns:
-        {"form", "difference": the largest one from torch, "files": {path: {"bytes", "perplexity"}}}, the
-        perplexities if there is a text, whose length is "tokens"
+        {"form", "difference": the largest difference from torch, "files": {path: {"bytes", "perplexity"}}};
+        with a text, also the perplexities and the length of the text, "tokens"
 
     Raises:
         Refused: the model cannot be exported, or the file differs from it.
     """
-    # Nothing is in its place before everything is known to be right.
+    # No file is moved to its place before all of them are known to be right.
     with TemporaryDirectory(prefix=".export-", dir=output.parent) as folder:
         written = {output: Path(folder, "float.onnx")}
         write_onnx(decoder, form, level, written[output])

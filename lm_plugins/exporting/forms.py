@@ -34,7 +34,7 @@ class Targets(nn.Module):
 
     def forward(self, ids: Tensor, targets: Tensor, state: State) -> tuple[Tensor, State]:
         features, new_state, _ = self.decoder.extract_features(ids.t(), state)
-        # A matrix product of two dimensions does without a transposed copy of the table.
+        # A two-dimensional matrix product needs no transposed copy of the table.
         log_prob = self.decoder.output_head.log_prob(features.flatten(0, 1))
         scored = log_prob.gather(1, targets.t().reshape(-1, 1))
         return scored.view(ids.size(1), ids.size(0)).t(), new_state
@@ -54,12 +54,12 @@ def form_of(decoder: RecurrentDecoder, name: str) -> Form:
     """Return the form STEP or WINDOW of `decoder`.
 
     Raises:
-        Refused: a layer starts from another state than zeros, which the file could not tell.
+        Refused: a layer starts from a state other than zeros, which the file could not record.
     """
     streams, steps = EXAMPLE
     state = [tuple(tensor.clone() for tensor in layer.initial_state(streams)) for layer in decoder.layers]
     if any(tensor.any() for tensors in state for tensor in tensors):
-        raise Refused("the model cannot be exported: a layer's initial state is not zero, as users expect")
+        raise Refused("the model cannot be exported, because a layer's initial state is not zero")
     names = [f"state_{layer}_{i}" for layer, tensors in enumerate(state) for i, _ in enumerate(tensors)]
     dynamic_state = [tuple({0: "B"} for _ in tensors) for tensors in state]
     shape, sizes = ((streams,), {0: "B"}) if name == STEP else (EXAMPLE, {0: "B", 1: "T"})

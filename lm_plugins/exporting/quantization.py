@@ -31,10 +31,10 @@ def quantize(source: str | os.PathLike, destination: str | os.PathLike) -> None:
 
 
 def share_transposed(graph: Any) -> None:
-    """Replace each 8-bit matrix that is the transpose of another one by that one.
+    """Replace each 8-bit matrix that is the transpose of another one with that one.
 
-    A tied table is looked up by rows and multiplied by columns, for which the quantization stores it twice.
-    onnxruntime transposes it when it loads the file.
+    A tied table is looked up by rows and multiplied by columns, so the quantization stores it twice.
+    onnxruntime then transposes it when it loads the file.
 
     Args:
         graph: an ``onnx.GraphProto``, changed in place

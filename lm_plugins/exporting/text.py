@@ -26,7 +26,7 @@ def text_of_file(path: str | os.PathLike, encode: Callable[[str], Tensor]) -> np
     except OSError as error:
         raise Refused(f"--valid {path} cannot be read ({error.strerror}): give a text file") from error
     except UnicodeDecodeError as error:
-        raise Refused(f"--valid {path} is not UTF-8 (byte {error.start:,}): convert it") from error
+        raise Refused(f"--valid {path} is not UTF-8 (byte {error.start:,}): convert it to UTF-8") from error
     if not text.strip():
         raise Refused(f"--valid {path} is empty: give a file with some text")
     return encode(text).numpy()
@@ -41,4 +41,4 @@ def text_of_folder(folder: str, dictionary: Dictionary) -> np.ndarray:
     try:
         return load_token_stream(folder, "valid", dictionary).tokens[:].astype(np.int64)
     except Refused as error:
-        raise Refused(f"--int8 is measured on a text: give one by --valid FILE ({error})") from error
+        raise Refused(f"--int8 is measured on a text: give one with --valid FILE ({error})") from error

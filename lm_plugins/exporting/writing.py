@@ -33,7 +33,7 @@ def write_onnx(decoder: RecurrentDecoder, form: str, level: str, path: str | os.
     size = sum(parameter.numel() * parameter.element_size() for parameter in decoder.parameters())
     if size > LARGEST:
         raise Refused(
-            f"the model cannot be exported: its parameters take {size / 1e9:.1f} GB, and an ONNX file holds "
+            f"the model cannot be exported: its parameters take {size / 1e9:.1f} GB, but an ONNX file holds "
             "less than 2 GiB"
         )
     parts = form_of(decoder, form)
@@ -54,7 +54,7 @@ def write_onnx(decoder: RecurrentDecoder, form: str, level: str, path: str | os.
         sizes = value.shape if value.name in ("ids", "targets") else value.shape[:1]
         if any(isinstance(size, int) for size in sizes):
             raise Refused(_untraceable(form, f"{value.name} has the fixed shape {list(value.shape)}"))
-    for node in program.model.graph.all_nodes():  # which name the files of this machine
+    for node in program.model.graph.all_nodes():  # their metadata names files of this machine
         node.metadata_props.clear()
     program.model.metadata_props.update(
         {"form": form, "level": level, "dictionary": json.dumps(decoder.dictionary.symbols)}
@@ -77,7 +77,7 @@ def _reason(error: BaseException) -> str:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Hide what the exporter and onnxruntime's quantization log and warn about."""
+    """Hide the log messages and warnings of the exporter and of onnxruntime's quantization."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

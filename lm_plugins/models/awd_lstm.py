@@ -59,17 +59,17 @@ class AWDLSTMConfig(RecurrentDecoderConfig):
         default=None,
         metadata={
             "range": at_least(1),
-            "help": "memory cells per layer, more than it has units, onto which their outputs are projected; "
-            "default: as many as units, and no projection (LSTMP, Sak et al. 2014; LSTM-2048-512: 2048 with "
-            "--decoder-hidden-size 512)",
+            "help": "memory cells per layer, whose outputs are projected onto its units; must exceed the "
+            "number of units; default: one cell per unit and no projection (LSTMP, Sak et al. 2014; "
+            "LSTM-2048-512: 2048 with --decoder-hidden-size 512)",
         },
     )
     lstm_rank: Optional[int] = field(
         default=None,
         metadata={
             "range": at_least(1),
-            "help": "factorise the matrix [W U] of each layer with this rank, for fewer parameters; default: "
-            "no factors (F-LSTM, Kuchaiev and Ginsburg 2017)",
+            "help": "factorise the matrix [W U] of each layer with this rank, at least 1, to save "
+            "parameters; default: no factorisation (F-LSTM, Kuchaiev and Ginsburg 2017)",
         },
     )
 

@@ -32,13 +32,13 @@ class CarriedState:
     because fairseq runs an update again to find the source of a NaN.
 
     Args:
-        layers: whose states they are. A checkpoint holds states as plain tuples, because it may hold no other
-            classes; on resuming they get the types of the layers' initial states.
+        layers: the layers that have these states. A checkpoint holds states as plain tuples, because it may
+            hold no other classes; on resume, they get the types of the layers' initial states.
     """
 
     def __init__(self, layers: Sequence[RecurrentLayer] = ()):
         self.layers = layers
-        self.streams: dict[str, dict[int, Nest]] = {}  # name -> {step: state at its start}, in rising order
+        self.streams: dict[str, dict[int, Nest]] = {}  # name -> {step: state at its start}, by step
         self.update: int | None = None
 
     def begin_update(self, update: int) -> None:

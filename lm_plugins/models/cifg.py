@@ -20,8 +20,9 @@ class CIFGConfig(RecurrentDecoderConfig):
         default=None,
         metadata={
             "range": at_least(1),
-            "help": "memory cells per layer, more than it has units, onto which their outputs are projected; "
-            "default: as many as units, and no projection (Hard et al. 2018: 670 with 96 units)",
+            "help": "memory cells per layer, whose outputs are projected onto its units; must exceed the "
+            "number of units; default: one cell per unit and no projection (Hard et al. 2018: 670 with 96 "
+            "units)",
         },
     )
     forget_bias: float = field(
@@ -41,7 +42,7 @@ class CIFG(RecurrentLanguageModel):
         """Return the layer that the options ask for.
 
         Raises:
-            Refused: there are no more memory cells than units.
+            Refused: `memory_cells` does not exceed the number of units.
         """
         try:
             return CIFGLayer(

@@ -15,28 +15,34 @@ class RecurrentDecoderConfig(HeadConfig):
 
     decoder_embed_dim: int = field(
         default=400,
-        metadata={"range": at_least(1), "help": "size of the word embeddings (awd-lstm-lm: emsize, 400)"},
+        metadata={
+            "range": at_least(1),
+            "help": "size of the word embeddings, at least 1 (awd-lstm-lm: emsize, 400)",
+        },
     )
     decoder_hidden_size: int = field(
         default=1150,
         metadata={
             "range": at_least(1),
-            "help": "units per recurrent layer; for the last layer see --decoder-last-size (awd-lstm-lm: "
-            "nhid, 1150)",
+            "help": "units per recurrent layer, at least 1; for the last layer see --decoder-last-size "
+            "(awd-lstm-lm: nhid, 1150)",
         },
     )
     decoder_last_size: Optional[int] = field(
         default=None,
         metadata={
             "range": at_least(1),
-            "help": "units of the last recurrent layer; default: --decoder-embed-dim if the embeddings are "
-            "tied, else --decoder-hidden-size; with tied embeddings, only a mixture of softmaxes can use "
-            "another value (mos: nhidlast, 620 on PTB)",
+            "help": "units of the last recurrent layer, at least 1; default: --decoder-embed-dim if the "
+            "embeddings are tied, else --decoder-hidden-size; with tied embeddings, only a mixture of "
+            "softmaxes can use another value (mos: nhidlast, 620 on PTB)",
         },
     )
     decoder_layers: int = field(
         default=3,
-        metadata={"range": at_least(1), "help": "number of recurrent layers (awd-lstm-lm: nlayers, 3)"},
+        metadata={
+            "range": at_least(1),
+            "help": "number of recurrent layers, at least 1 (awd-lstm-lm: nlayers, 3)",
+        },
     )
     sample_break_mode: ChoiceEnum(["none", "eos"]) = field(
         default="none",
@@ -96,17 +102,18 @@ class RecurrentDecoderConfig(HeadConfig):
         default=0.1,
         metadata={
             "range": above(0),
-            "help": "half-width R of the uniform distribution on [-R, R] that initialises the embeddings "
-            "and the output matrix of an untied softmax or mixture of softmaxes (awd-lstm-lm: 0.1)",
+            "help": "half-width R, above 0, of the uniform distribution on [-R, R] that initialises the "
+            "embeddings and the output matrix of an untied softmax or mixture of softmaxes (awd-lstm-lm: "
+            "0.1)",
         },
     )
     rnn_init_range: Optional[float] = field(
         default=None,
         metadata={
             "range": above(0),
-            "help": "half-width R of the uniform distribution on [-R, R] that initialises the recurrent "
-            "layers; default: PyTorch's initialisation (Zaremba et al. 2014: 0.1, 0.05 and 0.04 for the "
-            "small, medium and large LSTM)",
+            "help": "half-width R, above 0, of the uniform distribution on [-R, R] that initialises the "
+            "recurrent layers; default: PyTorch's initialisation (Zaremba et al. 2014: 0.1, 0.05 and 0.04 "
+            "for the small, medium and large LSTM)",
         },
     )
 

@@ -27,14 +27,14 @@ class Builder(Protocol):
             embedding: the input embedding, whose weight the head shares if `cfg` ties them
 
         Raises:
-            ValueError: the options do not fit each other, or not the dictionary.
+            ValueError: the options do not fit each other or the dictionary.
         """
 
 
 def build_plain(
     head: type[Head], cfg: HeadConfig, features: int, dictionary: Dictionary, embedding: Embedding, **options
 ) -> Head:
-    """Build a head from what all heads need, and further `options`."""
+    """Build a head from the arguments that all heads take, and further `options`."""
     weight = embedding.weight if cfg.share_decoder_input_output_embed else None
     return head(features, len(dictionary), weight=weight, padding_idx=dictionary.pad(), **options)
 
@@ -74,8 +74,14 @@ def build_adaptive(
     """Build an adaptive softmax.
 
     Raises:
-        ValueError: the cutoffs are no list of integers, or the dictionary is not sorted by frequency.
+        ValueError: a rank is given, the cutoffs are not a list of integers, or the dictionary is not sorted
+            by frequency.
     """
+    if cfg.output_rank:
+        raise ValueError(
+            f"--output-rank {cfg.output_rank} factorises only a softmax or a mixture of softmaxes: leave it "
+            "out"
+        )
     try:
         cutoffs = [int(cutoff) for cutoff in (cfg.adaptive_softmax_cutoff or "").split(",")]
     except ValueError:

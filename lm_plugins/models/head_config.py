@@ -29,9 +29,9 @@ class HeadConfig(FairseqDataclass):
         default=None,
         metadata={
             "range": above(0),
-            "help": "half-width R of the uniform distribution on [-R, R] that initialises the output matrix "
-            "of an untied softmax or mixture of softmaxes; default: --init-range (Torch's NCEModule: "
-            "1 / sqrt(features))",
+            "help": "half-width R, above 0, of the uniform distribution on [-R, R] that initialises the "
+            "output matrix of an untied softmax or mixture of softmaxes; default: --init-range (Torch's "
+            "NCEModule: 1 / sqrt(features))",
         },
     )
     output_rank: Optional[int] = field(
@@ -45,7 +45,7 @@ class HeadConfig(FairseqDataclass):
     adaptive_softmax_cutoff: Optional[str] = field(
         default=None,
         metadata={
-            "help": "index of the first word of each tail cluster, words being sorted by decreasing "
+            "help": "indices of the first words of the tail clusters, in a dictionary sorted by decreasing "
             "frequency; comma-separated and increasing (WikiText-103: 2800,20000,76000; Google Billion "
             "Words: 4000,40000,200000)"
         },
@@ -54,13 +54,16 @@ class HeadConfig(FairseqDataclass):
         default=4.0,
         metadata={
             "range": at_least(1),
-            "help": "reduction factor: tail cluster i uses features / factor^i dimensions; untied "
-            "embeddings only (Grave et al. 2017: 4)",
+            "help": "reduction factor, at least 1: tail cluster i uses features / factor^i dimensions; "
+            "untied embeddings only (Grave et al. 2017: 4)",
         },
     )
     n_experts: int = field(
         default=15,
-        metadata={"range": at_least(1), "help": "number of softmaxes in the mixture (mos: n_experts, 15)"},
+        metadata={
+            "range": at_least(1),
+            "help": "number of softmaxes in the mixture, at least 1 (mos: n_experts, 15)",
+        },
     )
     latent_dropout: float = field(
         default=0.0,
@@ -72,16 +75,16 @@ class HeadConfig(FairseqDataclass):
     nce_z: ChoiceEnum(list(NORMALISERS)) = field(
         default="fixed",
         metadata={
-            "help": "normalising constant Z of --criterion nce; fixed: Z = 1; estimated: from the noise "
-            "words of the first update; learned: a trained parameter"
+            "help": "normalising constant Z of --criterion nce; fixed: Z = 1; estimated: an estimate from "
+            "the noise words of the first update; learned: a trained parameter"
         },
     )
     output_bias_init: ChoiceEnum(["zero", "uniform"]) = field(
         default="zero",
         metadata={
             "help": "initial bias of each word in a softmax or mixture of softmaxes; zero: 0; uniform: "
-            "-ln V, with which the exponentials of all logits sum to about 1, as --criterion nce needs, for "
-            "which it is added to the command"
+            "-ln V, so that the exponentials of all logits sum to about 1; --criterion nce needs uniform, "
+            "which is added to its command"
         },
     )
     sparse_embedding_grad: bool = field(

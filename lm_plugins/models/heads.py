@@ -26,7 +26,7 @@ EXACT = "lm_cross_entropy"  # the criterion that supports every head
 
 @dataclass(frozen=True)
 class RegisteredHead:
-    """A row of the table; :func:`register_head` explains its columns."""
+    """An entry of `HEADS`; :func:`register_head` explains its fields."""
 
     head: type[Head]
     criterion: str = EXACT
@@ -56,16 +56,16 @@ def register_head(
     """Add a head to the values of ``--output-layer``.
 
     Args:
-        name: the value
-        head: its class
-        criterion: name of the criterion that it is trained with by default
+        name: the new value
+        head: the class of the head
+        criterion: name of the criterion that trains this head by default
         other_criteria: names of further criteria that support this head. A criterion that is registered with
             any head, other than the exact one, supports only the heads that it is registered with.
         build: a function that builds it from the options of a model, see :class:`Builder`; the default calls
             ``head(features, vocabulary_size, weight=..., padding_idx=...)``
 
     Raises:
-        ValueError: there is a head of this name.
+        ValueError: there is already a head of this name.
     """
     if name in HEADS:
         raise ValueError(f"there is already an output layer {name}: give yours another name")

@@ -21,13 +21,16 @@ class QRNNConfig(RecurrentDecoderConfig):
         default=1550,
         metadata={
             "range": at_least(1),
-            "help": "units per recurrent layer; for the last layer see --decoder-last-size (awd-lstm-lm: "
-            "nhid, 1550 on PTB)",
+            "help": "units per recurrent layer, at least 1; for the last layer see --decoder-last-size "
+            "(awd-lstm-lm: nhid, 1550 on PTB)",
         },
     )
     decoder_layers: int = field(
         default=4,
-        metadata={"range": at_least(1), "help": "number of recurrent layers (awd-lstm-lm: nlayers, 4)"},
+        metadata={
+            "range": at_least(1),
+            "help": "number of recurrent layers, at least 1 (awd-lstm-lm: nlayers, 4)",
+        },
     )
     input_dropout: float = field(
         default=0.4,

@@ -90,8 +90,8 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
 
         Returns:
             ``(log_prob, extra)`` with log_prob = ln p(target) in nats, or minus the `loss`, [B, T, 1].
-            Without `target` ``(features, extra)`` with features [B, T, C]. `extra` has the output of the last
-            layer before and after dropout, `rnn_output` and `dropped_rnn_output`, [T, B, C]. With
+            Without `target`, ``(features, extra)`` with features [B, T, C]. `extra` has the output of the
+            last layer before and after dropout, `rnn_output` and `dropped_rnn_output`, [T, B, C]. With
             `incremental_state`, ln p of the token that follows the last one, [B, 1, V].
 
         Raises:
@@ -101,8 +101,8 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
             return self.next_token(src_tokens[:, -1:], incremental_state)
         if stream is None or step is None:
             raise Refused(
-                "the batch does not say which window of which stream it is, so that the recurrent state "
-                "cannot be carried over: use --task recurrent_language_modeling"
+                "the batch does not say which window of which stream it is, so the recurrent state cannot be "
+                "carried over: use --task recurrent_language_modeling"
             )
         source = src_tokens.t()
         stream = stream_name(stream, self.training)

@@ -1,4 +1,4 @@
-"""What all recurrent language models share."""
+"""The base class of all recurrent language models."""
 
 import os
 from argparse import ArgumentParser, BooleanOptionalAction

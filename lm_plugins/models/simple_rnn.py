@@ -1,6 +1,7 @@
 """The simple recurrent network of the Torch blog's post on NCE (Leonard 2016) as a language model.
 
-Its equations 1 and 2 are one layer and a softmax. The dropouts are those of all models, and can be set to 0.
+Equations 1 and 2 of the post are one layer and a softmax. The model has the dropouts of all models, which can
+be set to 0.
 """
 
 from dataclasses import dataclass, field

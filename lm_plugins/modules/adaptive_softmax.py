@@ -32,11 +32,11 @@ class AdaptiveSoftmax(Head):
         p(w) = p(tail i | root) softmax(W_i P_i h)_w         for w in tail i
 
     Words must be sorted by decreasing frequency. A tail is computed for its own targets only. The root is the
-    head of the paper; its attribute has the name of torch's module, `head`.
+    head of the paper; its attribute has the name that torch's module uses, `head`.
 
-    Tied, W is the table of the input embedding with a bias for each word. The tails have full width (P = 1),
-    and each has a vector in the root, which is initialised to zero, as in Merity et al. (2018,
-    arXiv:1803.08240) and awd-lstm-lm's SplitCrossEntropyLoss. Untied, tail i has C / factor^i features and
+    If tied, W is the table of the input embedding, with a bias for each word. The tails have full width
+    (P = 1), and each has a vector in the root, which is initialised to zero, as in Merity et al. (2018,
+    arXiv:1803.08240) and awd-lstm-lm's SplitCrossEntropyLoss. If untied, tail i has C / factor^i features and
     nothing has a bias: the form and the state dict of ``torch.nn.AdaptiveLogSoftmaxWithLoss``.
 
     Args:
@@ -48,9 +48,8 @@ class AdaptiveSoftmax(Head):
         padding_idx: targets that are not scored
 
     Raises:
-        ValueError: the cutoffs are not increasing or out of range, `weight` has another shape, or a tail
-        would
-            have no features.
+        ValueError: the cutoffs are not increasing or out of range, the padding symbol is in a tail, `weight`
+            has another shape, or a tail would have no features.
     """
 
     def __init__(
@@ -69,6 +68,11 @@ class AdaptiveSoftmax(Head):
             raise ValueError(
                 f"the cutoffs {', '.join(map(str, cutoffs)) or '(none)'} of an adaptive softmax must be "
                 f"strictly increasing, above 0 and below the vocabulary size of {vocabulary_size}"
+            )
+        if padding_idx is not None and padding_idx >= bounds[1]:  # that entry of the root is a tail
+            raise ValueError(
+                f"the first cutoff {bounds[1]} of an adaptive softmax must be above {padding_idx}, the id of "
+                "the padding symbol"
             )
         self.bounds, self.weight, tails = bounds, weight, len(cutoffs)
         self.register_buffer("cutoffs", torch.tensor(cutoffs), persistent=False)
@@ -122,8 +126,8 @@ class AdaptiveSoftmax(Head):
         """Return -ln p(target), see :meth:`Head.nll`.
 
         Args:
-            counts: number of targets in the root and in each tail; None: they are counted, for which the host
-                waits for a GPU
+            counts: number of targets in the root and in each tail; None: they are counted, which makes the
+                host wait for a GPU
         """
         rows, words = features.flatten(0, -2), target.flatten()
         cluster = torch.bucketize(words, self.cutoffs, right=True)  # 0: the root, i: the i-th tail

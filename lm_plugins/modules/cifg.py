@@ -11,7 +11,7 @@ State = tuple[Tensor, Tensor]  # (h [B, H], c [B, N])
 
 
 class CIFGLayer(WeightDropLayer):
-    """A CIFG layer with DropConnect on U, and perhaps a projection; see :mod:`lm_plugins.ops.cifg`.
+    """A CIFG layer with DropConnect on U and an optional projection; see :mod:`lm_plugins.ops.cifg`.
 
     It has 3N (D + H + 1) parameters, and N H more with a projection.
 
@@ -23,7 +23,7 @@ class CIFGLayer(WeightDropLayer):
         options: further arguments of :class:`WeightDropLayer`
 
     Raises:
-        ValueError: a probability is not in [0, 1), or there are no more cells than outputs.
+        ValueError: a probability is not in [0, 1), or `memory_cells` does not exceed `hidden_size`.
     """
 
     def __init__(

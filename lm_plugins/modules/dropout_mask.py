@@ -1,4 +1,4 @@
-"""Dropout masks over streams that do not depend on the number of processes which share the streams.
+"""Dropout masks over streams that do not depend on the number of processes that share the streams.
 
 fairseq gives every process the same random state at each update. Masks of weights and of words are therefore
 the same on all processes. A mask over streams is drawn for the streams of all processes, and each process

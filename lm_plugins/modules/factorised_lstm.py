@@ -9,8 +9,8 @@ from lm_plugins.modules.weight_drop_lstm import WeightDropLSTM
 class FactorisedLSTM(WeightDropLSTM):
     """An LSTM layer whose matrix [W U] has rank r: [W U] = A [B C], equation 7.1 of Zhang (2018).
 
-    It has r (4N + D + H) parameters in place of 4N (D + H). The factors are initialised such that the entries
-    of W and U have the variance that they have without factors.
+    It has r (4N + D + H) parameters in place of 4N (D + H). The factors are initialised so that the entries
+    of W and U have the same variance as without factors.
 
     The products A B and A C are computed once for a window, and the recurrence is that of a full matrix: the
     factors save parameters, gradients and the state of the optimizer, but no time. DropConnect applies to the
@@ -33,8 +33,8 @@ class FactorisedLSTM(WeightDropLSTM):
         if not 0 < rank < full * inputs / (full + inputs):
             raise ValueError(
                 f"the LSTM's matrices cannot be factorised with rank {rank}: the rank must be at least 1 and "
-                f"below {full * inputs / (full + inputs):.1f} for a layer of {input_size} inputs, "
-                f"{self.cells} cells and {hidden_size} outputs to become smaller"
+                f"below {full * inputs / (full + inputs):.1f} to make a layer of {input_size} inputs, "
+                f"{self.cells} cells and {hidden_size} outputs smaller"
             )
         # A product of two factors with the variance v of their entries has the variance r v^2.
         scale = (3 / (rank * self.bound**2)) ** 0.25

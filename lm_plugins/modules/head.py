@@ -12,7 +12,7 @@ class Head(nn.Module):
     Both compute in float32 at least, and in nats.
 
     Args:
-        padding_idx: targets that are not scored; None: all targets are
+        padding_idx: targets that are not scored; None: all targets are scored
     """
 
     def __init__(self, padding_idx: int | None = None):
@@ -36,9 +36,9 @@ class Head(nn.Module):
         raise NotImplementedError
 
     def host_facts(self, target: Any) -> dict[str, Any]:
-        """Return further arguments of :meth:`nll` that follow from the targets in the host's memory.
+        """Return further arguments of :meth:`nll`, computed from the targets in the host's memory.
 
-        Without them `nll` must give the same, but it may have to wait for a GPU.
+        Without them `nll` must return the same result, but it may have to wait for a GPU.
 
         Args:
             target: ids, a NumPy array [...]; None: they are not known

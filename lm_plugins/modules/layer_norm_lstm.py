@@ -13,7 +13,7 @@ from lm_plugins.ops.resets import Resets
 class LayerNormLSTM(WeightDropLayer):
     """An LSTM layer with layer normalisation of its gates and its cell, and with DropConnect.
 
-    See :mod:`lm_plugins.ops.layer_norm_lstm` for the equations. There is no other bias than the shifts.
+    See :mod:`lm_plugins.ops.layer_norm_lstm` for the equations. There is no bias other than the shifts.
 
     Departures from OpenSeq2Seq:
 

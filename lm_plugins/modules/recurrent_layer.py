@@ -12,15 +12,15 @@ class RecurrentLayer(nn.Module):
 
         y, new_state = layer(x, state, reset)
 
-    A subclass has the two methods below, and keeps to the following, on which exact resuming, independent
+    A subclass implements the two methods below, and follows these rules, on which exact resuming, independent
     sentences, mixed precision and training with several processes rely:
 
     - Splitting a window in two and passing the state on gives the same result.
     - The state has the dtype of the weights. Under autocast, x may have a lower precision, and matrix
       products may use it; the recurrence is computed in the dtype of the state.
     - The old state is not changed in place, because a window may be run again. The tensors of the new state
-      are new ones, no views of x or y: a view would keep the whole window in memory. (What a decoder carries
-      to the next window is copied if it is a view.)
+      are new, not views of x or y: a view would keep the whole window in memory. (A decoder copies the state
+      that it carries to the next window if it is a view.)
     - A dropout mask over streams is drawn by :func:`lm_plugins.modules.dropout_mask.stream_mask`, so that N
       processes train the same model as one. Weights are dropped by :func:`lm_plugins.ops.dropout.dropout`.
     """

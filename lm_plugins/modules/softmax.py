@@ -51,7 +51,7 @@ class Softmax(Head):
             self.register_buffer(
                 "estimates", torch.zeros((), dtype=torch.long)
             )  # 0 before log_z is estimated
-            self.is_estimated = False  # known on the host, which then does not wait for the device
+            self.is_estimated = False  # kept on the host, so that it need not wait for the device
         else:
             self.log_z = 0.0
 
@@ -68,12 +68,12 @@ class Softmax(Head):
 
     @torch.no_grad()
     def estimate_log_z(self, scores: Tensor, log_q: Tensor) -> None:
-        """Update an estimated normaliser from the scores of noise words; do nothing with another one.
+        """Update an estimated normaliser from the scores of noise words; leave any other normaliser alone.
 
         Z is the expectation of exp(s) / q under the noise distribution q. It is estimated by the mean over
         the noise words of the first call and of all processes, which call this together, and stays constant
-        from then on, as in Torch's NCEModule. A mean over later updates as well would follow the growth of
-        the scores, by which training at the published learning rates diverged.
+        from then on, as in Torch's NCEModule. A mean that included later updates would follow the growth of
+        the scores; with such a mean, training at the published learning rates diverged.
 
         Args:
             scores: s [..., K]
@@ -82,7 +82,7 @@ class Softmax(Head):
         if self.normaliser != "estimated" or self.is_estimated:
             return
         self.is_estimated = True
-        if self.estimates:  # before the checkpoint was saved; waits for the device
+        if self.estimates:  # estimated before the checkpoint was saved; this waits for the device
             return
         log_ratio = scores - log_q
         log_z = torch.logsumexp(log_ratio.flatten(), 0) - math.log(log_ratio.numel())

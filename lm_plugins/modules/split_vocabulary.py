@@ -63,13 +63,13 @@ class SplitVocabulary:
         return own
 
     def share(self, module: nn.Module, *names: str) -> None:
-        """Declare that the parameters `names` of `module` hold this process's rows of whole tables.
+        """Declare that the parameters `names` of `module` hold only this process's rows of whole tables.
 
         ``module.state_dict()`` then returns the whole tables, and ``module.load_state_dict`` takes whole
         tables and keeps this process's rows.
         """
         for name in names:
-            # fairseq's mark of a parameter that differs between processes: its legacy DDP does not
+            # fairseq marks a parameter that differs between processes in this way: its legacy DDP does not
             # all-reduce the gradient, and its gradient clipping treats the norm as local.
             getattr(module, name).expert = True
 
@@ -158,5 +158,5 @@ class SplitVocabulary:
 
 
 def is_sharded(parameter: nn.Parameter) -> bool:
-    """Return whether each process holds other values of `parameter` (see :meth:`SplitVocabulary.share`)."""
+    """Return whether `parameter` differs between processes (see :meth:`SplitVocabulary.share`)."""
     return getattr(parameter, "expert", False)

@@ -1,4 +1,4 @@
-"""VocabularyMatrix: from features to a logit for each word, which softmax and mixture have in common."""
+"""VocabularyMatrix: the map from features to a logit for each word, shared by softmax and mixture."""
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ class VocabularyMatrix(nn.Module):
             Kuchaiev and Ginsburg 2017, arXiv:1703.10722); None: no factors
         init_range: a W that is not shared is initialised uniformly in +- this
         bias_init: initial value of all elements of b; -ln V makes the exponentials of all logits sum to about
-            one. No softmax depends on that, but noise contrastive estimation does.
+            one. A softmax does not depend on that, but noise contrastive estimation does.
         sparse: the gradients of :meth:`scores` are sparse
         split: a :class:`SplitVocabulary`, if each process has a shard of the rows of W and b
 
@@ -78,7 +78,7 @@ class VocabularyMatrix(nn.Module):
     def nll(self, features: Tensor, target: Tensor, **options) -> Tensor:
         """Return -ln p(target) in nats; see :func:`linear_cross_entropy` for the options.
 
-        features [N, C], or unless the vocabulary is split [N, K, C]; target [N] -> [N]
+        features [N, C], or [N, K, C] unless the vocabulary is split; target [N] -> [N]
         """
         if self.split is not None:
             return self._split_nll(features, target, **options)

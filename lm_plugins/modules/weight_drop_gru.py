@@ -1,4 +1,4 @@
-"""The weight-dropped GRU layer, which is awd-lstm-lm's third model."""
+"""The weight-dropped GRU layer, the third model of awd-lstm-lm."""
 
 from torch import Tensor
 

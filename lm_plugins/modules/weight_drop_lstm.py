@@ -12,7 +12,7 @@ State = tuple[Tensor, Tensor]  # (h [B, H], c [B, N])
 
 
 class WeightDropLSTM(WeightDropLayer):
-    """An LSTM layer with DropConnect, and perhaps a projection; see :mod:`lm_plugins.ops.lstm`.
+    """An LSTM layer with DropConnect and an optional projection; see :mod:`lm_plugins.ops.lstm`.
 
     Args:
         input_size: D
@@ -22,13 +22,13 @@ class WeightDropLSTM(WeightDropLayer):
         weight_dropout: on U, hidden to hidden (AWD-LSTM; OpenSeq2Seq: 1 - recurrent_weight_keep_prob)
         input_weight_dropout: on W, input to hidden (OpenSeq2Seq: 1 - input_weight_keep_prob)
         candidate_dropout: on the candidate g, with a new mask at each step (OpenSeq2Seq: 1 -
-            recurrent_keep_prob). Training then takes a step-by-step loop in place of torch's fused LSTM.
+            recurrent_keep_prob). Training then uses a step-by-step loop in place of torch's fused LSTM.
         forget_bias: added to the initial bias of the forget gate
         init_range: half-width of the uniform distribution of the initial parameters; None: 1 / sqrt(N), as in
             torch.nn.LSTM
 
     Raises:
-        ValueError: a probability is not in [0, 1), or there are no more cells than outputs.
+        ValueError: a probability is not in [0, 1), or `memory_cells` does not exceed `hidden_size`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Functions on tensors, which depend on torch alone.
+"""Functions on tensors, which depend only on torch.
 
 An op with several implementations is a package, with one module for each: `naive` is the definition and the
 reference of the tests, `torch` uses torch alone, `cpu` the compiled kernels, `triton` kernels for GPUs. The

@@ -1,7 +1,7 @@
 """The compiled CPU kernels: one shared library of all `cpu.cpp` files, called through ctypes.
 
-Plain C functions take seconds to build, where an extension of torch takes forty, and they keep working when
-torch is replaced. A library that was built from other sources than the ones in this folder is not used.
+Plain C functions build in seconds, where an extension of torch takes forty, and they keep working when torch
+is replaced. A library that was built from sources other than those in this folder is not used.
 """
 
 import ctypes
@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 FOLDER = Path(__file__).parent
 MISSING = (
     "the compiled kernels are missing or out of date, and training runs up to two times slower: run "
-    "`make setup`, or install lm_plugins anew where there is a C++ compiler (docs/install.md)"
+    "`make setup`, or reinstall lm_plugins on a machine with a C++ compiler (docs/install.md)"
 )
-C_TYPES = {torch.float32: "float", torch.float64: "double"}  # what the kernels are compiled for
+C_TYPES = {torch.float32: "float", torch.float64: "double"}  # the types that the kernels are compiled for
 
 
 @functools.cache
@@ -70,10 +70,10 @@ INT, DOUBLE = ctypes.c_int64, ctypes.c_double
 class Kernel:
     """A C function `name_float` and its twin `name_double`, which return nothing.
 
-    Their first argument is the number of threads. It is torch's, and is not given by the caller.
+    Their first argument is the number of threads. It is torch's, and is not passed by the caller.
 
     Args:
-        name: of the function, without its suffix
+        name: name of the function, without its suffix
         argtypes: types of the arguments after the first: REAL, BOOL, INT64, INT or DOUBLE
     """
 

@@ -1,6 +1,7 @@
-"""The C++ sources of the compiled kernels, and their digest, by which a library made from others is told.
+"""The C++ sources of the compiled kernels, and their digest, which reveals a library made from others.
 
-Standard library only: setup.py and tools/install.py run this file by its path, where torch may be missing.
+This file uses the standard library only: setup.py and tools/install.py run it by its path, where torch may be
+missing.
 """
 
 import hashlib

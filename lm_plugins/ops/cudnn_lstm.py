@@ -1,10 +1,10 @@
 """cuDNN's LSTM layer with its weights in one buffer.
 
 cuDNN reads all weights of a layer from one buffer. torch.lstm finds them in it if they are parameters of a
-torch.nn.LSTM. Those of a layer with weight drop are new at each call, so torch.lstm asks cuDNN for the place
-of each matrix, several times over, and copies them one by one, with a warning. For a single layer the buffer
-is W, U, b_ih and b_hh one after another. That is compared with torch's own buffer once for each size; where
-it differs, torch.lstm computes the layer.
+torch.nn.LSTM. The weights of a layer with weight drop are new at each call, so torch.lstm asks cuDNN for the
+place of each matrix, several times over, and copies them one by one, with a warning. For a single layer the
+buffer is W, U, b_ih and b_hh one after another. This layout is compared with torch's own buffer once for each
+size; where it differs, torch.lstm computes the layer.
 """
 
 import functools
@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor
 
-LSTM = 2  # cuDNN's number of the cell
+LSTM = 2  # cuDNN's number for this cell
 ARRAYS = 4  # W, U, b_ih, b_hh
 
 
@@ -40,7 +40,7 @@ def layout_is_known(inputs: int, units: int, dtype: torch.dtype, device: torch.d
             buffer = torch._cudnn_rnn_flatten_weight(arrays, ARRAYS, inputs, LSTM, units, 0, 1, False, False)
     except RuntimeError:
         return False
-    return torch.equal(buffer, expected)  # a host waits here, once for each size
+    return torch.equal(buffer, expected)  # the host waits here, once for each size
 
 
 def cudnn_lstm(

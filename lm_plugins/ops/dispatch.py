@@ -1,4 +1,4 @@
-"""Choose the implementation of an op: the one that is asked for, else the fastest that supports the call."""
+"""Choose the implementation of an op: the requested one, or else the fastest that supports the call."""
 
 from collections.abc import Callable, Mapping
 
@@ -13,8 +13,8 @@ def choose(op: str, impl: str | None, checks: Mapping[str, Check | None]) -> str
 
     Args:
         op: name of the op, for error messages
-        impl: the implementation that the caller asks for; None: the first one that supports the call, or
-            while torch.export traces a model the one of :data:`TRACED`, since kernels are opaque to it
+        impl: the implementation that the caller asks for; None: the first one that supports the call, or,
+            while torch.export traces a model, the one of :data:`TRACED`, since kernels are opaque to it
         checks: for each implementation, fastest first, a function that returns why it does not support the
             call, or None if it does; None in place of the function: it supports every call
 

@@ -1,4 +1,4 @@
-"""K distinct words of a distribution, and how often each word is expected among them."""
+"""Draw K distinct words from a distribution, and compute how often each word is expected among them."""
 
 from collections.abc import Callable
 

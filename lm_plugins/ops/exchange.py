@@ -1,4 +1,4 @@
-"""exchange: send rows from every process to every other one, with gradients."""
+"""exchange: send rows from every process to every other process, with gradients."""
 
 from typing import Any
 

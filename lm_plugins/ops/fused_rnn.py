@@ -2,7 +2,7 @@
 
 With resets, each stretch of a stream between two resets is a sequence. The sequences of all streams are
 sorted by length and packed, as in torch.nn.utils.rnn. No step is computed twice or for padding, and cuDNN
-supports it.
+supports this layout.
 """
 
 from collections.abc import Callable
@@ -22,13 +22,13 @@ def fused_rnn(
     weights: tuple[Tensor, ...],
     reset: Resets | None = None,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run one layer outside autocast: oneDNN's bfloat16 LSTM rounds the cell, and learns worse.
+    """Run one layer outside autocast, because oneDNN's bfloat16 LSTM rounds the cell and learns worse.
 
     Args:
         function: torch.lstm, torch.gru, torch.rnn_tanh or torch.rnn_relu
         x: inputs
         state: (h, c) for torch.lstm, otherwise (h,)
-        weights: W, U, b_ih and b_hh in the layout of `function`; for an LSTM with a projection also P
+        weights: W, U, b_ih and b_hh in the layout of `function`, and P for an LSTM with a projection
         reset: the steps before which the state is reset; None: nowhere
 
     Returns:

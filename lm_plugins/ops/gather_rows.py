@@ -29,6 +29,6 @@ def gather_rows(table: Tensor, index: Tensor, sparse: bool = False) -> Tensor:
             not depend on V; the optimizer must support sparse gradients
 
     Returns:
-        [..., ...], the shape of `index` and that of a row
+        [..., ...], the shape of `index` followed by that of a row
     """
     return SparseGather.apply(table, index) if sparse else table[index]

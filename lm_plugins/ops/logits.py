@@ -12,8 +12,8 @@ def logits(
 ) -> Tensor:  # [..., V]
     """Return the logits of all V words.
 
-    The product has the precision of the weight and is converted to float32 before the bias is added: the bias
-    starts at -ln V, and bfloat16 rounds logits of 10 with errors of 0.03.
+    The product has the precision of the weight, and is converted to float32 before the bias is added, because
+    the bias starts at -ln V, and bfloat16 rounds logits of 10 with errors of 0.03.
     """
     with torch.autocast(features.device.type, enabled=False):
         if weight.dtype in (torch.float32, torch.float64):

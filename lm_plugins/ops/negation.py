@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def is_one_number(x: Tensor) -> bool:
-    """Return whether all elements of `x` share one place in memory."""
+    """Return whether all elements of `x` share one memory location."""
     return x.numel() > 0 and all(
         not stride or size == 1 for size, stride in zip(x.shape, x.stride(), strict=True)
     )

@@ -1,8 +1,9 @@
 """Losses that distinguish a target from K noise words, in place of a softmax over all V words.
 
-They take scores s, and ln q with q the noise distribution, of the target and of its noise words. They return
-the loss of each target in nats. K counts the noise words of one target, whether or not others share them. K q
-is the expected number of times that a word is among them. For distinct words, q is that number over K.
+They take the scores s of the target and of its noise words, and ln q of these words under the noise
+distribution q. They return the loss of each target in nats. K counts the noise words of one target, whether
+or not other targets share them. K q is the expected number of times that a word is among them. For distinct
+words, q is that number over K.
 """
 
 import math
@@ -70,9 +71,9 @@ def tf_sampled_softmax(
     over the noise words i other than the target. This is ``tf.nn.sampled_softmax_loss``. It corrects the
     score of the target too. If no noise word equals the target, exp(-loss) is the posterior of the target
     among the candidates, which has no bias at a small K. Noise words that equal the target are removed, which
-    biases targets that are often among the noise words. The value is no estimate of -ln p. TensorFlow's
+    biases targets that are often among the noise words. The value is not an estimate of -ln p. TensorFlow's
     sampler draws distinct words. Departure: TensorFlow removes only one noise word that equals the target,
-    which differs if the words are not distinct.
+    which makes a difference if the words are not distinct.
 
     Args:
         score, noise_score: s of the targets and of the noise words

@@ -45,7 +45,7 @@ def recurrence(
 def _traced(
     run: Step, state: State, inputs: tuple[Tensor, ...], reset: Tensor | None
 ) -> tuple[Tensor, State]:
-    """Return what :func:`recurrence` returns, as a scan: a loop would be unrolled for one length."""
+    """Run :func:`recurrence` as a scan, because a loop would be unrolled for one length."""
     from torch._higher_order_ops.scan import scan  # not part of torch's public interface
 
     def combine(state: State, inputs: tuple[Tensor, ...]) -> tuple[State, Tensor]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Layout(NamedTuple):
-    """How torch's packed sequences represent a window [T, B] with R sequences, of at most L steps."""
+    """The packing of a window [T, B] into R of torch's packed sequences, of at most L steps."""
 
     batch_sizes: Tensor  # [L], on the CPU: number of sequences that have a step t
     place: Tensor  # [T B]: index in the packed data of each (t, b)

@@ -1,7 +1,7 @@
-"""Blocks of the rows of one matrix, whose gradients are written into one memory.
+"""Blocks of the rows of one matrix, whose gradients share one buffer.
 
-The gradients of ``matrix.split(sizes)`` are separate tensors that autograd concatenates: at 267,735 words of
-400 features, 428 MB that are allocated and written twice. Here an op that computes the gradient of a block
+The gradients of ``matrix.split(sizes)`` are separate tensors that autograd concatenates: with 267,735 words
+of 400 features, 428 MB are allocated and written twice. Here an op that computes the gradient of a block
 asks for the memory of its rows, and nothing is concatenated.
 """
 
@@ -25,7 +25,7 @@ class GradientRows:
         self.used = False
 
     def block(self, index: int) -> Tensor | None:
-        """Return the memory for the gradient of a block; None after the backward pass, which gave it away."""
+        """Return the memory for the gradient of a block; None after the backward pass handed it over."""
         if self.used:
             return None
         if self.memory is None:
@@ -33,7 +33,7 @@ class GradientRows:
         return self.memory.split(self.sizes)[index]
 
     def take(self) -> Tensor | None:
-        """Return the whole memory, or None if no block was asked for or it was given away."""
+        """Return the whole memory, or None if no block was requested or it was already handed over."""
         memory, self.memory, self.used = self.memory, None, True
         return memory
 

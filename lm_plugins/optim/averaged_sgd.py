@@ -28,11 +28,11 @@ class AveragedSGD(torch.optim.Optimizer):
 
         avg_n = avg_{n-1} + (w_t - avg_{n-1}) max(1 / n, 1 - decay)
 
-    Its first 1 / (1 - decay) iterates have equal weights, so that the initial weights of a model, from which
-    fairseq's --store-ema starts, are not part of it.
+    Its first 1 / (1 - decay) iterates have equal weights. The initial weights of a model, from which
+    fairseq's --store-ema starts, are therefore not part of it.
 
     The parameters hold either the iterates or the averages, and `other` holds the other copy. Averaging
-    therefore costs one copy of the parameters, and nothing before it starts.
+    therefore takes the memory of one copy of the parameters, and none before it starts.
 
     Args:
         decay: of the exponential average, at least 0 and below 1; None: all iterates have the same weight
@@ -57,6 +57,10 @@ class AveragedSGD(torch.optim.Optimizer):
     def start_averaging(self) -> None:
         if self.averaged is None:
             self.averaged = 0
+
+    def stop_averaging(self) -> None:
+        """Drop the average, while the parameters hold the iterates."""
+        self.averaged = self.other = None
 
     @torch.no_grad()
     def step(self, closure: Optional[Callable] = None) -> None:
@@ -99,10 +103,11 @@ class AveragedSGD(torch.optim.Optimizer):
         return changed
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the iterates and the averages, whichever of them the parameters hold."""
+        """Return the iterates and the averages, whichever of them the parameters hold, and the rate."""
         shown = [p.data for p in self.parameters()]
         iterates, averages = (self.other, shown) if self.shows_average else (shown, self.other)
-        return {"averaged": self.averaged, "iterates": iterates, "averages": averages}
+        rate = self.param_groups[0]["lr"]
+        return {"averaged": self.averaged, "iterates": iterates, "averages": averages, "lr": rate}
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -125,6 +130,8 @@ class AveragedSGD(torch.optim.Optimizer):
             averages = [
                 own_rows(p, average).to(p, copy=True) for p, average in zip(params, averages, strict=True)
             ]
+        for group in self.param_groups:
+            group["lr"] = state_dict.get("lr", group["lr"])
         self.averaged, self.other = state_dict["averaged"], averages
         self.shows_average, self.loaded = False, True
 

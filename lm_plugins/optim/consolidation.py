@@ -10,12 +10,12 @@ from fairseq.optim import FairseqOptimizer
 class ConsolidatingOptimizer(torch.optim.Optimizer):
     """Delegate to `inner`, and call `consolidate` on every process before each checkpoint.
 
-    fairseq builds a checkpoint on the first process alone. The one thing that all processes do before is
-    ``trainer.consolidate_optimizer()``. It calls ``consolidate_state_dict`` of the torch optimizer if that
-    has one, and nothing with --no-save-optimizer-state. fairseq itself wraps a torch optimizer in this way
-    for ZeRO (fairseq/optim/shard.py).
+    fairseq builds a checkpoint on the first process alone. The only thing that all processes do before is
+    ``trainer.consolidate_optimizer()``. It calls ``consolidate_state_dict`` of the torch optimizer if there
+    is such a method, and nothing with --no-save-optimizer-state. fairseq itself wraps a torch optimizer in
+    this way for ZeRO (fairseq/optim/shard.py).
 
-    There is no call of ``super().__init__``: parameters and state are those of `inner`.
+    ``super().__init__`` is not called: parameters and state are those of `inner`.
     """
 
     def __init__(self, inner: torch.optim.Optimizer, consolidate: Callable[[], None]) -> None:

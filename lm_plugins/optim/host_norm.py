@@ -1,8 +1,8 @@
 """Clip gradients by a norm that is copied to the host once per update.
 
-fairseq's trainer asks twice whether the norm is finite, compares it with the limit and averages it. On a GPU
-each question makes the host wait, and each answer takes kernels. An optimizer that returns the norm on the
-CPU answers them all with one wait, and clips by a number.
+fairseq's trainer checks twice whether the norm is finite, compares it with the limit and averages it. On a
+GPU each check makes the host wait, and each result takes kernels. An optimizer that returns the norm on the
+CPU needs only one wait for all of them, and clips by a number.
 """
 
 from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ def clip_to_norm(
 
 
 def to_host(norm: Tensor) -> Tensor:
-    """Return `norm` on the CPU, for which the host waits once for a GPU."""
+    """Copy `norm` to the CPU, which makes the host wait once for a GPU."""
     return norm.cpu()
 
 

@@ -23,9 +23,9 @@ def own_rows(parameter: Parameter, table: Tensor) -> Tensor:
 
 
 class LargeTables:
-    """Mixin for a fairseq optimizer that works row by row, such as SGD, averaged SGD and Adagrad.
+    """Support sparse gradients and sharded tables, which fairseq's base class does not.
 
-    It adds what fairseq's base class cannot do with sparse gradients and sharded tables.
+    This is a mixin for a fairseq optimizer that works row by row, such as SGD, averaged SGD and Adagrad.
     """
 
     split: Optional[SplitVocabulary] = None  # owner of the sharded tables
@@ -102,7 +102,9 @@ class LargeTables:
         if not addresses or rank_and_world()[1] == 1:
             return state
         if self.split is None:
-            raise Refused("the optimizer state of sharded tables cannot be saved before the first update")
+            raise Refused(
+                "the optimizer state of sharded tables cannot be saved before the first update: train first"
+            )
         return apply_to_sample(lambda x: self.split.whole(x) if x.data_ptr() in addresses else x, state)
 
 

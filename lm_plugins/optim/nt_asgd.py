@@ -18,21 +18,24 @@ from lm_plugins.ranges import PROBABILITY, at_least
 
 logger = logging.getLogger(__name__)
 
-STOP = -1.0  # the default of --stop-min-lr: fairseq stops at a learning rate that is not above it
+STOP_RATE = -1.0  # the default of --stop-min-lr: fairseq stops at a learning rate that is not above it
 
 
 @dataclass
 class NTASGDConfig(FairseqDataclass):
     weight_decay: float = field(
         default=0.0,
-        metadata={"range": at_least(0), "help": "L2 penalty on all parameters (awd-lstm-lm: wdecay, 1.2e-6)"},
+        metadata={
+            "range": at_least(0),
+            "help": "L2 penalty on all parameters, at least 0 (awd-lstm-lm: wdecay, 1.2e-6)",
+        },
     )
     nonmono: int = field(
         default=5,
         metadata={
             "range": at_least(0),
-            "help": "trigger of --averaging: it fires when a validation loss is above the minimum of all "
-            "earlier ones except the last N (awd-lstm-lm: nonmono, 5)",
+            "help": "number N, at least 0: the trigger of --averaging fires when a validation loss is above "
+            "the minimum of all earlier ones except the last N (awd-lstm-lm: nonmono, 5)",
         },
     )
     averaging: ChoiceEnum(["triggered", "always", "never", "two_tailed", "ema"]) = field(
@@ -42,16 +45,15 @@ class NTASGDConfig(FairseqDataclass):
             "average from the first update and stop training when the trigger fires (fine-tuning); never: "
             "plain SGD; two_tailed: average from the first update over a length that validation adapts "
             "(two-tailed averaging, Melis 2022, arXiv:2209.12581), which takes two to three more passes over "
-            "the first --valid-subset at each validation; ema: exponential moving average from the first "
-            "update, with --averaging-decay"
+            "the first --valid-subset at each validation; ema: take an exponential moving average from the "
+            "first update, with --averaging-decay"
         },
     )
     averaging_decay: float = field(
         default=0.999,
         metadata={
             "range": PROBABILITY,
-            "help": "decay D of --averaging ema, at least 0 and below 1: the average is over 1 / (1 - D) "
-            "updates",
+            "help": "decay D of --averaging ema, in [0, 1); the average is over 1 / (1 - D) updates",
         },
     )
     lr: List[float] = II("optimization.lr")
@@ -121,15 +123,21 @@ class NTASGD(LargeTables, FairseqOptimizer):
             self.finished = True
 
     def get_lr(self) -> float:
-        """Return the learning rate, or -1 at the end of fine-tuning, at which fairseq stops."""
-        return STOP if self.finished else super().get_lr()
+        """Return the learning rate, or -1 at the end of fine-tuning, which makes fairseq stop."""
+        return STOP_RATE if self.finished else super().get_lr()
 
     def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), "history": self.history, "finished": self.finished}
+        kind = {"averaging": str(self.cfg.averaging)}
+        return {**super().state_dict(), **kind, "history": self.history, "finished": self.finished}
 
     def load_state_dict(
         self, state_dict: dict[str, Any], optimizer_overrides: Optional[dict[str, Any]] = None
     ) -> None:
+        """Restore the state. An average of another kind is not continued, except by two-tailed averaging."""
         super().load_state_dict(state_dict, optimizer_overrides)
-        self.history, self.finished = list(state_dict["history"]), state_dict["finished"]
-        self.start()  # the checkpoint may be that of a training without an average
+        kind = str(self.cfg.averaging)
+        is_same = state_dict.get("averaging", kind) == kind  # earlier versions did not save it
+        self.history, self.finished = list(state_dict["history"]), state_dict["finished"] and is_same
+        if kind == "never" or not (is_same or kind == "two_tailed"):
+            self.optimizer.stop_averaging()
+        self.start()

@@ -19,14 +19,14 @@ class SparseAdagradConfig(FairseqDataclass):
         default=0.0,
         metadata={
             "range": at_least(0),
-            "help": "L2 penalty on all parameters; must be 0 with sparse gradients",
+            "help": "L2 penalty on all parameters, at least 0; must be 0 with sparse gradients",
         },
     )
     initial_accumulator: float = field(
         default=1.0,
         metadata={
             "range": at_least(0),
-            "help": "initial value of the sums of squared gradients (Jozefowicz et al. 2016: 1)",
+            "help": "initial value of the sums of squared gradients, at least 0 (Jozefowicz et al. 2016: 1)",
         },
     )
     lr: List[float] = II("optimization.lr")

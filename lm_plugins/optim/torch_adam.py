@@ -19,10 +19,10 @@ from lm_plugins.ranges import PROBABILITY, above, at_least, check
 class TorchAdamConfig(FairseqDataclass):
     adam_betas: Any = field(
         default=(0.9, 0.999),
-        metadata={"range": PROBABILITY, "help": "decay rates of both moments, each in [0, 1)"},
+        metadata={"range": PROBABILITY, "help": "decay rates of the two moments, each in [0, 1)"},
     )
     adam_eps: float = field(
-        default=1e-8, metadata={"range": above(0), "help": "added to the denominator, above 0"}
+        default=1e-8, metadata={"range": above(0), "help": "constant added to the denominator, above 0"}
     )
     weight_decay: float = field(
         default=0.0, metadata={"range": at_least(0), "help": "weight decay, at least 0"}
@@ -54,7 +54,7 @@ class TorchAdam(HostNorm):
 
     @property
     def optimizer_config(self) -> dict[str, Any]:
-        """The settings that win over those of a checkpoint."""
+        """The settings that override those of a checkpoint."""
         betas = self.cfg.adam_betas
         try:
             b1, b2 = (

@@ -1,4 +1,4 @@
-"""Two-tailed averaging: SGD with two averages of its iterates, of which validation chooses one."""
+"""Two-tailed averaging: SGD with two averages of its iterates, one of which validation chooses."""
 
 import logging
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class TwoTailedSGD(AveragedSGD):
     Departure: the paper leaves open when a loss stagnates; here it does when its minimum is
     `PATIENCE` validations old.
 
-    Averaging costs two copies of the parameters.
+    Averaging takes the memory of two copies of the parameters.
     """
 
     def __init__(self, params: Any, lr: float, weight_decay: float = 0.0) -> None:
@@ -126,7 +126,7 @@ class TwoTailedSGD(AveragedSGD):
 
 
 def choose_average(optimizer: Optional[FairseqOptimizer], validation_loss: Callable[[], float]) -> None:
-    """Let the validation losses of both averages and of the iterate decide which one the model shows.
+    """Let the validation losses of both averages and of the iterate decide which of them the model holds.
 
     Does nothing for other optimizers, and without an update since the averages last changed.
 

@@ -1,9 +1,9 @@
 """Pass the validation loss to the optimizer and to the learning-rate schedule.
 
-fairseq tells its schedules the loss after the checkpoint is written (fairseq_cli/train.py:210), rounded, and
-not after a validation within an epoch. A resumed run would then decide otherwise. Here the task passes the
-unrounded loss on before the checkpoint is written. It knows the optimizer only, so a schedule subscribes
-under the optimizer that it drives.
+fairseq passes the loss to its schedules after the checkpoint is written (fairseq_cli/train.py:210), rounded,
+and not after a validation within an epoch. A resumed run could then decide differently. Here the task passes
+the unrounded loss on before the checkpoint is written. The task knows only the optimizer, so a schedule
+subscribes under the optimizer that it drives.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Compute ln p of the hypotheses by a language model."""
+"""Compute ln p of hypotheses under a language model."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -9,7 +9,7 @@ from lm_plugins.errors import Refused
 from lm_plugins.rescoring.nbest import NBest
 from lm_plugins.scoring.score import Score
 
-CHUNK = 2048  # texts between reports of the progress
+CHUNK = 2048  # texts between two reports of progress
 
 
 class Model(Protocol):
@@ -40,7 +40,7 @@ class LanguageScores:
         """Return ln p of each hypothesis in nats; a text that occurs twice is scored once.
 
         Raises:
-            Refused: a hypothesis cannot be scored; the sentence names its line
+            Refused: a hypothesis cannot be scored; the message names its line
         """
         lines = {h.text: h.line for nbest in reversed(lists) for h in reversed(nbest.hypotheses)}
         texts, scored = sorted(lines, key=len), {}

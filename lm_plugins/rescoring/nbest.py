@@ -26,7 +26,7 @@ class Hypothesis(NamedTuple):
 
     @property
     def words(self) -> int:
-        """Return the number of words, which blanks separate."""
+        """Return the number of words, separated by blanks."""
         return len(self.text.split())
 
 
@@ -41,7 +41,7 @@ def read_nbest(path: Path) -> list[NBest]:
     """Return the n-best lists in the file `path`, in its order.
 
     Raises:
-        Refused: a line is no hypothesis, or the hypotheses of an utterance are not together
+        Refused: a line is not a hypothesis, or the hypotheses of an utterance are not together
     """
     lists: list[NBest] = []
     first: dict[str, str] = {}  # {utterance: its first line}
@@ -49,7 +49,10 @@ def read_nbest(path: Path) -> list[NBest]:
     for line in read_lines(path, HYPOTHESES, 3):
         count = count or len(line.columns)
         if len(line.columns) != count:
-            raise Refused(f"{line.name} has {len(line.columns)} columns, but the first line has {count}")
+            raise Refused(
+                f"{line.name} has {len(line.columns)} columns, but the first line has {count}: give all "
+                "lines the same columns"
+            )
         hypothesis = _hypothesis(line)
         if not lists or lists[-1].utterance != hypothesis.utterance:
             if hypothesis.utterance in first:
@@ -82,21 +85,21 @@ def read_references(path: Path, lists: list[NBest]) -> list[str]:
     """Return the reference of each of `lists`, from a file that may hold others too.
 
     Raises:
-        Refused: a line is no reference, an utterance has none or two, or there are no words at all
+        Refused: a line is not a reference, an utterance has none or two, or there are no words at all
     """
     references: dict[str, str] = {}
     for line in read_lines(path, REFERENCES, 2):
         utterance, text = line.columns[0], " ".join(line.columns[1:])
         if utterance in references:
-            raise Refused(f"{line.name} has a second reference of {utterance}: leave one of them out")
+            raise Refused(f"{line.name} has a second reference for {utterance}: leave one of them out")
         references[utterance] = text
     for nbest in lists:
         if nbest.utterance not in references:
             raise Refused(
-                f"{path} has no reference of the utterance {nbest.utterance} "
+                f"{path} has no reference for the utterance {nbest.utterance} "
                 f"({nbest.hypotheses[0].line}): add it"
             )
     chosen = [references[nbest.utterance] for nbest in lists]
     if not any(text.split() for text in chosen):
-        raise Refused(f"{path} has no words, so that there is no word error rate: give the spoken words")
+        raise Refused(f"{path} has no words, so there is no word error rate: give the spoken words")
     return chosen

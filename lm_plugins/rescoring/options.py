@@ -19,7 +19,7 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
         prog="python -m lm_plugins.rescore",
         description=description,
         epilog="total = first pass + alpha ln p + beta words. The first pass is the sum of the scores of a "
-        "line, ln p that of the model in nats with </s>, and words the number of words.",
+        "line, ln p is that of the model in nats, with </s>, and words is the number of words.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -27,43 +27,44 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
         "nbest",
         type=Path,
         metavar="NBEST.tsv",
-        help="lines of an utterance, a hypothesis and one or more scores (the larger, the better), separated "
-        "by tabs, in UTF-8; the hypotheses of an utterance stand together",
+        help="a file in UTF-8, each line of which has an utterance, a hypothesis and one or more scores "
+        "(larger is better), separated by tabs; the hypotheses of an utterance must be adjacent",
     )
     add("--path", required=True, help="a checkpoint, or the folder of one; a:b:c interpolates several")
     add(
         "--data",
-        help="data folder with the dict.txt of the training data (the one that the checkpoint names)",
+        help="data folder with the dict.txt of the training data (default: the one named by the checkpoint)",
     )
     add(
         "--alpha",
-        help="weight of ln p, at least 0; with --tune, comma-separated values to search (23 values from 0 to "
-        "10)",
+        help="weight of ln p, at least 0; with --tune, comma-separated values to search (default: 23 values "
+        "from 0 to 10)",
     )
     add(
         "--beta",
-        help="added for each word, any number; with --tune, comma-separated values to search, as in "
-        "--beta=-1,0,1 (24 values from -10 to 50)",
+        help="value added for each word, any number; with --tune, comma-separated values to search, as in "
+        "--beta=-1,0,1 (default: 24 values from -10 to 50)",
     )
     add(
         "--tune",
         type=Path,
         metavar="FILE",
-        help="search the alpha and beta with the lowest word error rate, write the rates to FILE as JSON, "
-        "and their picture next to it, FILE.png; needs --references",
+        help="search for the alpha and beta with the lowest word error rate, write the rates to FILE as "
+        "JSON, and draw them in a PNG file of the same name; needs --references",
     )
     add(
         "--references",
         type=Path,
         metavar="FILE",
-        help="lines of an utterance and its words, separated by a tab: count word errors (needs pip install "
-        "'.[rescore]')",
+        help="count word errors against this file, each line of which has an utterance and its words, "
+        "separated by a tab (needs pip install '.[rescore]')",
     )
     add(
         "--output",
         type=Path,
         metavar="FILE",
-        help="write the best hypothesis of each utterance here (standard output; with --tune, nowhere)",
+        help="write the best hypothesis of each utterance here (default: standard output; with --tune: "
+        "nowhere)",
     )
     add(
         "--rescored",
@@ -73,7 +74,12 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
     )
     add("--json", type=Path, metavar="FILE", help="write the results here, as JSON")
     add_interpolation_arguments(parser)
-    add("--batch-size", type=int, default=BATCH_SIZE, help="hypotheses scored at a time, at least 1 (64)")
+    add(
+        "--batch-size",
+        type=int,
+        default=BATCH_SIZE,
+        help="hypotheses scored at a time, at least 1 (default: 64)",
+    )
     add("--cpu", action="store_true", help="do not use the GPU")
     add("--user-dir", help="folder of a plug-in that defines the model")
     return parser
@@ -102,18 +108,18 @@ def alpha_and_beta(
         return AlphaBeta(alpha or alphas, beta or betas)
     if alpha is None or beta is None:
         raise Refused(
-            "give --alpha and --beta, or search them on a development list with --tune FILE and --references "
-            "FILE"
+            "give --alpha and --beta, or search for them on a development list with --tune FILE and "
+            "--references FILE"
         )
     if len(alpha) * len(beta) > 1:
         raise Refused(
-            "several values of --alpha or --beta are searched: give --tune FILE, or one value of each"
+            "several values of --alpha or --beta need a search: give --tune FILE, or one value of each"
         )
     return AlphaBeta(alpha, beta)
 
 
 def _numbers(text: str, flag: str, allowed: Range) -> tuple[float, ...]:
-    """Return the different comma-separated numbers of `flag`, in rising order."""
+    """Return the distinct comma-separated numbers of `flag`, in increasing order."""
     try:
         values = sorted({float(item) for item in text.split(",")})
     except ValueError as error:
@@ -130,7 +136,7 @@ def check_options(options: argparse.Namespace) -> None:
     """
     check("--batch-size", options.batch_size, at_least(1))
     if options.user_dir and not os.path.isdir(options.user_dir):
-        raise Refused(f"--user-dir {options.user_dir} is no folder: give that of a plug-in")
+        raise Refused(f"--user-dir {options.user_dir} is not a folder: give the folder of a plug-in")
     outputs = {"--output": options.output, "--rescored": options.rescored, "--json": options.json}
     if options.tune is not None:
         outputs |= {"--tune": options.tune, "the picture of --tune": picture_file(options.tune)}

@@ -11,7 +11,7 @@ from lm_plugins.rescoring.word_errors import WordErrors
 
 
 class WordErrorRates(NamedTuple):
-    """Word error rates in percent: of the first pass, of the totals, and of the best hypotheses there are."""
+    """Word error rates in percent: of the first pass, of the totals, and of the best listed hypotheses."""
 
     first_pass: float
     rescored: float
@@ -23,7 +23,7 @@ class Rescored(NamedTuple):
 
     Args:
         alpha: the weight of ln p
-        beta: the addend of each word
+        beta: the value added for each word
         errors: the word errors of the hypotheses; None: there are no references
         grid: the search for alpha and beta; None: there was none
     """
@@ -50,7 +50,7 @@ class Rescored(NamedTuple):
 
 
 def report(rescored: Rescored) -> list[str]:
-    """Return the results for people, in lines."""
+    """Return the results as lines of text for people."""
     lines = [] if rescored.grid is None else grid_table(rescored.grid)
     if rescored.rates is not None:
         lines.append(

@@ -1,4 +1,4 @@
-"""Search the weights alpha and beta with the lowest word error rate on a development list."""
+"""Search for the weights alpha and beta with the lowest word error rate on a development list."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Count the word errors of hypotheses: substitutions, deletions and insertions, by the package jiwer."""
+"""Count the word errors of hypotheses: substitutions, deletions and insertions, with the package jiwer."""
 
 from typing import Any, NamedTuple
 
@@ -32,7 +32,7 @@ class WordErrors(NamedTuple):
 
 
 def check_package() -> None:
-    """Refuse references where jiwer, which is optional, is not installed.
+    """Check that the optional package jiwer is installed.
 
     Raises:
         Refused: it is not

@@ -42,7 +42,7 @@ def log_probs(
         texts: the ids of each text, [T] on the CPU
         state: the state before the first token of every text, of one text (B = 1)
         batch_size: number of texts that are scored at a time
-        progress: is called with numbers of texts that are scored
+        progress: is called with the number of texts scored since its last call
 
     Raises:
         Refused: a probability is zero or NaN

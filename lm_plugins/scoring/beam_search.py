@@ -14,9 +14,9 @@ class BeamScorer:
         log_prob, state = scorer.step(torch.tensor([eos]), state)  # of the first token of a text
         ...
         state = scorer.select(state, index)  # the rows of the hypotheses that the search keeps
-        log_prob, state = scorer.step(tokens, state)  # each kept hypothesis has got a token
+        log_prob, state = scorer.step(tokens, state)  # the new token of each kept hypothesis
 
-    The states are not changed in place: a search may return to one. The state of a text that
+    The states are not changed in place, so a search may return to one. The state of a text that
     :meth:`~lm_plugins.hub.LanguageModel.score` has read, ``score.state``, starts a search after it:
     ``scorer.step(score.state.last, score.state.layers)``.
 

@@ -1,6 +1,6 @@
 """An adapter to ESPnet's beam search, which does not import ESPnet.
 
-It has the methods of ESPnet's ``BatchScorerInterface``. ESPnet asks for that class too::
+It has the methods of ESPnet's ``BatchScorerInterface``. ESPnet checks for that class too, so derive from it::
 
     from espnet.nets.batch_beam_search import BatchBeamSearch
     from espnet.nets.scorer_interface import BatchScorerInterface

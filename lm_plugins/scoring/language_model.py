@@ -1,4 +1,4 @@
-"""A trained model as Python uses it: it scores, continues and reads text."""
+"""A trained model for use from Python: it scores, continues and reads text."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -22,7 +22,7 @@ from lm_plugins.scoring.text_encoder import TextEncoder
 
 
 def are_several(texts: Any) -> bool:
-    """Return whether `texts` is a list of texts or the like, and not a text."""
+    """Return whether `texts` is a list or another iterable of texts, rather than one text."""
     return isinstance(texts, Iterable) and not isinstance(texts, str | bytes)
 
 
@@ -45,7 +45,7 @@ class LanguageModel:
         """Return the ids of `text`, [T]. Each newline becomes a ``</s>``; `eos` adds one at the end.
 
         Raises:
-            Refused: `text` is no str, or holds a symbol that never occurs in a corpus
+            Refused: `text` is not a str, or holds a symbol that never occurs in a corpus
         """
         return self.encoder.encode(text, eos)
 
@@ -75,15 +75,15 @@ class LanguageModel:
             scorer: scores with a neural cache or dynamic evaluation (:mod:`lm_plugins.evaluation.scorers`),
                 and keeps what it has seen from text to text; None: scores with the model alone
             eos: whether to score a ``</s>`` after each text
-            state: the ``state`` of the score of what comes before `text`; None: a zero state, after ``</s>``
+            state: the ``state`` of the score of the text before `text`; None: a zero state, after ``</s>``
             batch_size: number of texts that are scored at a time
 
         Returns:
             a :class:`Score`, or a list of them in the order of the texts
 
         Raises:
-            Refused: a text is no str or holds a symbol that never occurs in a corpus, or a probability is
-                zero or NaN
+            Refused: a text is not a str or holds a symbol that never occurs in a corpus, or a probability
+                is zero or NaN
         """
         start = self._start(state)
         if not are_several(text):
@@ -186,7 +186,7 @@ class LanguageModel:
         return self._read(text, state)[1:].cpu()
 
     def _read(self, text: str, state: TextState | None) -> Tensor:
-        """Return the output of the last layer after the token before `text` and after its T, [1 + T, C]."""
+        """Return the output of the last layer after the token before `text` and each of its T, [1 + T, C]."""
         layers, last = self._start(state)
         source = torch.cat([last, self.encode(text).to(last.device)])
         return read(self.decoder, source.unsqueeze(1), layers)[0].squeeze(1)

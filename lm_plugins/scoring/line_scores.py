@@ -41,7 +41,7 @@ class LineScorer:
     def score(
         self, blocks: Iterable[list[str]], progress: Callable[[int], object] = lambda lines: None
     ) -> Iterator[LineScore]:
-        """Yield the score of each line of `blocks`; call `progress` with numbers of lines that are scored.
+        """Yield the score of each line of `blocks`; call `progress` with the number of newly scored lines.
 
         Raises:
             Refused: a line holds a symbol that never occurs in a corpus, or a probability is zero or NaN

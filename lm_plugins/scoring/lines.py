@@ -71,7 +71,7 @@ def open_text(path: str | None, twice: bool) -> tuple[BinaryIO, str]:
 
     Args:
         path: of the text; None: standard input
-        twice: the file must be one that can be read twice; standard input and pipes are then copied to a
+        twice: whether the file must be readable twice; standard input and pipes are then copied to a
             temporary file
 
     Raises:

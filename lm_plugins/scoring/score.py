@@ -1,4 +1,4 @@
-"""The score of a text: its tokens, ln p of each, and what follows from them."""
+"""The score of a text: its tokens, ln p of each, and the totals computed from them."""
 
 import math
 from typing import NamedTuple

@@ -13,7 +13,7 @@ Layers = Any  # the state of each layer of a model, nested tensors [B, ...]
 
 
 class TextState(NamedTuple):
-    """The state after the tokens of B texts, of which the last one has not been read.
+    """The state after the tokens of B texts, except that the last token of each has not been read yet.
 
     A model reads the last token in the call that scores the next one.
     """

@@ -29,7 +29,7 @@ class TextEncoder:
             eos: whether a ``</s>`` is added at the end
 
         Raises:
-            Refused: `text` is no str, or holds a symbol that never occurs in a corpus
+            Refused: `text` is not a str, or holds a symbol that never occurs in a corpus
         """
         if not isinstance(text, str):
             raise Refused(f"a text is a str, not a {type(text).__name__}: {text!r:.60}")
@@ -39,7 +39,7 @@ class TextEncoder:
         return torch.tensor(ids if eos else ids[:-1], dtype=torch.long)
 
     def symbols(self, line: str) -> list[str]:
-        """Return the symbols of a line, as they are in the text and perhaps not in the dictionary.
+        """Return the symbols of a line as they are in the text; the dictionary may lack some of them.
 
         Raises:
             Refused: the line holds a symbol that never occurs in a corpus

@@ -1,8 +1,8 @@
 """Put words together from pieces, characters or bytes, with the surprisal of each word.
 
-The surprisal of a word is the sum over its tokens. A space counts with the word after it, as SentencePiece's
-pieces have it, and spaces at the end of a line count with the word before. The words of a line have the
-surprisal of the line.
+The surprisal of a word is the sum over its tokens. A space belongs to the word after it, as in the pieces of
+SentencePiece, and spaces at the end of a line belong to the word before. The surprisals of the words of a
+line sum to that of the line.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from lm_plugins.data.text_codec import SPACE, Codec
 
 
 class Unit(NamedTuple):
-    """A token or a word: its text, its surprisal -log2 p in bits, and whether it is or has an ``<unk>``."""
+    """A token or a word: its text, its surprisal -log2 p in bits, and whether it is or contains ``<unk>``."""
 
     text: str
     surprisal: float

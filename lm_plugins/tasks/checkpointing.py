@@ -22,6 +22,7 @@ answer, so nothing can be gathered. If gradients are NaN, all ranks do this toge
 tables.
 """
 
+import ast
 import logging
 from typing import Any, Optional
 
@@ -33,6 +34,7 @@ from fairseq.optim import FairseqOptimizer
 from lm_plugins.models.carried_state import stream_name
 from lm_plugins.optim.averaged_sgd import show_average, show_iterate
 from lm_plugins.optim.consolidation import before_each_checkpoint
+from lm_plugins.optim.own_options import take_own_options
 from lm_plugins.optim.two_tailed import choose_average
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.tasks.large_tables import check_optimizer
@@ -42,13 +44,16 @@ logger = logging.getLogger(__name__)
 
 
 class CheckpointingMixin:
-    """For a task with a `cfg`, a `decoder`, and what :class:`ValidationMixin` counts and computes."""
+    """Save and restore what a training needs to resume.
+
+    For a task with a `cfg`, a `decoder`, and what :class:`ValidationMixin` counts and computes.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.optimizer: Optional[FairseqOptimizer] = None  # of the last training step
         self.criterion: Optional[FairseqCriterion] = None  # of the last training step
-        self.failure: Optional[Exception] = None  # that left the last training step
+        self.failure: Optional[Exception] = None  # raised by the last training step
         self.rank_states: Optional[list[Any]] = None  # gathered for the next checkpoint
 
     def train_step(
@@ -60,6 +65,8 @@ class CheckpointingMixin:
         update_num: int,
         ignore_grad: bool = False,
     ) -> tuple[Any, Any, Any]:
+        if self.cfg.accept_changes and optimizer is not self.optimizer:
+            take_own_options(optimizer, ast.literal_eval(self.cfg.optimizer_overrides))
         self.optimizer, self.criterion, self.failure = optimizer, criterion, None
         if rank_and_world()[1] > 1:
             before_each_checkpoint(optimizer, self.gather)
@@ -87,11 +94,11 @@ class CheckpointingMixin:
         show_average(self.optimizer)
 
     def gather(self) -> None:
-        """Bring together on the first rank what a checkpoint holds of all ranks.
+        """Gather on the first rank what a checkpoint holds of all ranks.
 
         Raises:
-            Exception: the failure that fairseq wants to write crash.pt for, if tables are sharded. fairseq
-                then writes none, since it would hold only part of them.
+            Exception: the failure for which fairseq wants to write crash.pt, if tables are sharded. fairseq
+                then writes no crash.pt, since it would hold only part of them.
         """
         show_average(self.optimizer)
         split = self.decoder.embed_tokens.split
@@ -112,9 +119,9 @@ class CheckpointingMixin:
         return self.decoder.carried.state_dict(stream_name(self.cfg.train_subset, True))
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
-        """Return the carried states of all ranks, and what is counted over restarts.
+        """Return the carried states of all ranks, and the counts that continue after a restart.
 
-        On a single process, also put the average in.
+        On a single process, also put the average into the model.
         """
         show_average(self.optimizer)
         if rank_and_world()[1] == 1:
@@ -126,9 +133,14 @@ class CheckpointingMixin:
         return {type(self).__name__: WrittenOnce(saved)}
 
     def set_checkpoint_dict(self, saved: dict[str, Any]) -> None:
-        """Restore the carried state of this rank, and the counts, which older checkpoints do not have."""
-        self.above_uniform = saved.get("above_uniform", 0)
-        if "patience" in saved and not self.cfg.reset_meters:
+        """Restore the carried state of this rank, and the counts, which older checkpoints do not have.
+
+        With --reset-optimizer, a new training starts from the weights, and counts anew.
+        """
+        if not self.cfg.reset_optimizer:
+            self.above_uniform = saved.get("above_uniform", 0)
+        if "patience" in saved and not (self.cfg.reset_optimizer or self.cfg.reset_meters):
             self.patience.load_state_dict(saved["patience"])
+            self.patience.tell_fairseq()
         state = saved["rank_states"][rank_and_world()[0]]
         self.decoder.carried.load_state_dict(stream_name(self.cfg.train_subset, True), state)

@@ -18,16 +18,16 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     data: Optional[str] = field(
         default=None,
         metadata={
-            "help": "data folder written by fairseq-preprocess --destdir; several folders are separated by "
-            "colons: training reads one after another, options that count epochs mean passes over all of "
-            "them, and validation uses the first one"
+            "help": "data folder written by fairseq-preprocess --destdir, or several folders separated by "
+            "colons; training then reads one after another, options that count epochs count passes over all "
+            "of them, and validation uses the first one"
         },
     )
     text_level: Optional[ChoiceEnum(list(LEVELS))] = field(
         default=None,
         metadata={
-            "help": "what a token is, for a data folder that does not record it (default: a word); "
-            "underscore: a character, with _ for a space; byte: its decimal code"
+            "help": "kind of the tokens in a data folder that does not record it (default: word); "
+            "underscore: characters, with _ for a space; byte: bytes, written as decimal numbers"
         },
     )
     tokens_per_sample: int = field(
@@ -57,25 +57,25 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     regime: ChoiceEnum(["published", "short"]) = field(
         default="published",
         metadata={
-            "help": "training flags that are added for the architecture; published: the published ones; "
-            "short: those of a short training of 60 epochs, for qrnn_ptb only (published: 550 epochs)"
+            "help": "set of training flags that is added for the architecture; published: the published "
+            "flags; short: those of a short run of 60 epochs, for qrnn_ptb only (published: 550 epochs)"
         },
     )
     rotate_streams: bool = field(
         default=False,
         metadata={
             "help": "start each stream of the training text at a new position in every epoch, drawn "
-            "uniformly (partial shuffle, Press 2019, arXiv:1903.04167: lowers the validation perplexity on "
-            "PTB by 0.4 to 0.5)"
+            "uniformly (partial shuffle, Press 2019, arXiv:1903.04167, which lowered the validation "
+            "perplexity on PTB by 0.4 to 0.5)"
         },
     )
     bptt_variation: float = field(
         default=0.0,
         metadata={
             "range": at_least(0),
-            "help": "standard deviation of the training window lengths, in tokens: lengths are drawn from a "
-            "normal distribution around --tokens-per-sample, or with probability 0.05 around half of it, "
-            "and the learning rate is scaled with the length; 0: fixed length (AWD-LSTM: 5)",
+            "help": "standard deviation of the training window lengths, in tokens, at least 0; lengths are "
+            "drawn from a normal distribution around --tokens-per-sample, or with probability 0.05 around "
+            "half of it, and the learning rate is scaled with the length; 0: fixed length (AWD-LSTM: 5)",
         },
     )
     bptt_max_delta: int = field(
@@ -83,16 +83,17 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
         metadata={
             "range": at_least(0),
             "help": "with --bptt-variation, maximum number of tokens by which a window may exceed "
-            "--tokens-per-sample (mos: max_seq_len_delta, 40 on PTB and 20 on WikiText-2; AWD-LSTM: no "
-            "limit)",
+            "--tokens-per-sample, at least 0 (mos: max_seq_len_delta, 40 on PTB and 20 on WikiText-2; "
+            "AWD-LSTM: no limit)",
         },
     )
     bptt_multiple: int = field(
         default=1,
         metadata={
             "range": at_least(1),
-            "help": "with --bptt-variation, round window lengths to a multiple of this number of tokens; 8 "
-            "leaves 10 lengths of some 70, for each of which --cuda-graphs records a graph (AWD-LSTM: 1)",
+            "help": "with --bptt-variation, round window lengths to a multiple of this number of tokens, at "
+            "least 1; --cuda-graphs records a graph for each length, and 8 leaves 10 lengths of some 70 "
+            "(AWD-LSTM: 1)",
         },
     )
     autocast: ChoiceEnum(["none", "bf16"]) = field(
@@ -113,15 +114,16 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     cuda_graphs: bool = field(
         default=False,
         metadata={
-            "help": "replay training steps as CUDA graphs, one for each window length; one GPU, continuous "
-            "text, softmax or mos (measured on an H100: 112 updates/s of qrnn_ptb in bf16 instead of 49)"
+            "help": "replay training steps as CUDA graphs, one for each window length; needs one GPU, "
+            "continuous text, and --output-layer softmax or mos (measured on an H100: 112 updates/s of "
+            "qrnn_ptb in bf16 instead of 49)"
         },
     )
     accept_changes: bool = field(
         default=False,
         metadata={
-            "help": "resume a training with other options than those in its checkpoint, such as another "
-            "--lr or --dropout, which is refused otherwise"
+            "help": "resume a training even if its options, such as --lr or --dropout, differ from those in "
+            "the checkpoint; otherwise this is refused"
         },
     )
     cpu: bool = II("common.cpu")
@@ -134,6 +136,7 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     seed: int = II("common.seed")
     amp: bool = II("common.amp")
     tpu: bool = II("common.tpu")
+    stop_time_hours: float = II("optimization.stop_time_hours")
     use_bmuf: bool = II("optimization.use_bmuf")
     max_valid_steps: Optional[int] = II("dataset.max_valid_steps")
     disable_validation: bool = II("dataset.disable_validation")
@@ -151,6 +154,7 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     restore_file: str = II("checkpoint.restore_file")
     finetune_from_model: Optional[str] = II("checkpoint.finetune_from_model")
     continue_once: Optional[str] = II("checkpoint.continue_once")
+    optimizer_overrides: str = II("checkpoint.optimizer_overrides")
     reset_optimizer: bool = II("checkpoint.reset_optimizer")
     reset_lr_scheduler: bool = II("checkpoint.reset_lr_scheduler")
     reset_meters: bool = II("checkpoint.reset_meters")

@@ -10,7 +10,7 @@ MARGIN = 0.1  # bits by which a new model may exceed that loss, because its weig
 
 
 def check_training_loss(loss: float, update: int) -> None:
-    """Check the loss of an update, which is known only after it was made, but before it is saved.
+    """Check the loss of an update, which is known only after the update is made, but before it is saved.
 
     Args:
         loss: with regularisation, in bits per token

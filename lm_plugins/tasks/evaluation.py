@@ -22,6 +22,7 @@ from lm_plugins.evaluation.interpolation_options import interpolation_settings
 from lm_plugins.evaluation.options import check_options, warm_up
 from lm_plugins.evaluation.outputs import check_outputs
 from lm_plugins.evaluation.report import Report
+from lm_plugins.evaluation.results_file import identified
 from lm_plugins.evaluation.windows import EvaluationWindows
 from lm_plugins.tasks.interpolation import mixture
 
@@ -52,6 +53,7 @@ class EvaluationMixin:
         """
         self.set_matmul_precision()
         cfg = self.cfg
+        checkpoint = identified(cfg.checkpoint_path) if cfg.results_path else None
         check_program(num_shards, context_window)
         if dataset.split == cfg.train_subset:
             check_folders(dataset.split, self.folders)
@@ -82,7 +84,7 @@ class EvaluationMixin:
             rms = self.gradient_rms(dynamic) if dynamic.rms else None
             rates = best_rates(self.decoder, windows, dynamic, cache, rms)
         sizes = text_sizes(self.folders[0], dataset.split, self.level, len(dataset))
-        report = Report(dataset.split, *sizes, cfg.results_path, cfg.checkpoint_path)
+        report = Report(dataset.split, *sizes, cfg.results_path, checkpoint)
         mixed = None
         if interpolation is not None:
             models = (cfg.checkpoint_path, self.decoder, self.dictionary, self.folders[0])
@@ -92,7 +94,7 @@ class EvaluationMixin:
     def evaluation_layout(
         self, dataset: TokenStream, count: int, cache: CacheSettings | None
     ) -> Callable[[int], Streams]:
-        """Return how the text is laid out in `count` streams."""
+        """Return the function that lays the text out in `count` streams."""
         if self.cfg.eval_streams > 1:
             return overlapping(dataset, count, warm_up(self.cfg, cache))
         if self.decoder.independent_sentences:
@@ -118,7 +120,7 @@ class EvaluationMixin:
 
 
 def check_program(num_shards: int, context_window: int) -> None:
-    """Refuse flags of fairseq-eval-lm with which it would print something else than the perplexity.
+    """Refuse flags with which fairseq-eval-lm would print something other than the perplexity.
 
     Raises:
         Refused: there are several shards, or a context window

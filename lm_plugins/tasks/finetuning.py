@@ -1,4 +1,4 @@
-"""Fine-tuning ends with the model that it began with, or with a better one.
+"""Keep the loaded model as the best one until fine-tuning finds a better one.
 
 finetune.py of awd-lstm-lm validates the loaded model first, and overwrites it only with a better one. Here
 the loaded checkpoint is copied to ``checkpoint_best.pt``, and its loss is the one to beat.
@@ -16,16 +16,18 @@ from fairseq.models import BaseFairseqModel
 
 from lm_plugins.files import atomically
 from lm_plugins.ranks import rank_and_world
-from lm_plugins.tasks.starting_point import LAST
+from lm_plugins.tasks.starting_point import last_checkpoint
 
 logger = logging.getLogger(__name__)
 
-BEST = "checkpoint_best.pt"
 PERPLEXITY = "ppl"  # the --best-checkpoint-metric that is not the loss in bits
 
 
 class FinetuningMixin:
-    """For a task with a `cfg` and a `validation_loss` (:class:`ValidationMixin`)."""
+    """Validate the loaded model before it is fine-tuned.
+
+    For a task with a `cfg` and a `validation_loss` (:class:`ValidationMixin`).
+    """
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> FairseqCriterion:
         self.criterion = super().build_criterion(cfg, from_checkpoint)
@@ -34,20 +36,20 @@ class FinetuningMixin:
     def begin_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
         """Validate a loaded model before it is fine-tuned, and keep it as the best one.
 
-        A run that is resumed has done so: its checkpoints hold the best loss.
+        A resumed run has already done so: its checkpoints hold the best loss.
         """
         super().begin_epoch(epoch, model)
         cfg = self.cfg
-        started = os.path.exists(os.path.join(cfg.save_dir, LAST))
+        started = os.path.exists(last_checkpoint(cfg))
         if epoch > 1 or cfg.finetune_from_model is None or started or cfg.disable_validation:
             return
-        loss = self.validation_loss(model)
+        loss, name = self.validation_loss(model), f"checkpoint_best{cfg.checkpoint_suffix or ''}.pt"
         logger.info(
-            f"the loaded model has a validation loss of {loss:.6f} bits: only a better one replaces {BEST}"
+            f"the loaded model has a validation loss of {loss:.6f} bits: only a better one replaces {name}"
         )
         # fairseq keeps the best loss in this attribute of its function, and sets it when it resumes.
         best = 2**loss if cfg.best_checkpoint_metric == PERPLEXITY else loss
         checkpoint_utils.save_checkpoint.best = best
         if rank_and_world()[0] == 0 and not cfg.no_save:
-            with atomically(os.path.join(cfg.save_dir, BEST)) as path:
+            with atomically(os.path.join(cfg.save_dir, name)) as path:
                 shutil.copyfile(PathManager.get_local_path(cfg.finetune_from_model), path)

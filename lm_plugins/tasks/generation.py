@@ -15,7 +15,10 @@ Hypotheses = list[list[dict[str, Any]]]  # for each text of a batch, the best fi
 
 
 class GenerationMixin:
-    """For a task with a `dictionary`, `folders` and a `level`."""
+    """Serve fairseq-generate and fairseq-interactive.
+
+    For a task with a `dictionary`, `folders` and a `level`.
+    """
 
     def build_dataset_for_inference(
         self, src_tokens: list[Tensor], src_lengths: list[int], **kwargs: Any
@@ -33,7 +36,7 @@ class GenerationMixin:
     ) -> Hypotheses:
         """Continue each prompt up to a ``</s>``, or score it where `generator` is fairseq's scorer."""
         if constraints is not None:
-            raise Refused("--constraints are for translation: leave them out")
+            raise Refused("--constraints is for translation: leave it out")
         with torch.no_grad():
             if isinstance(generator, SequenceScorer):
                 return self.score(generator, models, sample)
@@ -43,7 +46,7 @@ class GenerationMixin:
         """Return ln p of each target, as ``fairseq-generate --score-reference`` and ``score`` ask for it."""
         target = sample.get("target")
         if target is None:
-            raise Refused("fairseq-interactive has nothing to score: give fairseq-generate --score-reference")
+            raise Refused("fairseq-interactive has nothing to score: use fairseq-generate --score-reference")
         if target.eq(self.dictionary.pad()).all(dim=1).any():
             raise Refused("there is nothing to score in an empty text: give some words")
         arguments = {"target": target, "stream": "sentences", "step": 0}
@@ -58,10 +61,10 @@ class GenerationMixin:
         sample: Sample,
         prefix_tokens: Tensor | None,  # [B, P]
     ) -> Hypotheses:
-        """Return what the generator writes after each prompt, which is the source, or its first P tokens.
+        """Return the generator's continuations of each prompt: of the source, or of its first P tokens.
 
         Raises:
-            Refused: the prompt is as long as the longest text to be written
+            Refused: the prompt is as long as the longest text that may be written
         """
         pad, eos = self.dictionary.pad(), self.dictionary.eos()
         prompts = sample["net_input"]["src_tokens"]
@@ -79,5 +82,5 @@ class GenerationMixin:
         return generator.generate(models, sample, prefix_tokens=prefix_tokens, bos_token=eos)
 
     def build_bpe(self, args: Any) -> Any:
-        """Return the codec of --bpe, or without it the one that coded the corpus."""
+        """Return the codec of --bpe, or, without --bpe, the one that encoded the corpus."""
         return super().build_bpe(args) or text_codec(self.level, self.folders[0])

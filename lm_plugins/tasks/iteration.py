@@ -29,7 +29,10 @@ logger = logging.getLogger(__name__)
 
 
 class IterationMixin:
-    """For a task with a `cfg`, a `decoder`, a `dictionary` and `folders`."""
+    """Cut a corpus into windows, and train on them.
+
+    For a task with a `cfg`, a `decoder`, a `dictionary` and `folders`.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -87,6 +90,7 @@ class IterationMixin:
             folders_take_turns=training and len(self.folders) > 1,
             num_workers=supported_workers(num_workers) if training else 0,
             buffer_size=data_buffer_size if training else 0,
+            update_freq=self.cfg.update_freq[: max(epoch, 1)][-1] if training else 1,
         )
 
     def prompt_iterator(self, prompts: Prompts, **kwargs: Any) -> EpochBatchIterator:
@@ -156,7 +160,7 @@ class IterationMixin:
         update_num: int,
         ignore_grad: bool = False,
     ) -> tuple[Any, Any, Any]:
-        # fairseq starts an update anew without a hook when float16 overflows.
+        # When float16 overflows, fairseq starts the update again without calling a hook.
         # Only the gradients, which it then clears, tell whether windows before this one count.
         if all(p.grad is None for p in model.parameters()):
             self.window_lengths = []
@@ -173,7 +177,7 @@ class IterationMixin:
             return loss, size, self.copied(log)
 
     def copied(self, log: dict[str, Any]) -> dict[str, Any]:
-        """Have the values of `log` copied to the host meanwhile; several processes add theirs up on GPUs."""
+        """Start to copy the values of `log` to the host; several processes sum theirs on the GPUs instead."""
         return log if rank_and_world()[1] > 1 else start_copy(log)
 
     def optimizer_step(self, optimizer: FairseqOptimizer, model: BaseFairseqModel, update_num: int) -> None:
@@ -191,7 +195,7 @@ class IterationMixin:
 def supported_workers(count: int) -> int:
     """Return `count`, or 0 with a warning where worker processes are not forked and cannot share a corpus."""
     if count > 0 and multiprocessing.get_start_method() != "fork":
-        logger.warning(f"--num-workers {count} needs processes that are forked: windows are cut without them")
+        logger.warning(f"--num-workers {count} needs forked processes: windows are cut without workers")
         return 0
     return count
 

@@ -34,7 +34,7 @@ def check_options(model_cfg: Any, task_cfg: Any) -> None:
 
 
 def exclude_shards_from_ddp(model: BaseFairseqModel) -> None:
-    """Have torch's DDP neither broadcast nor all-reduce shards. fairseq's legacy DDP sees it by itself."""
+    """Have torch's DDP neither broadcast nor all-reduce shards. fairseq's legacy DDP already skips them."""
     names = [name for name, p in model.named_parameters(remove_duplicate=False) if is_sharded(p)]
     # torch has no public form of this.
     DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(model, names)
@@ -44,7 +44,7 @@ def check_optimizer(optimizer: FairseqOptimizer, table: Embedding) -> None:
     """Check that `optimizer` supports the gradients of `table`.
 
     Raises:
-        Refused: it would fail in fairseq without a reason, or train wrongly.
+        Refused: it would fail in fairseq without a clear message, or train wrongly.
     """
     flags = ["--sparse-embedding-grad"] * table.sparse + ["--split-vocabulary"] * (table.split is not None)
     if flags and not isinstance(optimizer, LargeTables):

@@ -1,4 +1,4 @@
-"""Load the decoder of a checkpoint, which cannot run code, for a data folder."""
+"""Load the decoder of a checkpoint for a data folder, without running code from the checkpoint."""
 
 import os
 

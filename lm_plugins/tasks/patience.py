@@ -26,6 +26,15 @@ class Patience:
         else:
             self.stale += 1
 
+    def tell_fairseq(self) -> None:
+        """Have fairseq count on from here, so that it saves and ends after the validation that is due.
+
+        It keeps its count in these attributes of its function.
+        """
+        from fairseq_cli.train import should_stop_early  # importing it sets up logging to stdout
+
+        should_stop_early.best, should_stop_early.num_runs = self.best, self.stale
+
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "stale": self.stale}
 

@@ -32,6 +32,7 @@ from lm_plugins.tasks.iteration import IterationMixin
 from lm_plugins.tasks.resume import check_resumed_options
 from lm_plugins.tasks.starting_point import prepare_start
 from lm_plugins.tasks.stopping import StoppingMixin
+from lm_plugins.tasks.time_limit import check_time_limit
 from lm_plugins.tasks.validation import ValidationMixin
 from lm_plugins.tasks.validation_schedule import check_patience
 
@@ -139,6 +140,7 @@ class RecurrentLanguageModelingTask(
             self.save_dir_lock = prepare_start(self.cfg)
             check_patience(self.cfg)
             check_resumed_options(self.cfg)
+            check_time_limit(self.cfg)
             large_tables.check_options(cfg, self.cfg)
         else:
             upgrade_config(cfg)

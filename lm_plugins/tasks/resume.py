@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from lm_plugins.checkpoints import read_checkpoint
 from lm_plugins.errors import Refused
 from lm_plugins.ranges import flag_of
+from lm_plugins.tasks.resumed_state import check_best, check_optimizer_state
 from lm_plugins.tasks.starting_point import resumed_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,14 @@ COMPARED: dict[str, Optional[tuple[str, ...]]] = {
     "common": ("fp16", "memory_efficient_fp16", "seed"),
     "task": ("autocast", "float32_matmul"),
 }
+DATA = {"data"}  # in a section for the number of folders; the layout compares the text itself
 SCHEDULE = {"lr", "lr_scheduler"}  # the options and the section that --reset-lr-scheduler resets
+# Choices whose state in a checkpoint fits no other one, and the option that leaves it out.
+NOT_ACCEPTED = {
+    "--criterion": "--reset-optimizer",
+    "--optimizer": "--reset-optimizer",
+    "--lr-scheduler": "--reset-lr-scheduler",
+}
 PLAIN = (bool, int, float, str, list, type(None))
 
 
@@ -49,18 +57,32 @@ def check_resumed_options(cfg: DictConfig) -> None:
         cfg: the configuration of the task, from which the other sections are reached
 
     Raises:
-        Refused: they differ and --accept-changes is missing; the message has each option with both values.
+        Refused: they differ and --accept-changes is missing; the message lists each option with both values.
+            Or the checkpoint has no optimizer state, or the best value of another metric.
     """
     path = resumed_checkpoint(cfg)
-    saved = None if path is None or cfg.reset_optimizer else read_checkpoint(path).get("cfg")
+    if path is None or cfg.reset_optimizer:
+        return
+    checkpoint = read_checkpoint(path)
+    check_optimizer_state(checkpoint, path)
+    saved = checkpoint.get("cfg")
     if not isinstance(saved, Mapping):
         return
+    if not cfg.reset_meters:
+        check_best(saved.get("checkpoint", {}), cfg)
     links = OmegaConf.create({section: f"${{{section}}}" for section in COMPARED}, parent=cfg)
     current = OmegaConf.to_container(links, resolve=True, enum_to_str=True)
-    changes = ", ".join(differences(saved, current, SCHEDULE if cfg.reset_lr_scheduler else set()))
+    ignored = DATA | (SCHEDULE if cfg.reset_lr_scheduler else set())
+    changed = list(differences(saved, current, ignored))
+    changes = ", ".join(changed)
     if not changes:
         return
     if cfg.accept_changes:
+        for flag, reset in NOT_ACCEPTED.items():
+            if any(change.startswith(f"{flag} ") for change in changed):
+                raise Refused(
+                    f"cannot resume {path} with another {flag} ({changes}), which needs {reset}: give that"
+                )
         logger.warning(f"training continues with changed options: {changes}")
         return
     raise Refused(
@@ -89,7 +111,7 @@ def differences(saved: Mapping[str, Any], current: Mapping[str, Any], ignored: s
 
 
 def _options(section: str, values: Mapping[str, Any] | Namespace | None) -> dict[str, Any]:
-    """Return the compared options of a section, and under the name of the section what it chooses."""
+    """Return the compared options of a section, and the class that it chooses under the section's name."""
     if isinstance(values, Namespace):
         values = _own_options(section, values)
     values, names = values or {}, COMPARED[section]

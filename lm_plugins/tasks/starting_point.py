@@ -16,15 +16,25 @@ LAST = "checkpoint_last.pt"  # fairseq's default of --restore-file, in --save-di
 RESETS = ("reset_optimizer", "reset_lr_scheduler", "reset_meters", "reset_dataloader")
 
 
+def last_checkpoint(cfg: Any) -> str:
+    """Return the path of the last checkpoint of --save-dir."""
+    return os.path.join(cfg.save_dir, f"checkpoint_last{cfg.checkpoint_suffix or ''}.pt")
+
+
+def restored_file(cfg: Any) -> str:
+    """Return the path that --restore-file names, to which fairseq adds --checkpoint-suffix."""
+    return cfg.restore_file.replace(".pt", f"{cfg.checkpoint_suffix or ''}.pt")
+
+
 def resumed_checkpoint(cfg: Any) -> Optional[str]:
     """Return the checkpoint that fairseq resumes, or None if it starts a training.
 
     Args:
         cfg: the configuration of the task, which has these options of fairseq's
     """
-    path = cfg.restore_file
-    if path == LAST:
-        path = os.path.join(cfg.save_dir, LAST)
+    path = restored_file(cfg)
+    if cfg.restore_file == LAST:
+        path = last_checkpoint(cfg)
         if not os.path.exists(path):
             path = cfg.continue_once
     return path if path and os.path.exists(path) else None
@@ -52,16 +62,21 @@ def _prepare_folder(cfg: Any) -> Optional[TextIO]:
         lock = lock_folder(cfg.save_dir)
         if lock is not None:
             remove_unfinished(cfg.save_dir)
-    suffix = cfg.checkpoint_suffix or ""
+    suffix, last = cfg.checkpoint_suffix or "", last_checkpoint(cfg)
     if cfg.restore_file != LAST:
-        check_whole(cfg.restore_file.replace(".pt", f"{suffix}.pt"))
+        start = restored_file(cfg)
+        check_whole(start)
+        if saves and os.path.exists(last) and not (os.path.exists(start) and os.path.samefile(start, last)):
+            logger.warning(
+                f"{last} will be replaced, because --restore-file starts from another checkpoint: leave that "
+                "out to continue"
+            )
         return lock
-    last = os.path.join(cfg.save_dir, f"checkpoint_last{suffix}.pt")
     base = cfg.continue_once or cfg.finetune_from_model
     if os.path.exists(last) and not saves:
         check_whole(last)
     elif os.path.exists(last):
-        check_last(last, cfg.save_dir, suffix)
+        check_last(last, cfg.save_dir, suffix, cfg.finetune_from_model)
     elif base is not None:
         check_whole(base)
     elif saves and not cfg.no_last_checkpoints:
@@ -74,15 +89,18 @@ def _prepare_folder(cfg: Any) -> Optional[TextIO]:
     return lock
 
 
-def check_last(last: str, folder: str, suffix: str) -> None:
-    """Replace the checkpoint `last` of `folder` by the newest whole one if it was not written to its end.
+def check_last(last: str, folder: str, suffix: str, base: Optional[str] = None) -> None:
+    """Replace the checkpoint `last` of `folder` with the newest whole one if it was not fully written.
+
+    Args:
+        suffix, base: see :func:`lm_plugins.recovery.newest_whole`; fine-tuning keeps a copy of its base
 
     Raises:
         Refused: no other one is whole, or `last` is damaged in another way
     """
     wrong = damage(last)
     if wrong in INCOMPLETE:
-        newest = restore_last(folder, suffix)
+        newest = restore_last(folder, suffix, base)
         if newest is None:
             raise Refused(
                 f"checkpoint {last} {wrong}, and no other checkpoint of its folder is whole: start anew with "
@@ -92,7 +110,7 @@ def check_last(last: str, folder: str, suffix: str) -> None:
             f"checkpoint {last} {wrong}: training continues from {newest.path} ({newest.updates} updates)"
         )
     elif wrong:
-        newest = newest_whole(folder, suffix)
+        newest = newest_whole(folder, suffix, base)
         raise Refused(
             f"checkpoint {last} {wrong}: "
             + (
@@ -127,6 +145,8 @@ def check_starting_point(cfg: Any) -> None:
         flag, path = "--" + name.replace("_", "-"), getattr(cfg, name)
         if path is None or path == LAST or "://" in path:
             continue
+        if name == "restore_file":
+            path = restored_file(cfg)
         if not os.path.exists(path):
             raise Refused(
                 f"{flag} {path or '(empty)'} does not exist: give the path of a checkpoint, or leave it out"
@@ -138,3 +158,18 @@ def check_starting_point(cfg: Any) -> None:
     for name in RESETS:
         if getattr(cfg, name):
             raise Refused(f"--finetune-from-model implies --{name.replace('_', '-')}: leave that out")
+
+
+def what_continues(cfg: Any) -> str:
+    """Say with which command a training continues that has been stopped and saved.
+
+    Args:
+        cfg: the configuration of the task, which has fairseq's options of checkpoints
+    """
+    if cfg.no_save or cfg.no_last_checkpoints:
+        return "and is not saved"
+    if cfg.no_save_optimizer_state:
+        return "and cannot be resumed, because of --no-save-optimizer-state"
+    names = ["restore_file"] * (cfg.restore_file != LAST) + [name for name in RESETS if getattr(cfg, name)]
+    without = " and ".join("--" + name.replace("_", "-") for name in names)
+    return f"and the same command{f' without {without}' if names else ''} continues from there"

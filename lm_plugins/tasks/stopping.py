@@ -1,7 +1,7 @@
 """Save and end after the update in which a stop signal arrives, so that training resumes exactly.
 
-All processes have to stop after the same update. Each adds to the metrics of an update, which fairseq sums
-over processes anyway, whether a signal has reached it.
+All processes have to stop after the same update. Each one reports whether a signal has reached it in the
+metrics of an update, which fairseq sums over processes anyway.
 """
 
 import atexit
@@ -14,8 +14,10 @@ from fairseq.models import BaseFairseqModel
 from fairseq.optim import FairseqOptimizer
 from omegaconf import DictConfig, OmegaConf
 
+from lm_plugins.optim.nt_asgd import STOP_RATE
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.stop_signals import StopSignals, end_by
+from lm_plugins.tasks.starting_point import what_continues
 
 logger = logging.getLogger(__name__)
 
@@ -23,14 +25,26 @@ STOP = "stop"  # the metric: number of processes that a signal has reached
 
 
 class StoppingMixin:
-    """For a task with `updates`, `ends_epoch`, `patience`, and a `cfg` within fairseq's configuration."""
+    """Save and end training after a stop signal.
+
+    For a task with `updates`, `ends_epoch`, `patience`, `optimizer`, and a `cfg` within fairseq's
+    configuration.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.signals = StopSignals()
-        self.replaced: dict[tuple[str, str], Any] = {}  # options with another value while it stops
+        self.replaced: dict[tuple[str, str], Any] = {}  # typed values of the options that are changed to stop
 
     def begin_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
+        """End with status 0 if fine-tuning has ended.
+
+        The optimizer then has the rate at which fairseq stops, but fairseq asks the schedule, and a schedule
+        such as cosine answers with its own rate.
+        """
+        if self.optimizer is not None and self.optimizer.get_lr() == STOP_RATE:
+            logger.info("training is complete: fine-tuning has ended")
+            raise SystemExit(0)
         super().begin_epoch(epoch, model)
         self.signals.listen()
 
@@ -50,8 +64,8 @@ class StoppingMixin:
     def end_if_complete(self, update_num: int) -> None:
         """End with status 0 if a resumed training has made all its updates, or has run out of patience.
 
-        fairseq compares the number of updates with --max-update after each update, so it would make one more
-        and save. Its own count for --patience begins anew in each process.
+        fairseq compares them with --max-update and --patience after each update, so it would make one more
+        and save.
 
         Args:
             update_num: number of updates so far
@@ -60,7 +74,7 @@ class StoppingMixin:
         if 0 < limit <= update_num:
             reason = f"it has made {update_num} updates of --max-update {limit}"
         elif 0 < patience <= self.patience.stale:
-            reason = f"{self.patience.stale} validations without a new best end it, by --patience {patience}"
+            reason = f"{self.patience.stale} validations gave no new best, and --patience is {patience}"
         else:
             return
         logger.info(f"training is complete: {reason}")
@@ -91,10 +105,8 @@ class StoppingMixin:
         rank, _ = rank_and_world()
         saves = not checkpoint.no_save and not checkpoint.no_last_checkpoints
         if rank == 0:
-            logger.warning(
-                f"{number.name}: training ends after update {self.updates}, "
-                + ("and the same command continues from there" if saves else "and is not saved")
-            )
+            end = what_continues(self.cfg)
+            logger.warning(f"{number.name}: training ends after update {self.updates}, {end}")
         if rank != 0 or not saves:
             atexit.register(end_by, number)
 
@@ -104,7 +116,7 @@ class StoppingMixin:
             atexit.register(end_by, self.signals.received or signal.SIGTERM)
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
-        """Return the state of the task, with the options as they were typed in the checkpoint."""
+        """Return the state of the task, after restoring the typed options, which the checkpoint holds."""
         for (group, name), value in self.replaced.items():
             self.options(group)[name] = value
         return super().get_checkpoint_dict()

@@ -1,6 +1,6 @@
-"""What training does with a validation loss, and what it logs."""
+"""Act on a validation loss during training, and log metrics."""
 
-from typing import Any
+from typing import Any, Optional
 
 from fairseq.criterions import FairseqCriterion
 from fairseq.logging import meters, metrics
@@ -19,13 +19,17 @@ from lm_plugins.tasks.validation_schedule import is_scheduled
 
 
 class ValidationMixin:
-    """For a task with a `cfg`, a `level`, `unknown_characters`, an `optimizer` and a `criterion`."""
+    """Count validations, pass on their losses, and log metrics.
+
+    For a task with a `cfg`, a `level`, `unknown_characters`, an `optimizer` and a `criterion`.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.peak = PeakMemory()
         self.validated = 0  # number of subsets in the current validation
         self.is_counted = True  # the current validation is a scheduled one
+        self.counted: Optional[int] = None  # number of updates at the last validation that was counted
         self.updates = 0  # of the training so far
         self.above_uniform = 0  # epochs in a row with a validation loss above that of guessing
         self.patience = Patience()
@@ -33,7 +37,11 @@ class ValidationMixin:
     def begin_valid_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
         super().begin_valid_epoch(epoch, model)
         self.validated = 0
-        self.is_counted = is_scheduled(self.cfg, epoch, self.updates, self.ends_epoch)
+        # An update that overflows float16 is not made, and fairseq then repeats the validation before it.
+        is_new = self.updates != self.counted
+        self.is_counted = is_new and is_scheduled(self.cfg, epoch, self.updates, self.ends_epoch)
+        if self.is_counted:
+            self.counted = self.updates
 
     def validation_loss(self, model: BaseFairseqModel) -> float:
         """Return the loss of the model as it is on the first validation subset, in bits per token."""

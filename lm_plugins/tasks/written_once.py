@@ -1,4 +1,4 @@
-"""A write error ends the training before it replaces a whole checkpoint."""
+"""End the training on a write error, before it replaces a whole checkpoint."""
 
 import collections
 from typing import Any
@@ -18,8 +18,8 @@ class WrittenOnce(dict):
     def __reduce__(self) -> tuple[Any, ...]:
         if self.was_pickled:
             raise SystemExit(
-                "lm_plugins: error: a checkpoint could not be written, the disk may be full: the last whole "
-                "one was not replaced; make room, and the same command continues from it"
+                "lm_plugins: error: a checkpoint could not be written, perhaps because the disk is full: the "
+                "last whole one was not replaced; free some space, and the same command continues from it"
             )
         self.was_pickled = True
         return collections.OrderedDict, (list(self.items()),)

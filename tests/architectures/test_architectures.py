@@ -201,9 +201,9 @@ def test_a_plug_in_declares_its_own(restored):
 
 
 def test_a_wrong_declaration_is_refused():
-    with pytest.raises(Refused, match="the architecture qrnn_ptb is registered already"):
+    with pytest.raises(Refused, match="the architecture qrnn_ptb is already registered"):
         Architecture("qrnn_ptb", QRNN, options={}, training={})
-    with pytest.raises(Refused, match="is registered already"):
+    with pytest.raises(Refused, match="is already registered"):
         Architecture("transformer_lm", QRNN, options={}, training={})
     with pytest.raises(Refused, match="sets decoder_layer, .* of QRNN: did you mean decoder_layers"):
         Architecture("qrnn_wrong", QRNN, options={"decoder_layer": 2}, training={})

@@ -225,7 +225,7 @@ def test_a_folder_with_files_is_not_overwritten(tmp_path, words):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/checkpoint_best.pt").write_text("mine")
     path = peers.save(peers.RNNModel("LSTM").state_dict(), tmp_path / "model.pt")
-    with pytest.raises(Refused, match="exists already"):
+    with pytest.raises(Refused, match="already exists"):
         convert(path, str(tmp_path / "out"), words)
     assert (tmp_path / "out/checkpoint_best.pt").read_text() == "mine"
 
@@ -239,4 +239,4 @@ def test_the_command(tmp_path, words, monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", command)
     with pytest.raises(SystemExit) as stop:
         main()
-    assert stop.value.code == 2 and "exists already" in capsys.readouterr().err
+    assert stop.value.code == 2 and "already exists" in capsys.readouterr().err

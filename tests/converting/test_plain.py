@@ -118,8 +118,8 @@ def altered(change):
 @pytest.mark.parametrize(
     "change, sentence",
     [
-        (altered(lambda config: config.update(format="transformers")), "of another project"),
-        (altered(lambda config: config.update(model="transformer_lm")), "there is no model 'transformer_lm'"),
+        (altered(lambda config: config.update(format="transformers")), "not written by lm_plugins.convert"),
+        (altered(lambda config: config.update(model="transformer_lm")), "has no model 'transformer_lm'"),
         (
             altered(lambda config: config["options"].update(decoder_embed_dim=10**9)),
             "weights have no such size",
@@ -142,7 +142,7 @@ def test_an_altered_folder_is_refused(change, sentence, tmp_path):
 
 def test_a_checkpoint_of_ours_is_not_converted_into_one(tmp_path):
     ours = saved(tmp_path / "ours", "awd_lstm")
-    with pytest.raises(Refused, match="already: give --to safetensors"):
+    with pytest.raises(Refused, match="is already a checkpoint of lm_plugins: give --to safetensors"):
         convert(str(ours / "checkpoint_best.pt"), str(tmp_path / "out"))
 
 

@@ -52,7 +52,7 @@ def test_the_dictionary_that_preprocess_recorded(tmp_path):
         (tmp_path / ".complete").write_text(mark)
         assert len(load_dictionary(str(tmp_path))) == 7
     (tmp_path / "dict.txt").write_bytes(b"of 9\nanother 5\ncorpus 1\n")
-    with pytest.raises(Refused, match="is not the one that its folder was made with"):
+    with pytest.raises(Refused, match="is not the file that its folder was made with"):
         load_dictionary(str(tmp_path))
 
 
@@ -72,3 +72,14 @@ def test_what_a_folder_has_instead_of_a_dictionary(tmp_path):
     os.mkfifo(tmp_path / "dict.txt")
     with pytest.raises(Refused, match="dict.txt is not a regular file"):
         load_dictionary(str(tmp_path))
+
+
+def test_a_folder_that_preprocess_has_not_finished(tmp_path):
+    for name, content in (("dict.txt", GOOD), (".inputs", b"{}")):
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(
+        Refused, match="is unfinished, since preprocess was interrupted: run its command again"
+    ):
+        load_dictionary(str(tmp_path))
+    (tmp_path / ".complete").write_text("{}")  # and was killed before it removed .inputs
+    assert len(load_dictionary(str(tmp_path))) == 7

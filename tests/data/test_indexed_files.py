@@ -111,7 +111,7 @@ DAMAGES = {
     "lines too many": (index(at(slice(18, 26), struct.pack("<Q", 1 << 60))), "train.idx is cut short"),
     "lines too few": (index(at(slice(18, 26), struct.pack("<Q", 7))), "train.idx is damaged: it has"),
     "pointer": (index(lambda b: b[:-3] + b"\1" + b[-2:]), "its lines do not follow each other"),
-    "size below 0": (sizes(balance), "a line has a size below 0"),
+    "size below 0": (sizes(balance), "a line has a negative size"),
     "sizes moved": (sizes(move_a_token), "lines of .*train.idx end at other tokens"),
     "tokens shuffled": (tokens(np.random.default_rng(0).shuffle), "lines of .*train.idx end at other tokens"),
     "tokens zero": (tokens(at(slice(0, 3), 0)), "line 1 of .*train has the literal symbol <s>.*is damaged"),

@@ -88,7 +88,7 @@ def test_an_underscore_is_a_space_at_its_own_level_only():
         ({"level": "word", "test": SIZES | {"characters": -9000}}, "characters of test is -9000"),
         ({"level": "word", "test": SIZES | {"words": float("nan")}}, "words of test is nan"),
         ({"level": "word", "test": SIZES | {"tokens": "9"}}, "tokens of test is '9'"),
-        ({"level": "word", "test": SIZES | {"unknown": 10}}, "test has 10 unknown tokens of 9"),
+        ({"level": "word", "test": SIZES | {"unknown": 10}}, "test has 10 unknown tokens among 9"),
     ],
 )
 def test_text_json_is_checked_before_it_is_believed(content, sentence, tmp_path):

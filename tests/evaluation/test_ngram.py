@@ -81,15 +81,15 @@ def test_a_sum_slightly_above_one_is_reported(arpa, tmp_path, caplog):
     path.write_text(text.replace(f"\t<s>\t{backoff}", f"\t<s>\t{float(backoff) + 0.004}"))
     ngram = Ngram(str(path), dictionary("a", "b", "c"))
     assert 1.001 < float(ngram.distribution([]).exp().sum()) < 1.02
-    assert "as those of a quantised model" in caplog.text
+    assert "as those of a quantised model do" in caplog.text
 
 
 @pytest.mark.parametrize(
     "change, sentence",
     [
-        (lambda text: "hello\n", 'is no n-gram model .*first non-empty line was "hello"'),
-        (lambda text: text[: len(text) // 2], "is no n-gram model"),
-        (lambda text: text.replace("</s>", "</t>"), "is no n-gram model .*missing </s>"),
+        (lambda text: "hello\n", 'is not an n-gram model .*first non-empty line was "hello"'),
+        (lambda text: text[: len(text) // 2], "is not an n-gram model"),
+        (lambda text: text.replace("</s>", "</t>"), "is not an n-gram model .*missing </s>"),
         (lambda text: text.replace("\t<s>\t-", "\t<s>\t"), "sum to .* over the dictionary"),
     ],
 )

@@ -75,9 +75,9 @@ def test_the_warm_up_fills_the_cache():
         ({"interpolate_weights": "0.5,0.5"}, "--interpolate-weights has no effect on a single model"),
         (
             {"interpolate_with": "b", "interpolate_weights": "1"},
-            "1: there are 2 models, give a weight for each",
+            "1: give one weight for each of the 2 models",
         ),
-        ({"interpolate_with": "b", "interpolate_weights": "0.5,0.4"}, "with the sum 1, which is 0.9"),
+        ({"interpolate_with": "b", "interpolate_weights": "0.5,0.4"}, "with the sum 1, not 0.9"),
         ({"interpolate_with": "b", "interpolate_weights": "2,-1"}, "numbers of at least 0"),
         ({"interpolate_with": "b", "interpolate_weights": "0.5,x"}, "--interpolate-weights is 0.5,x"),
         (

@@ -113,7 +113,7 @@ def test_evaluation_leaves_gradients_alone(decoder, text):
 
 def test_a_wrong_count_is_refused(decoder, text):
     text.targets += 1
-    with pytest.raises(Refused, match="44 targets of 'test' were scored, which has 45"):
+    with pytest.raises(Refused, match="44 targets of 'test' were scored instead of 45"):
         evaluate(decoder, text, ModelScorer())
 
 

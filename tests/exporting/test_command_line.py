@@ -100,7 +100,7 @@ def test_the_codecs_of_the_example(level, tmp_path):
     "options, sentence",
     [
         (["nowhere.pt", "lm.onnx"], "there is no checkpoint nowhere.pt"),
-        (["text", "lm.onnx"], "text is no checkpoint: it was not written by fairseq"),
+        (["text", "lm.onnx"], "text is not a checkpoint, as it was not written by fairseq"),
         (["text", "lm.bin"], "the output lm.bin does not end in .onnx"),
         (["text", "no/lm.onnx"], "the output no/lm.onnx cannot be written (No such file or directory)"),
         (["text", "lm.onnx", "--tokens", "0"], "--tokens is 0: it must be at least 1"),
@@ -109,7 +109,7 @@ def test_the_codecs_of_the_example(level, tmp_path):
         (["text", "lm.onnx", "--json", "./lm.onnx"], "--json ./lm.onnx would overwrite the output"),
         (["text", "lm.onnx", "--json", "lm.int8.onnx"], "would overwrite the int8 model"),
         (["lm.pt", "lm.onnx", "--int8", "--valid", "text", "--json", "text"], "would overwrite --valid"),
-        (["text", "lm.onnx", "--user-dir", "no"], "--user-dir no is no folder"),
+        (["text", "lm.onnx", "--user-dir", "no"], "--user-dir no is not a folder"),
         (["lm.pt", "lm.onnx", "--int8", "--valid", "no"], "--valid no cannot be read"),
         (["lm.pt", "lm.onnx", "--int8", "--valid", "latin"], "--valid latin is not UTF-8 (byte 1)"),
         (["lm.pt", "lm.onnx", "--int8", "--valid", "empty"], "--valid empty is empty"),

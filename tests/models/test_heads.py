@@ -84,6 +84,11 @@ def test_an_unknown_head_is_refused_with_the_known_ones():
         tiny("awd_lstm", "--output-layer", "nosuch")
 
 
+def test_an_adaptive_softmax_has_no_rank():
+    with pytest.raises(Refused, match="--output-rank 3 factorises only a softmax or a mixture of softmaxes"):
+        tiny("awd_lstm", *ADAPTIVE, "--output-rank", "3")
+
+
 def test_a_head_of_a_plug_in_works_like_one_of_ours(table):
     register_head("uniform", Uniform, criterion="contrast", other_criteria=["nce"])
     model = tiny("awd_lstm_ptb", "--output-layer", "uniform")

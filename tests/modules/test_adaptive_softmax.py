@@ -106,6 +106,17 @@ def test_cutoffs_that_do_not_rise_within_the_vocabulary_are_refused(cutoffs):
         AdaptiveSoftmax(C, V, cutoffs=cutoffs)
 
 
+@pytest.mark.parametrize("made", [tied, untied])
+def test_a_padding_symbol_in_a_tail_is_refused(made):
+    """The root ignores the entry with the number of the symbol, which is then that of a whole tail."""
+    head = made([2, 4], padding_idx=1)
+    features, target = torch.randn(V, C).double(), torch.arange(V)
+    expected = -head.log_prob(features).gather(1, target.unsqueeze(1)).squeeze(1)
+    torch.testing.assert_close(head.nll(features, target)[2:], expected[2:])
+    with pytest.raises(ValueError, match="first cutoff 1 of an adaptive softmax must be above 1"):
+        made([1, 4], padding_idx=1)
+
+
 def test_tails_without_features_are_refused():
     with pytest.raises(ValueError, match="fewer cutoffs"):
         AdaptiveSoftmax(C, V, cutoffs=[4, 9], factor=4.0)

@@ -180,6 +180,32 @@ def test_what_the_kernels_do_not_take_is_refused():
 
 
 @each_impl
+@pytest.mark.parametrize("mixture", [False, True], ids=["softmax", "mixture"])
+@pytest.mark.parametrize("word", [-1, WORDS, 99 * WORDS])
+def test_a_target_that_is_no_word_is_an_error(impl, mixture, word):
+    """The kernels would take the logit of another row for it, or read other memory."""
+    (features, weight, bias, prior), target = inputs(mixture), torch.randint(WORDS, (ROWS,))
+    target[-1] = word
+    with pytest.raises((IndexError, RuntimeError), match=rf"{word} is out of bounds"):
+        linear_cross_entropy(features, weight, bias, target, log_prior=prior, impl=impl, chunk=2 * WORDS)
+
+
+@needs_compiler
+def test_a_bias_of_another_length_is_refused():
+    features, weight, bias, _ = inputs(False)
+    with pytest.raises(ValueError, match=f"{WORDS} words need a bias of this length, not of shape"):
+        linear_cross_entropy(features, weight, bias[1:], torch.zeros(ROWS, dtype=torch.long), impl="cpu")
+
+
+@each_impl
+@pytest.mark.parametrize("rows", [ROWS - 1, ROWS + 1])
+def test_another_number_of_targets_is_refused(impl, rows):
+    features, weight, bias, _ = inputs(False)
+    with pytest.raises(ValueError, match=f"{ROWS} rows need a target each, not targets of"):
+        linear_cross_entropy(features, weight, bias, torch.zeros(rows, dtype=torch.long), impl=impl)
+
+
+@each_impl
 def test_gradients_in_the_backward_pass_alone(impl):
     tensors, target, upstream = inputs(True), torch.randint(WORDS, (ROWS,)), torch.randn(ROWS).double()
     result = run(tensors, target, upstream, impl=impl, grad_in_forward=False)
@@ -207,6 +233,19 @@ def test_the_gradient_of_the_weight_is_not_copied(impl):
         nll.sum().backward()
     allocated = sum(max(event.self_cpu_memory_usage, 0) for event in profile.events())
     assert weight.grad is not None and allocated < weight.nbytes / 10
+
+
+@each_impl
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_only_the_logits_are_computed(impl, context):
+    """An evaluation would otherwise take two products in place of one, and memory for the gradient of W."""
+    features, weight, bias, _ = inputs(False)
+    target, products = torch.randint(WORDS, (ROWS,)), []
+    for mode in (context, torch.enable_grad):
+        with mode(), torch.profiler.profile() as profile:
+            linear_cross_entropy(features.detach(), weight, bias, target, impl=impl)
+        products.append(sum(event.name in ("aten::mm", "aten::addmm") for event in profile.events()))
+    assert products[0] == 1 < products[1]
 
 
 def test_an_unknown_implementation_is_refused():

@@ -64,6 +64,17 @@ def test_the_average_is_the_mean_of_all_iterates_since_the_trigger(trigger):
     close(params, iterates)
 
 
+def test_the_rate_is_restored_as_torchs_optimizers_do():
+    """fairseq compares it with --stop-min-lr before a resumed training begins its next epoch."""
+    optimizer, resumed = (AveragedSGD(parameters(), lr=1.0) for _ in range(2))
+    optimizer.param_groups[0]["lr"] = 0.1
+    saved = optimizer.state_dict()
+    resumed.load_state_dict(saved)
+    assert resumed.param_groups[0]["lr"] == 0.1
+    del saved["lr"]  # as in checkpoints of earlier versions
+    AveragedSGD(parameters(), lr=1.0).load_state_dict(saved)
+
+
 @pytest.mark.parametrize("decay", [0.0, 0.6, 0.999])
 def test_the_exponential_average(decay):
     params = parameters()

@@ -94,3 +94,11 @@ def test_plateau_goes_on_where_it_was_saved(saved_after):
     validate(first, LOSSES[:saved_after])
     second.load_state_dict(first.state_dict())
     assert validate(second, LOSSES[saved_after:]) == whole[saved_after:]
+
+
+def test_plateau_reduces_another_rate_as_often():
+    first = Plateau(PlateauConfig(lr=[1.0], lr_patience=2, lr_shrink=0.5), optimizer())
+    second = Plateau(PlateauConfig(lr=[8.0], lr_patience=2, lr_shrink=0.5), optimizer())
+    validate(first, LOSSES)
+    second.load_state_dict(first.state_dict())
+    assert rates(second, [1]) == [8 * 0.25]

@@ -73,6 +73,18 @@ def test_fine_tuning_ends_by_the_same_rule():
     assert restored.finished and restored.history == [5, 4, 6, 6]
 
 
+def test_another_averaging_replaces_that_of_the_checkpoint():
+    optimizer = build(nonmono=0, averaging="always")
+    for loss in (5, 6):
+        tell_validation(optimizer, loss)
+    assert optimizer.finished
+    for averaging in ("never", "triggered", "ema"):
+        restored = build(averaging=averaging)
+        restored.load_state_dict(optimizer.state_dict())
+        assert restored.get_lr() == 1.0
+        assert is_averaging(restored) == (averaging == "ema")
+
+
 def test_the_history_is_restored():
     optimizer = build(nonmono=2)
     for loss in (5, 4, 6):

@@ -59,6 +59,15 @@ def test_a_resumed_schedule_continues_and_the_history_keeps_no_weights(saved_aft
     assert run(second, other, range(saved_after + 1, 10)) == EXPECTED[saved_after:]
 
 
+def test_another_rate_decays_as_far():
+    first, weight = build()
+    run(first, weight, range(1, 10))
+    second, _ = build()
+    second.cfg.lr = [8.0]
+    second.load_state_dict(first.state_dict())
+    assert second.step_update(100) == 8 * first.step_update(100)
+
+
 def test_an_average_is_refused():
     with pytest.raises(Refused, match="--averaging triggered: give --averaging never"):
         build("triggered")

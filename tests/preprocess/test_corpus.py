@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import lzma
+import socket
 import tarfile
 import threading
 import zipfile
@@ -51,6 +52,24 @@ def served(tmp_path):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield folder, f"http://127.0.0.1:{server.server_port}", requests
     server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "answer", [b"<html>log in</html>\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked"]
+)
+def test_an_answer_that_is_not_http_is_one_sentence(answer, tmp_path):
+    """It is that of a proxy, or of a connection that ended."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(answer + b"\r\n\r\n5\r\nabc")
+
+    threading.Thread(target=serve, daemon=True).start()
+    with pytest.raises(SystemExit, match="error: x could not be downloaded"):
+        download([f"http://127.0.0.1:{server.getsockname()[1]}/x"], tmp_path / "x")
 
 
 def small(addresses=(), digests=None, **changes):
@@ -167,17 +186,17 @@ def test_from_the_net_and_after_a_kill_in_each_step(served, tmp_path, monkeypatc
 
 def test_another_text_is_refused(tmp_path):
     source = write(tmp_path / "here", {**LINES, "valid": "the cat sat\n"})
-    with pytest.raises(SystemExit, match="valid.txt has 4 tokens, the official text has 3"):
+    with pytest.raises(SystemExit, match="valid.txt has 4 tokens, but the official text has 3"):
         corpus.prepare(small(), tmp_path / "bin", source)
     digests = {name: hashlib.sha256(lines.encode()).hexdigest() for name, lines in LINES.items()}
     with pytest.raises(SystemExit, match="valid text of small is not the official one"):
         corpus.prepare(small(digests=digests), tmp_path / "other", source)
-    with pytest.raises(SystemExit, match="dict.txt makes 9 symbols, the official text 7"):
+    with pytest.raises(SystemExit, match="dict.txt makes 9 symbols, but that of the official text makes 7"):
         corpus.prepare(small(dictionary=7), tmp_path / "third", write(tmp_path / "right"))
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "dict.txt").write_text("mine 1\n")
-    with pytest.raises(SystemExit, match="was not made here, and is left alone"):
+    with pytest.raises(SystemExit, match="that this program did not make, and is left alone"):
         corpus.prepare(small(), foreign, tmp_path / "right")
     assert (foreign / "dict.txt").read_text() == "mine 1\n"
     with pytest.raises(SystemExit, match="has none of valid.txt"):
@@ -247,10 +266,10 @@ def test_an_archive_is_compared_with_the_official_one(tmp_path, capsys):
         corpus.prepare(wanted, tmp_path / "other", flipped)
     (tmp_path / "enwik8").write_bytes(data)
     corpus.prepare(wanted, tmp_path / "plain", tmp_path / "enwik8")
-    line = "enwik8 is checked by its length and counts, not by its SHA-256, which is known of enwik8.zip only"
+    line = "checked by its length and counts, not by its SHA-256, which is known only for enwik8.zip"
     assert line in capsys.readouterr().out
     (tmp_path / "enwik8").write_bytes(data[:-1])
-    with pytest.raises(SystemExit, match="bytes, the official file"):
+    with pytest.raises(SystemExit, match="bytes, not the official"):
         corpus.prepare(wanted, tmp_path / "short", tmp_path / "enwik8")
 
 
@@ -271,7 +290,7 @@ def test_every_byte_of_enwik8_is_one_target(tmp_path):
         assert text_sizes(tmp_path / "bin", split, "byte", last - first)[0] == last - first
         found = bytes(10 if symbol == "\n" else int(symbol) for symbol in symbols(tmp_path / "bin", split))
         assert found == data[first:last]
-    with pytest.raises(SystemExit, match="bytes, the official file 100,000,000"):
+    with pytest.raises(SystemExit, match="bytes, not the official 100,000,000"):
         corpus.prepare(enwik8.enwik8(), tmp_path / "other", tmp_path)
 
 
@@ -314,7 +333,7 @@ def test_the_billion_words_have_one_dictionary_and_a_folder_for_each_shard(tmp_p
         archive.add(source, "inside")
     gbw.prepare(tmp_path / "bin", tmp_path / "all.tar.gz", **options)
     assert capsys.readouterr().out.count("nothing to do") == 2, "the same content, packed or not"
-    with pytest.raises(SystemExit, match="tokens, the official ones 7"):
+    with pytest.raises(SystemExit, match="tokens, but the official ones have 7"):
         gbw.prepare(tmp_path / "other", source, **options | {"tokens": 7})
     with pytest.raises(SystemExit, match="has 3 of 99 training shards"):
         gbw.prepare(tmp_path / "other", source)
@@ -326,7 +345,7 @@ def test_the_billion_words_have_one_dictionary_and_a_folder_for_each_shard(tmp_p
 def test_a_file_that_was_saved_by_hand_is_verified(tmp_path):
     digests = {name: hashlib.sha256(lines.encode()).hexdigest() for name, lines in LINES.items()}
     (tmp_path / "file").write_text("wrong")
-    with pytest.raises(SystemExit, match="file is not the official file: .* remove it"):
+    with pytest.raises(SystemExit, match="file is not the official file, because .* remove it"):
         download(["http://127.0.0.1:9/never"], tmp_path / "file", digests["train"])
     dest = tmp_path / "bin"
     (dest / "text").mkdir(parents=True)
@@ -347,5 +366,5 @@ def test_counting(tmp_path):
     (tmp_path / "x").write_text(LINES["train"])
     assert count(tmp_path / "x") == Counts(4, 12, 1, 7)
     check(tmp_path / "x", Counts(4))
-    with pytest.raises(SystemExit, match="x has 1 unknown, the official text has 3"):
+    with pytest.raises(SystemExit, match="x has 1 unknown, but the official text has 3"):
         check(tmp_path / "x", Counts(unknown=3))

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import random
+import tarfile
 import zipfile
 
 import pytest
@@ -55,7 +56,7 @@ def test_rare_words_teach_what_to_expect_of_unknown_ones(tmp_path, capsys):
     lines = [f"the cat{number} sat" for number in range(40)]
     text.prepare(tmp_path / "two", written(tmp_path / "mine.txt", lines))
     printed = capsys.readouterr().out
-    assert "occur less than 2 times in training become <unk> (--threshold)" in printed
+    assert "occur fewer than 2 times in training become <unk> (--threshold)" in printed
     assert "valid: " in printed and "8 tokens, 2 unknown (25.00%)" in printed and "warning" not in printed
     text.prepare(tmp_path / "one", tmp_path / "mine.txt", threshold=1)
     assert "warning: 4 tokens of the validation and test text are unknown" in capsys.readouterr().out
@@ -75,15 +76,15 @@ def test_rare_words_teach_what_to_expect_of_unknown_ones(tmp_path, capsys):
 def test_pieces_fit_the_text_and_learn_from_long_lines(tmp_path, capsys):
     short, long = ["one ones two twos"] * 60, ["alpha alphas beta " * 2000]
     text.prepare(tmp_path / "bin", written(tmp_path / "mine.txt", long + short), level="sentencepiece")
-    assert "pieces, all that this text makes of 8,000" in capsys.readouterr().out
+    assert "pieces of 8,000, all that this text allows" in capsys.readouterr().out
     pieces = {line.split()[0] for line in (tmp_path / "bin/dict.txt").read_text().splitlines()}
     assert pieces >= {"▁alpha", "▁two"}, "a line of 34 kB is learned from"
     assert pieces == set(text_codec("sentencepiece", tmp_path / "bin").pieces()), "none of them is unknown"
     for size, part in (
-        (5000, r"5,000 pieces: this text makes \d+ at most"),
-        (3, "this text has characters for"),
+        (5000, r"5,000 pieces: this text allows \d+ at most"),
+        (3, "the characters of this text need"),
         (1, "too few for its special symbols; give a larger --vocab-size"),
-        (10**8, r"100,000,000 pieces of [\d,]+ characters: give a smaller --vocab-size"),
+        (10**8, r"100,000,000 pieces from [\d,]+ characters: give a smaller --vocab-size"),
     ):
         with pytest.raises(SystemExit, match=part):
             text.prepare(tmp_path / f"{size}", tmp_path / "mine.txt", level="sentencepiece", size=size)
@@ -107,19 +108,48 @@ def test_texts_that_fairseq_would_read_otherwise_are_refused(tmp_path):
     for word, level, part in (
         ("<pad>", "word", "line 2 of the train text has the word <pad>"),
         ("</s>", "sentencepiece", "line 2 of the train text has the word </s>"),
-        ("\U000f0009", "character", "line 2 of the train text cannot be read back"),
+        ("\U000f0009", "character", "line 2 of the train text, .* cannot be read back"),
     ):
         written(tmp_path / "mine.txt", ["a b", f"c {word} d", *["e"] * 30])
         with pytest.raises(SystemExit, match=part):
             text.prepare(tmp_path / level, tmp_path / "mine.txt", level=level)
         assert not completion.is_complete(tmp_path / level)
     for dest, source in ((tmp_path, tmp_path / "mine.txt"), (tmp_path / "bin", tmp_path)):
-        with pytest.raises(SystemExit, match="overlap: give another folder to make"):
+        with pytest.raises(SystemExit, match="overlap: give another DEST"):
             text.prepare(dest, source)
     with pytest.raises(SystemExit, match="--valid and --test belong together"):
         text.prepare(tmp_path / "bin", tmp_path / "mine.txt", valid=tmp_path / "mine.txt")
     with pytest.raises(SystemExit, match="--test is empty"):
         text.prepare(tmp_path / "bin", tmp_path / "mine.txt", valid=tmp_path / "mine.txt", test="")
+
+
+def test_a_text_is_not_held_out_and_trained_on(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in ("train", "valid", "test"):
+        written(folder / f"{name}.txt", [f"the text of {name}"] * 30)
+    copy = written(tmp_path / "copy.txt", ["the text of train"] * 30)
+    whole, train, valid, test = folder, *(folder / f"{name}.txt" for name in ("train", "valid", "test"))
+    for source, held_out in (
+        (whole, {"valid": valid, "test": test}),
+        (train, {"valid": whole, "test": test}),
+        (train, {"valid": valid, "test": copy}),
+    ):
+        with pytest.raises(SystemExit, match="is in the training text, --source .*: give texts that have"):
+            text.prepare(tmp_path / "bin", source, **held_out)
+    assert not (tmp_path / "bin").exists()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"), [(".tar", ""), (".tar.bz2", "bz2"), (".tbz2", "bz2"), (".txz", "xz"), (".tgz", "gz")]
+)
+def test_an_archive_is_never_read_as_a_text(suffix, kind, tmp_path):
+    (tmp_path / "folder").mkdir()
+    for name in ("b.txt", "a.txt", ".hidden.txt", "._b.txt"):
+        written(tmp_path / "folder" / name, [name])
+    with tarfile.open(tmp_path / f"mine{suffix}", f"w:{kind}") as archive:
+        archive.add(tmp_path / "folder", "./folder")
+    assert read(tmp_path / f"mine{suffix}") == read(tmp_path / "folder") == ["a.txt", "b.txt"]
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".xz", ".bz2", ".zip"])

@@ -1,5 +1,7 @@
 """What is typed behind a recipe is understood or refused before anything is done."""
 
+import os
+
 import pytest
 
 from recipes.check_flags import hint
@@ -53,6 +55,57 @@ def test_stages_that_need_what_is_not_there(tmp_path):
     assert run.returncode == 2 and "this is no job of Slurm" in run.stderr
 
 
+def test_data_whose_preprocessing_was_interrupted_are_not_trained_on(tmp_path):
+    """Some shards of gbw would be missing, and line ends of enwik8 be targets."""
+    for name in ("dict.txt", ".inputs"):
+        (tmp_path / name).touch()
+    run = recipe(PTB, "--stage=2", "--data", tmp_path, "--exp", tmp_path / "exp")
+    assert run.returncode == 2 and f"{tmp_path} is unfinished, since its preprocessing was" in run.stderr
+
+
+def test_a_data_bin_made_before_needs_no_text(tmp_path):
+    """Its level decides whether there is a cache."""
+    for level, cached in (("character", False), ("word", True)):
+        (tmp_path / "text.json").write_text(f'{{"level": "{level}"}}')
+        (tmp_path / ".complete").touch()
+        lines = commands(QRNN, "--data", tmp_path, "--stage", "2")
+        assert any("--cache-tune" in line for line in lines) == cached
+    (tmp_path / "dict.txt").touch()
+    exp = ("--data", tmp_path, "--exp", tmp_path / "exp", "--stage", "2")
+    assert "has no subset 'train'" in recipe(QRNN, *exp).stderr, "and not that --source is missing"
+    for typed, sentence in (
+        (["--threshold", "3"], "need the text as --source PATH"),
+        (["--level", "character"], "has the level word, not character: leave out --level"),
+        (["--exp", tmp_path / "12:30"], "12:30 has a colon or ${, which fairseq does not take"),
+    ):
+        run = recipe(QRNN, *exp, *typed)
+        assert run.returncode == 2 and sentence in run.stderr, run.stderr
+
+
+def test_slurm_runs_the_stages_that_are_asked_for(tmp_path):
+    for name, script in (("scontrol", "echo first"), ("srun", 'echo "$@"')):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    job = {"PATH": path, "SLURM_JOB_NODELIST": "a,b", "SLURM_NNODES": "2", "SLURM_GPUS_ON_NODE": "8"}
+    nodes = "--nodes 2 --gpus 8 --rendezvous first:29500 --lr 3"
+    for typed, expected in (
+        ([], [f"--stage 2 --stop-stage 3 {nodes}", "--stage 4 --stop-stage 6 --lr 3"]),
+        (["--stop-stage", "2"], [f"--stage 2 --stop-stage 2 {nodes}"]),
+        (
+            ["--stage=3", "--stop-stage=5"],
+            [f"--stage 3 --stop-stage 3 {nodes}", "--stage 4 --stop-stage 5 --lr 3"],
+        ),
+        (["--stage", "5"], ["--stage 5 --stop-stage 6 --lr 3"]),
+    ):
+        done = recipe(ROOT / "recipes/slurm.sh", PTB, *typed, "--lr", "3", **job)
+        assert done.returncode == 0, done.stderr
+        assert [line.split(f"{PTB} ")[1] for line in done.stdout.splitlines()] == expected
+    for typed in (["--stage", "x"], ["--stop-stage", "1"], ["--stage"]):
+        done = recipe(ROOT / "recipes/slurm.sh", PTB, *typed, **job)
+        assert done.returncode == 2 and done.stderr.startswith("error: --stage")
+
+
 def test_an_unknown_option_comes_to_light_before_anything_is_done(tmp_path):
     run = recipe(PTB, "--sorce", "x", "--data", tmp_path / "bin", "--exp", tmp_path / "exp")
     assert run.returncode == 2 and run.stdout == "", run.stdout
@@ -85,3 +138,9 @@ def test_a_recipe_is_found_by_a_symlink_and_from_another_folder(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     preprocess = commands(tmp_path / "qrnn", "--source", "mine.txt", "--exp", "e")[0]
     assert preprocess[3:6] == ["data-bin/text/mine-word", "--source", str(tmp_path / "mine.txt")]
+    (tmp_path / "my model.pt").touch()
+    flags = ("--continue-once=my model.pt", "--restore-file", "my model.pt", "--tokens-per-sample", "5")
+    train = commands(PTB, "--data", f"a:/b:{tmp_path}", "--stop-stage", "2", *flags)[1]
+    assert train[1] == f"{tmp_path}/a:/b:{tmp_path}"
+    model = str(tmp_path / "my model.pt")
+    assert train[-7:-2] == [f"--continue-once={model}", "--restore-file", model, "--tokens-per-sample", "5"]

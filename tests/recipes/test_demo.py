@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from recipes.demo import named
 from tests.helpers.runner import ROOT
 
 TINY = ("--max-epoch", "2", "--decoder-embed-dim", "8", "--decoder-hidden-size", "8", "--cpu")
@@ -47,9 +49,16 @@ def test_a_step_that_fails_ends_the_demo(tmp_path):
     assert done.stderr.strip().splitlines()[-1].startswith("error: fairseq-train failed")
 
 
+def test_its_commands_find_the_folder_from_where_they_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert named(ROOT / "exp/demo") == Path("exp/demo") and named(tmp_path) == tmp_path
+    monkeypatch.chdir(tmp_path)
+    assert named(Path("demo")) == tmp_path / "demo" and named(ROOT / "exp") == ROOT / "exp"
+
+
 @pytest.mark.parametrize("name", ["thesis.txt", ".hidden"])
 def test_a_folder_with_other_files_is_left_alone(tmp_path, name):
     (tmp_path / name).write_text("mine")
     done = demo("--folder", tmp_path)
-    assert done.returncode == 1 and "holds files that no demo made" in done.stderr
+    assert done.returncode == 1 and "holds files that the demo did not make" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == [name]

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from recipes.kneser_ney import BEGIN, END, UNKNOWN, KneserNey, discount
+from recipes.kneser_ney import BEGIN, END, UNKNOWN, KneserNey, discount, main
 
 LINES = [line.split() for line in ("a b a c", "b a c a b", "a", "c c b a", "b d", "a b d")]
 WORDS = ["a", "b", "c", "d", END, UNKNOWN]
@@ -43,6 +43,26 @@ def test_a_bigram_follows_the_equation():
         for word in WORDS:
             expected = max(pairs[history, word] - d2, 0) / total + d2 * followers / total * unigram(word)
             assert probability(model, word, (history,)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "a b\n<s> a b </s>\n",
+            "the training text has the word <s>, which marks an end of a line: remove it",
+        ),
+        ("a </s>\n", "has the word </s>"),
+        (" \n\n", "the training text has no words"),
+    ],
+)
+def test_marks_in_the_text_are_refused(text, sentence, tmp_path, monkeypatch, capsys):
+    """They would be counted as words, and <s> be given a probability."""
+    (tmp_path / "train.txt").write_text(text)
+    monkeypatch.setattr("sys.argv", ["kneser_ney", str(tmp_path / "train.txt"), str(tmp_path / "out.arpa")])
+    with pytest.raises(SystemExit):
+        main()
+    assert sentence in capsys.readouterr().err and not (tmp_path / "out.arpa").exists()
 
 
 def test_the_file_counts_its_lines():

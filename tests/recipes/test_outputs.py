@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import output_memory
 from benchmarks.__main__ import main as benchmark
-from recipes import demo, lr_range
+from recipes import demo, lr_range, sweep
 from recipes.files import check_output, make_folder
 from tests.helpers.runner import ROOT
 
@@ -37,8 +38,10 @@ def sampled(path: str) -> None:
         lambda path: benchmark(["--quick", "--only", "nothing", "--json", path]),
         lambda path: lr_range.main(["data", "--arch", "qrnn_ptb", "--out", path]),
         lambda path: demo.empty(Path(path)),
+        lambda path: sweep.main(["k.db", "--arch", "a", "--flag=--lr", "--picture", f"{path}.png"]),
+        lambda path: output_memory.main(["--quick", "--picture", f"{path}.png"]),
     ],
-    ids=["check_output", "sample", "benchmarks", "lr_range", "demo"],
+    ids=["check_output", "sample", "benchmarks", "lr_range", "demo", "sweep", "output_memory"],
 )
 def test_a_place_under_a_file(tmp_path, write):
     (tmp_path / "file").touch()

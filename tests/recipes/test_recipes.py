@@ -70,13 +70,18 @@ def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path,
         row["recipe"] == "text/qrnn" and row["test"] == f"{saved['perplexity']:.2f}" and row["+ cache"] == "-"
     )
     assert row["epochs"] == "1" and row["arch"] == "qrnn_small" and (exp / "curves.png").stat().st_size > 1000
-    assert row["hardware"] == trained["hardware"] and row["commit"] == trained["commit"][:7]
+    assert (
+        row["hardware"] == trained["hardware"] + ", 2 processes"
+        and row["commit"][:7] == trained["commit"][:7]
+    )
     table = again.stdout[again.stdout.index("text/qrnn: qrnn_small, ") :]
     assert f"{saved['word_perplexity']:.2f}\nbits per character" in table and "1 epoch in" in table
     assert (exp / "sample.txt").read_text().split()[0] in table and "--seed 2" in table
     assert all(len(line) < 100 for line in table[: table.index("curves  ")].splitlines())
     report.main([str(exp), "--markdown"])
     assert "| text/qrnn | qrnn_small |" in capsys.readouterr().out
+    other = recipe(*line, "--dropout", "0.9")
+    assert other.returncode == 1 and ", not 0.9, and is not trained by these stages" in other.stderr
     refused = recipe(path, *where, "--stop-stage", "2", "--gpus", "2", *TINY, "--dropout", "0.9")
     assert refused.returncode == 1 and refused.stderr.splitlines()[-1] == (
         f"error: {exp}/checkpoints was trained without --dropout 0.9: give another folder as --exp NAME, or "
@@ -105,7 +110,7 @@ def test_published_results_are_read_from_the_headers():
     assert published(ROOT / "recipes/enwik8/awd_lstm.sh") == "trained - / 1.232 bpc"
     assert published(ROOT / "recipes/wt103/lstm.sh") == "trained 48.6 / -"
     assert published(ROOT / "recipes/text/qrnn.sh") == published(None) == ""
-    with pytest.raises(SystemExit, match="no folder of an experiment"):
+    with pytest.raises(SystemExit, match="is not the folder of an experiment"):
         report.main(["missing"])
 
 

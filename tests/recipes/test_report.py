@@ -2,14 +2,17 @@
 
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from recipes import report
-from recipes.stages import begin
+from recipes import environment, report
+from recipes.experiment import recipe_of
+from recipes.logs import epochs
+from recipes.stages import begin, finish
 from tests.helpers.runner import ROOT
 from tests.helpers.training_log import BEGIN, COMMAND, epoch, line
 
@@ -35,14 +38,15 @@ def experiment(tmp_path):
             {},
             [{**run, "command": "recipes/ptb/lstm_small.sh --stage 4", "commit": "c" * 40}],
         )
+        finish(folder, f"plain-{subset}")
     (folder / "environment.json").write_text(json.dumps({**run, "commit": "d" * 40}))
     return folder
 
 
-def evaluate(folder, subset, perplexity, weights):
+def evaluate(folder, subset, perplexity, weights, kind="plain"):
     digest = hashlib.sha256(weights.encode()).hexdigest()
     content = {"perplexity": perplexity, "checkpoint": {"path": "elsewhere.pt", "sha256": digest}}
-    (folder / f"results/plain/results-{subset}.json").write_text(json.dumps(content))
+    (folder / f"results/{kind}/results-{subset}.json").write_text(json.dumps(content))
 
 
 def test_commits_commands_and_hours_are_those_of_the_runs_that_made_the_numbers(experiment):
@@ -69,6 +73,111 @@ def test_split_tables_count_as_parameters(experiment):
     assert report.row(experiment)["parameters"] == "8.9 M"
 
 
+def test_a_log_without_commands_is_timed_by_its_configurations(tmp_path):
+    """It is one that fairseq-train was piped into, twice."""
+    starts = [line(0, "fairseq_cli.train", text) for text in ("{'_name': None, 'common': {}}", BEGIN)]
+    late = [text.replace(" 10:", " 22:") for text in starts]
+    (tmp_path / "log").write_text("".join([*starts, epoch(3600, 1), *late, epoch(12 * 3600 + 60, 2)]))
+    assert [one["seconds"] for one in epochs(tmp_path / "log", "train")] == [3600, 3660]
+
+
+def test_an_epoch_that_is_run_again_replaces_what_followed(tmp_path):
+    """It is run again after a kill, from a checkpoint of two epochs before."""
+    begin = COMMAND + line(0, "fairseq_cli.train", BEGIN)
+    first = begin + "".join(epoch(100 * number, number, train=100 + number) for number in (1, 2, 3))
+    (tmp_path / "log").write_text(first + begin + epoch(100, 2, train=99))
+    found = [(one["epoch"], one["train_ppl"], one["seconds"]) for one in epochs(tmp_path / "log", "train")]
+    assert found == [(1, "101", 100), (2, "99", 400)]
+
+
+def test_experiments_of_the_same_name_are_told_apart(experiment, tmp_path, capsys):
+    copy = shutil.copytree(experiment, tmp_path / "other" / "ptb" / "tiny")
+    evaluate(copy, "test", 70.0, "weights")
+    (experiment / "curves.png").mkdir()
+    report.main([str(experiment), str(copy)])
+    shown = capsys.readouterr()
+    assert [text.split()[0] for text in shown.out.splitlines()[1:3]] == [
+        f"{tmp_path.name}/ptb/tiny",
+        "other/ptb/tiny",
+    ]
+    assert "80.00" in shown.out and "70.00" in shown.out
+    assert f"{experiment}/curves.png cannot be written (Is a directory): give --picture FILE" in shown.err
+
+
+def test_the_hardware_is_that_which_trained(experiment, monkeypatch):
+    """Not all GPUs of the machine, and none with --cpu."""
+    run = {"hardware": "8 x H100"}
+    for processes, shown in (("1", "8 x H100, 1 process"), ("2", "8 x H100, 2 processes")):
+        begin(experiment, "train", {}, [run], settings={"processes": processes})
+        assert report.row(experiment)["hardware"] == shown
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 8)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda: "H100")
+    assert environment.hardware(["ptb/qrnn.sh"]) == "8 x H100"
+    assert "H100" not in environment.hardware(["ptb/qrnn.sh", "--cpu"])
+
+
+def test_changed_files_mark_a_commit(experiment):
+    run = {"commit": "e" * 40, "changed files": ["?? notes.txt"]}
+    begin(experiment, "train", {}, [run, {**run, "changed files": ["M lm_plugins/hub.py", "?? notes.txt"]}])
+    assert report.row(experiment)["commit"] == "eeeeeee, eeeeeee-dirty, ccccccc"
+
+
+def test_published_numbers_are_those_of_the_architecture(experiment):
+    log = experiment / "logs/train.log"
+    assert recipe_of(experiment) is None, "lstm_small was typed, and the log is of qrnn_ptb"
+    log.write_text(log.read_text().replace("qrnn_ptb", "lstm_small"))
+    assert recipe_of(experiment) == ROOT / "recipes/ptb/lstm_small.sh"
+    begin(experiment, "plain-test", {}, [{"command": "python -m recipes.evaluate tiny data --plain"}])
+    finish(experiment, "plain-test")
+    assert recipe_of(experiment) == ROOT / "recipes/ptb/lstm_small.sh"
+    begin(experiment, "train", {}, [{"command": "./lstm_small.sh", "folder": "/elsewhere/recipes/ptb"}])
+    assert recipe_of(experiment) == ROOT / "recipes/ptb/lstm_small.sh"
+
+
+def test_an_evaluation_that_did_not_end_again_is_left_out(experiment, capsys):
+    begin(experiment, "plain-test", {"--tokens-per-sample": "5"}, [{}])
+    row = report.row(experiment)
+    assert row["valid"] == "90.00" and row["test"] == "-"
+    assert "results-test.json is left out: the evaluation was begun again" in capsys.readouterr().err
+
+
+def test_fine_tuning_from_an_earlier_model_is_left_out(experiment, capsys):
+    for name in ("finetuned", "results/finetuned"):
+        (experiment / name).mkdir()
+    (experiment / "finetuned/checkpoint_best.pt").write_text("tuned")
+    evaluate(experiment, "test", 70.0, "tuned", "finetuned")
+    base = hashlib.sha256(b"weights").hexdigest()
+    for model, shown in ((base, "- / 70.00"), ("0" * 64, "-")):
+        begin(experiment, "finetune", {"--finetune-from-model": model}, [{}])
+        assert report.row(experiment)["+ fine-tuning"] == shown
+    assert "was not fine-tuned from the present" in capsys.readouterr().err
+
+
+def test_a_result_of_other_data_has_a_warning(experiment, capsys):
+    begin(experiment, "train", {"data": "a"}, [{}])
+    for subset, data in (("valid", "a"), ("test", "b")):
+        begin(experiment, f"plain-{subset}", {"data": data}, [{}])
+        finish(experiment, f"plain-{subset}")
+    report.row(experiment)
+    warned = capsys.readouterr().err
+    assert "results-test.json is of other data than the training" in warned and warned.count("\n") == 1
+
+
+def test_the_commit_is_that_of_this_repository(tmp_path, monkeypatch):
+    """A copy without a repository of its own is in the folder of another project."""
+    for command in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=a", "commit", "-qm", "a"]):
+        subprocess.run(
+            ["git", "-C", tmp_path, *command, *["--allow-empty"] * (command[0] == "-c")], check=True
+        )
+    copy = tmp_path / "environment.py"
+    copy.touch()
+    monkeypatch.setattr(environment, "__file__", str(copy))
+    assert environment.git("rev-parse", "HEAD") and environment.commit() is None
+    subprocess.run(["git", "-C", tmp_path, "add", copy.name], check=True)
+    assert environment.commit() == environment.git("rev-parse", "HEAD")
+
+
 def test_an_experiment_of_an_earlier_version_has_one_environment(experiment):
     (experiment / "stages/train.json").unlink()
     assert report.row(experiment)["commit"] == "ddddddd, ccccccc"
@@ -84,7 +193,7 @@ def test_results_of_another_model_are_left_out(experiment, capsys):
     assert row["valid"] == row["test"] == "-" and row["commit"] == "aaaaaaa, bbbbbbb"
     assert report.sample(experiment) == ""
     warned = capsys.readouterr().err
-    assert "results-test.json is of another checkpoint than" in warned and warned.count("results-test") == 1
+    assert "results-test.json does not belong to" in warned and warned.count("results-test") == 1
 
 
 @pytest.mark.parametrize("content", ["", '{"perplexity": 8', "[80.0]", '{"targets": 7}', "\udcff"])
@@ -109,8 +218,8 @@ def test_a_line_cut_short_is_left_out_with_a_warning(experiment, capsys, cut):
 @pytest.mark.parametrize(
     ("picture", "sentence"),
     [
-        ("exp.json", "error: .*exp.json is no name of a picture: let it end in .png"),
-        ("picture", "is no name of a picture"),
+        ("exp.json", "error: .*exp.json is not the name of a picture: give one that ends in .png"),
+        ("picture", "is not the name of a picture"),
         ("folder.png", "error: .*folder.png is a folder: give the name of a file"),
         ("file/a.png", "error: .*/file cannot be written .it is a file"),
     ],

@@ -106,11 +106,11 @@ def test_a_trial_that_crashes_or_diverges_does_not(run, tmp_path, capsys):
         ({"data": ""}, "error: .empty. holds no dict.txt"),
         ({"data": "data:missing"}, "error: missing holds no dict.txt"),
         ({"trials": 0}, "error: --trials is 0: it must be at least 1"),
-        ({"study": "study"}, "error: --study study is no name of a study: give one such as .*.db"),
-        ({"study": "study.png"}, "is no name of a study"),  # the picture would overwrite it
-        ({"study": "what?.db"}, "is no name of a study"),
-        ({"study": "data"}, "is no name of a study"),
-        ({"study": "space.json"}, "error: --study space.json is no study .*: give a new file"),
+        ({"study": "study"}, "error: --study study is not the name of a study: give one like .*.db"),
+        ({"study": "study.png"}, "is not the name of a study"),  # the picture would overwrite it
+        ({"study": "what?.db"}, "is not the name of a study"),
+        ({"study": "data"}, "is not the name of a study"),
+        ({"study": "space.json"}, "error: --study space.json is not a study .*: give a new file"),
         ({"study": "space.json/study.db"}, "error: space.json cannot be written"),
         ({"flags": ["--save-dir", "x"]}, "error: the search sets --save-dir: leave it out"),
         ({"flags": ["--no-save"]}, "error: the search sets --no-save"),
@@ -131,6 +131,47 @@ def test_a_typed_flag_is_not_drawn(run, tmp_path):
 
     run(train, "--dropout", "0.25", trials=1)
     assert "--dropout" in (tmp_path / "space.json").read_text()
+    assert trials(tmp_path)[0].params.keys() == SPACE.keys() - {"--dropout"}
+
+
+def test_the_table_has_what_was_typed(tmp_path):
+    """Also where the space draws under other names, and where a small number has an exponent."""
+    study = optuna.create_study()
+    options = type("Options", (), {"data": "data", "arch": "lstm_mos_bm"})
+    draws = (
+        search_spaces.described({"--lr": [3.14159e-5, 3.14159e-5]}),
+        search_spaces.described({"--weight-decay": {"choices": [0.00012345]}}),
+        search_spaces.of_arch("lstm_mos_bm", {"--n-experts": "3"}),
+    )
+    for draw in draws:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(search, "train", lambda command, log, report: 7.0)
+            study.enqueue_trial({"window": 20, "streams": 10, "units": 500})
+            trial = study.ask()
+            study.tell(trial, search.run(trial, options, [], draw, tmp_path)[1])
+    table = search.table(study)
+    assert (
+        "| 3.142e-05 |" in table
+        and "| 0.00012345 |" in table
+        and "--batch-size" in table
+        and "components" not in table
+    )
+
+
+def test_a_search_with_a_seed_goes_on_with_other_points(run, tmp_path):
+    for _ in range(2):
+        run(quadratic, "--sampler", "random", trials=3)
+    assert len({trial.params["--dropout"] for trial in trials(tmp_path)}) == 6
+
+
+def test_the_trials_of_two_studies_are_never_in_one_folder(run, tmp_path):
+    run(quadratic, trials=1)
+    with pytest.raises(SystemExit, match="study.db is of --arch qrnn_ptb, and the trials of both would be"):
+        run(quadratic, arch="awd_lstm_ptb")
+    with pytest.raises(SystemExit, match="study holds the trials of another study: give another --study"):
+        run(quadratic, study=tmp_path / "study.sqlite")
+    with pytest.raises(SystemExit, match="--search-seed is -1: it must be at least 0"):
+        run(quadratic, "--search-seed", "-1")
 
 
 def test_an_interrupted_trial_is_not_left_running(run, tmp_path):
@@ -213,8 +254,8 @@ def test_another_optimizer_has_its_own_learning_rates():
     "text, part",
     [
         (None, "cannot be read: No such file"),
-        ("{", "is no JSON"),
-        ("[]", "is no object"),
+        ("{", "is not JSON"),
+        ("[]", "is not an object"),
         ('{"lr": [1, 2]}', 'lr: .1, 2. is none of "--flag"'),
         ('{"--lr": [2, 1]}', "--lr: .2, 1. is none of"),
         ('{"--lr": [0, 1, "log"]}', "is none of"),
@@ -229,10 +270,10 @@ def test_another_optimizer_has_its_own_learning_rates():
         ('{"--lr": [1]}', "is none of"),
         ('{"--lr": 1}', "is none of"),
         ('{"--": [1, 2]}', "is none of"),
-        ('{"--lr": [1, 2], "--lr": [3, 4]}', "is no JSON: --lr occurs twice"),
+        ('{"--lr": [1, 2], "--lr": [3, 4]}', "is not JSON: --lr occurs twice"),
         ('{"--save-dir": {"choices": ["a", "b"]}}', "the search sets --save-dir"),
-        ("[" * 100000, "is no JSON"),
-        ("\udcff", "is no JSON"),
+        ("[" * 100000, "is not JSON"),
+        ("\udcff", "is not JSON"),
     ],
 )
 def test_a_bad_space_is_one_sentence(tmp_path, text, part):

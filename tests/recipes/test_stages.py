@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 
-from recipes.resuming import check_resumable, has_begun
-from recipes.run import set_aside
+from recipes.resuming import check_resumable, check_trained_with, has_begun
+from recipes.run import is_of_another, set_aside
 from recipes.stages import begin, differences, finish, inputs_of, is_done, runs
-from tests.helpers.training_log import COMMAND, epoch
+from tests.helpers.training_log import BEGIN, COMMAND, epoch, line
 
 
 @pytest.fixture
@@ -92,6 +92,19 @@ def test_a_training_continues_only_the_same_for_longer(tmp_path, change, sentenc
         check_resumable(tmp_path, "train", folder, now, now)
 
 
+def test_an_evaluation_names_no_flags_of_another_training(tmp_path):
+    check_trained_with(tmp_path, {"--lr": "2"})  # nothing is known of an earlier version's
+    begin(tmp_path, "train", {}, [{}], settings=SETTINGS)
+    for typed in ({}, {"--lr": "1"}, {"--cpu": None, "--max-epoch": "9", "--lr": "1"}):
+        check_trained_with(tmp_path, typed)
+    with pytest.raises(
+        SystemExit, match=f"error: {tmp_path} was trained with --lr 1, not 2, without --seed 2, and"
+    ):
+        check_trained_with(tmp_path, {"--lr": "2", "--seed": "2"})
+    begin(tmp_path, "finetune", {}, [{}], settings={**SETTINGS, "--lr": "2"})
+    check_trained_with(tmp_path, {"--lr": "2"})
+
+
 def test_a_schedule_of_known_length_is_not_made_longer(tmp_path):
     begin(tmp_path, "train", SETTINGS, [{}], settings={**SETTINGS, "--lr-scheduler": "cosine"})
     longer = {**SETTINGS, "--max-epoch": "4"}
@@ -103,7 +116,7 @@ def test_a_training_without_a_record_is_not_continued(tmp_path):
     assert not has_begun(tmp_path)
     (tmp_path / "checkpoint_last.pt").touch()
     assert has_begun(tmp_path)
-    with pytest.raises(SystemExit, match="holds a training whose flags are not known, since there is no"):
+    with pytest.raises(SystemExit, match="holds a training whose flags are not known, because there is no"):
         check_resumable(tmp_path, "train", tmp_path, SETTINGS, SETTINGS)
 
 
@@ -113,3 +126,12 @@ def test_the_log_of_another_training_is_set_aside(tmp_path):
         log.write_text(text)
         set_aside(log)
     assert not log.exists() and (tmp_path / "train.2.log").read_text() == "second"
+
+
+def test_a_log_with_epochs_of_removed_checkpoints_is_that_of_another_training(tmp_path):
+    log = tmp_path / "train.log"
+    assert not is_of_another(log, SETTINGS, SETTINGS) and is_of_another(log, None, SETTINGS)
+    log.write_text(COMMAND + line(0, "fairseq_cli.train", BEGIN))
+    assert not is_of_another(log, SETTINGS, SETTINGS), "killed before its first checkpoint"
+    log.write_text(COMMAND + line(0, "fairseq_cli.train", BEGIN) + epoch(3600, 1))
+    assert is_of_another(log, SETTINGS, SETTINGS)

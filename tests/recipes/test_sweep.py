@@ -1,10 +1,15 @@
 """A grid is searched to its end, and its picture has every point."""
 
 import json
+import os
+import platform
+import subprocess
 import sys
+from functools import partial
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from recipes import samplers, search, sweep
 
@@ -27,12 +32,15 @@ def run(tmp_path, monkeypatch):
             k = int(flags.get("--n-experts", 0))
             drawn.append((k, flags.get("--output-rank")))
             bits = 7 + 1 / (k + 1)
-            entries = [("train", {"train_train_wall": str(10 + k), "train_num_updates": "7"})]
-            entries.append(("valid", {"valid_loss": str(bits), "valid_ppl": str(2**bits)}))
+            entries = [  # the seconds of train_wall are those of one epoch
+                ("train", {"epoch": 1, "train_train_wall": "8", "train_num_updates": "4"}),
+                ("train", {"epoch": 2, "train_train_wall": str(2 + k), "train_num_updates": "7"}),
+                ("valid", {"epoch": 2, "valid_loss": str(bits), "valid_ppl": str(2**bits)}),
+            ]
             log.write_text("2026-01-01 00:00:00 | INFO | fairseq.trainer | Start iterating over samples\n")
             with open(log, "a") as file:
                 for tag, values in entries:
-                    file.write(f"2026-01-01 00:00:09 | INFO | {tag} | {json.dumps({'epoch': 1, **values})}\n")
+                    file.write(f"2026-01-01 00:00:09 | INFO | {tag} | {json.dumps(values)}\n")
             pruned = report(1, bits)
             assert not (pruned and "grid" in sys.argv), "no point of a grid is pruned"
             return None if pruned else bits
@@ -59,11 +67,47 @@ def test_a_point_whose_trial_failed_is_tried_again(tmp_path):
     space = tmp_path / "space.json"
     space.write_text(json.dumps({"--n-experts": [1, 3]}))
     study = optuna.create_study()
-    assert samplers.queue_grid(study, space) == 3
+    samplers.queue_grid(study, space)
+    assert len(study.trials) == 3
     study.tell(study.ask(), 1.0)
-    study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)  # as a search does that is stopped
-    assert samplers.queue_grid(study, space) == 2
-    assert samplers.queue_grid(study, space) == 2
+    study.tell(study.ask(), state=TrialState.FAIL)  # as a search does that is stopped
+    for _ in range(2):
+        samplers.queue_grid(study, space)
+        assert len(study.get_trials(states=(TrialState.WAITING,))) == 2
+
+
+def test_the_point_of_a_killed_worker_is_tried_again(tmp_path):
+    space = tmp_path / "space.json"
+    space.write_text(json.dumps({"--n-experts": [1, 2]}))
+    study = optuna.create_study()
+    samplers.queue_grid(study, space)
+    killed = subprocess.run(["sh", "-c", "echo $$"], capture_output=True, text=True)
+    for process in (int(killed.stdout), os.getpid()):
+        study.ask().set_user_attr(samplers.WORKER, [platform.node(), process])
+    samplers.fail_killed(study)
+    samplers.queue_grid(study, space)
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "RUNNING", "WAITING"]
+
+
+def test_two_workers_share_a_grid(tmp_path):
+    space = tmp_path / "space.json"
+    space.write_text(json.dumps({"--n-experts": [1, 3]}))
+    study, drawn = optuna.create_study(), []
+    samplers.queue_grid(study, space)
+
+    def train(trial):
+        drawn.append(trial.suggest_int("--n-experts", 1, 3))
+        if len(drawn) == 1:  # the second worker comes and does the rest, while the first one trains
+            search.search(study, ask, 20, train)
+        return TrialState.COMPLETE, 7.0, ""
+
+    ask = partial(samplers.next_point, study, tmp_path / "study")
+    search.search(study, ask, 20, train)
+    assert sorted(drawn) == [1, 2, 3]
+
+
+def test_a_typed_flag_is_no_dimension_of_a_grid(run):
+    assert run("--sampler", "grid", "--output-rank", "8") == [(1, "8"), (2, "8"), (3, "8")]
 
 
 def test_the_picture_of_a_swept_flag(run, tmp_path, capsys):
@@ -81,8 +125,13 @@ def test_the_picture_of_a_swept_flag(run, tmp_path, capsys):
     assert "--n-experts 5: valid ppl 143.68, 15.0 seconds of training" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="no completed trial of .* has drawn --dropout"):
         sweep.main([str(tmp_path / "study.db"), "--flag=--dropout", *where])
-    with pytest.raises(SystemExit, match="is no study"):
+    with pytest.raises(SystemExit, match="is not a study"):
         sweep.main([str(tmp_path / "none.db"), "--flag=--n-experts", *where])
+    with pytest.raises(SystemExit, match="plain.db holds no study of --arch qrnn_ptb"):
+        sweep.main([str(tmp_path / "plain.db"), "--flag=--seed", *where[:1], "qrnn_ptb", *where[2:]])
+    (tmp_path / "plain/trial0/train.log").unlink()
+    with pytest.raises(SystemExit, match="trial0/train.log is missing or holds no epoch"):
+        sweep.main([str(tmp_path / "plain.db"), "--flag=--seed", *where])
 
 
 @pytest.mark.parametrize("name", sorted(samplers.SAMPLERS.keys() - {samplers.GRID}))

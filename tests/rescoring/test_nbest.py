@@ -59,8 +59,8 @@ def test_bad_lists(write, content, sentence):
     "content, sentence",
     [
         ("u1\n", "line 1 of list.tsv has 1 column"),
-        ("u1\ta\nu1\ta\n", "line 2 of list.tsv has a second reference of u1"),
-        ("u1\ta\n", "has no reference of the utterance u2 .line 3 of list.tsv."),
+        ("u1\ta\nu1\ta\n", "line 2 of list.tsv has a second reference for u1"),
+        ("u1\ta\n", "has no reference for the utterance u2 .line 3 of list.tsv."),
         ("u1\t\nu2\t\n", "has no words"),
     ],
 )

@@ -79,8 +79,8 @@ def test_searched_and_applied(checkpoint, lists, data_bin, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     "flags, sentence",
     [
-        ((), "give --alpha and --beta, or search them"),
-        (("--alpha", "1", "--beta", "0,1"), "several values of --alpha or --beta are searched"),
+        ((), "give --alpha and --beta, or search for them"),
+        (("--alpha", "1", "--beta", "0,1"), "several values of --alpha or --beta need a search"),
         (("--alpha=-1", "--beta", "0"), "--alpha is -1.0: it must be at least 0"),
         (("--alpha", "x", "--beta", "0"), "--alpha is x: give one or more"),
         (("--tune", "search.json"), "give the references with --references FILE"),

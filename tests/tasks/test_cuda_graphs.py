@@ -13,11 +13,11 @@ from lm_plugins.tasks.cuda_graphs import GraphedSteps, check_graphs
 from tests.helpers.models import Task, config
 from tests.helpers.recording import rerun
 
-SIZE, STREAMS = 13, 3
+SIZE, STREAMS, PAD = 13, 3, 1
 FLAGS = ("--decoder-embed-dim", "6", "--decoder-hidden-size", "8", "--decoder-layers", "2")
 
 
-def build(arch, *flags):
+def build(arch, *flags, output_l2=0.0):
     from fairseq.models import build_model
 
     from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy
@@ -25,15 +25,21 @@ def build(arch, *flags):
     torch.manual_seed(3)
     task = Task(SIZE)
     model = build_model(config(arch, *FLAGS, *flags), task).double().train()
-    return model, LMCrossEntropy(task, ar_alpha=2.0, tar_beta=1.0, sentence_avg=False)
+    criterion = LMCrossEntropy(task, ar_alpha=2.0, tar_beta=1.0, sentence_avg=False, output_l2=output_l2)
+    return model, criterion
 
 
-def windows(lengths):
+def windows(lengths, pads=()):
+    """Windows of `lengths`; in those whose number is in `pads`, the first stream has ended."""
     generator = torch.Generator().manual_seed(5)
     for step, length in enumerate(lengths):
         source, target = torch.randint(4, SIZE, (2, STREAMS, length), generator=generator)
+        if step in pads:
+            target[0, -1] = PAD
         net_input = {"src_tokens": source, "target": target, "stream": "train", "step": step}
-        yield {"net_input": net_input, "target": target, "ntokens": source.numel(), "nsentences": STREAMS}
+        net_input["host_target"] = target.numpy()
+        ntokens = int(target.ne(PAD).sum())
+        yield {"net_input": net_input, "target": target, "ntokens": ntokens, "nsentences": STREAMS}
 
 
 def usual(model, criterion, sample):
@@ -42,10 +48,10 @@ def usual(model, criterion, sample):
     return loss.detach(), size, logged
 
 
-def trained(model, criterion, steps):
+def trained(model, criterion, steps, pads=()):
     results, replayed = [], 0
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    for number, sample in enumerate(windows([5, 4, 5, 4, 4, 5, 7, 5])):
+    for number, sample in enumerate(windows([5, 4, 5, 4, 4, 5, 7, 5], pads)):
         torch.manual_seed(number)  # as fairseq does before each update
         optimizer.zero_grad()
         result = steps and steps.step(model, criterion, sample)
@@ -87,6 +93,17 @@ def test_windows_run_as_usual_where_memory_is_short():
     expected, _ = trained(model, criterion, None)
     results, replayed = trained(other, criterion, GraphedSteps(rerun, has_room=lambda: next(room)))
     assert replayed == 3 and results == expected  # windows of 5, the first length that comes again
+
+
+@pytest.mark.parametrize("pads", [(2, 3), (4, 5)], ids=["where recorded", "where replayed"])
+def test_the_number_of_targets_is_that_of_each_window(pads):
+    model, criterion = build("qrnn_ptb", output_l2=0.3)
+    other = copy.deepcopy(model)
+    expected, _ = trained(model, criterion, None, pads)
+    results, replayed = trained(other, criterion, GraphedSteps(rerun, has_room=lambda: True), pads)
+    assert replayed == 5 and results == expected
+    for (name, p), q in zip(model.named_parameters(), other.parameters(), strict=True):
+        assert torch.equal(p, q), name
 
 
 @pytest.mark.parametrize(

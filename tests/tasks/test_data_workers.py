@@ -9,4 +9,4 @@ def test_a_system_that_does_not_fork(data_bin, tmp_path, monkeypatch):
     assert supported_workers(2) == 2
     monkeypatch.undo()  # the programs of tests are started by a server, and so are their children
     finished = train(data_bin, tmp_path, "--num-workers", "2", "--max-update", "2", "--no-save")
-    assert "--num-workers 2 needs processes that are forked" in finished.output
+    assert "--num-workers 2 needs forked processes" in finished.output

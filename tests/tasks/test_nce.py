@@ -93,7 +93,7 @@ def test_each_rank_draws_noise_of_its_own(data_bin, tmp_path):
         (("--nce-k", "0"), "--nce-k is 0"),
         (("--nce-k", "65"), "--nce-k is 65: it must be from 1 to 64"),
         (("--nce-row-noise", "--nce-shared-noise"), "give only one of them"),
-        (("--nce-distinct-noise", "--nce-k", "33"), "give --nce-k at most 32"),
+        (("--nce-distinct-noise", "--nce-k", "33"), "give an --nce-k of at most 32"),
         (("--nce-loss", "sampled_softmax", "--nce-z", "learned"), "--nce-z learned applies only to"),
         (("--output-layer", "mos"), "--criterion nce needs a model whose output layer is Softmax"),
         (("--optimizer", "adam", "--sparse-embedding-grad"), "--optimizer nt_asgd"),

@@ -4,7 +4,7 @@ import pytest
 
 from lm_plugins.tasks.patience import Patience
 from recipes.logs import logged
-from tests.helpers.checkpoints import same_weights
+from tests.helpers.checkpoints import load, same_weights
 from tests.helpers.refusals import files
 from tests.helpers.runner import train, train_ranks
 
@@ -35,15 +35,30 @@ def test_a_resumed_training_ends_after_the_same_validation(data_bin, tmp_path):
     for epochs in (2, 3, 9):
         resumed = train(data_bin, tmp_path / "resumed", *STALE, "--max-epoch", epochs)
     assert validations(resumed.output) == 1
-    assert "training is complete: 3 validations without a new best end it, by --patience 3" in resumed.output
+    assert "early stop since valid performance hasn't improved for last 3 runs" in resumed.output
     assert same_weights(tmp_path / "whole" / LAST, tmp_path / "resumed" / LAST)
+
+
+def test_the_last_validation_of_a_resumed_training_is_saved(data_bin, tmp_path):
+    flags = (*STALE, "--patience", "2", "--save-interval", "2")
+    for epochs in (2, 9):
+        train(data_bin, tmp_path, *flags, "--max-epoch", epochs)
+    assert load(tmp_path / LAST)["extra_state"]["train_iterator"]["epoch"] == 4, "the third one has ended"
+
+
+def test_a_new_training_from_the_weights_counts_anew(data_bin, tmp_path):
+    flags = (*STALE, "--patience", "1")
+    train(data_bin, tmp_path / "ended", *flags, "--max-epoch", "9")
+    restore = ("--restore-file", tmp_path / "ended" / LAST, "--reset-optimizer", "--max-epoch", "9")
+    assert validations(train(data_bin, tmp_path / "new", *flags, *restore).output) == 2
 
 
 def test_an_ended_training_makes_no_further_update_until_it_is_given_more_patience(data_bin, tmp_path):
     train(data_bin, tmp_path, *STALE, "--max-epoch", "9")
     before = files(tmp_path)
     again = train(data_bin, tmp_path, *STALE, "--max-epoch", "9")
-    assert "training is complete" in again.output and files(tmp_path) == before
+    assert "training is complete: 3 validations gave no new best" in again.output
+    assert files(tmp_path) == before
     longer = train(data_bin, tmp_path, *STALE, "--max-epoch", "9", "--patience", "5")
     assert validations(longer.output) == 2
 
@@ -58,4 +73,4 @@ def test_two_processes_end_after_the_same_validation(data_bin, tmp_path):
     for epochs in (3, 9):
         resumed = train_ranks(2, data_bin, tmp_path, *STALE, "--batch-size", "2", "--max-epoch", epochs)
     assert validations(resumed.output) == 1
-    assert "training is complete: 3 validations" in resumed.output
+    assert "early stop since valid performance hasn't improved for last 3 runs" in resumed.output

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from lm_plugins.tasks.resume import COMPARED, DATA, differences
 from recipes.logs import logged
-from tests.helpers.checkpoints import load, same_weights
+from tests.helpers.checkpoints import load, optimizer_state, same_weights
 from tests.helpers.refusals import files, refused
 from tests.helpers.runner import start_ranks, train, train_ranks
 
@@ -61,12 +62,64 @@ def test_another_kind_of_training_is_refused(data_bin, epoch, flags, change):
     assert files(epoch) == before
 
 
+@pytest.mark.parametrize("accepted", [(), ("--accept-changes",)])
+def test_the_best_value_of_another_metric_is_refused(data_bin, epoch, accepted):
+    flags = (*NT_ASGD, "--max-epoch", "2", "--best-checkpoint-metric", "ppl", *accepted)
+    finished = train(data_bin, epoch, *flags, succeeds=False)
+    refused(finished, "another --best-checkpoint-metric (loss -> ppl)", "--reset-meters")
+
+
+def test_another_metric_begins_with_its_own_best_value(data_bin, epoch, tmp_path):
+    restore = ("--restore-file", epoch / "checkpoint_last.pt", *NT_ASGD, "--max-epoch", "2")
+    train(data_bin, tmp_path, *restore, "--best-checkpoint-metric", "ppl", "--reset-meters")
+    extra = load(tmp_path / "checkpoint_best.pt")["extra_state"]
+    assert extra["best"] == extra["val_loss"] > 20, "a perplexity"
+
+
+def test_an_optimizer_state_that_was_not_saved_is_missed(data_bin, epoch, tmp_path):
+    saved = load(epoch / "checkpoint_last.pt")
+    del saved["last_optimizer_state"]
+    torch.save(saved, tmp_path / "checkpoint_last.pt")
+    flags = (*NT_ASGD, "--no-save-optimizer-state", "--max-epoch", "2")
+    finished = train(data_bin, tmp_path, *flags, succeeds=False)
+    refused(finished, "cannot resume", "--no-save-optimizer-state", "--reset-optimizer")
+
+
+def test_a_data_folder_may_have_another_path():
+    before, after = ({"lr_scheduler": {"_name": "fixed_by_pass", "data": path}} for path in ("a:b", "./a:b"))
+    after = dict.fromkeys(COMPARED, {}) | after
+    assert not list(differences(before, after, DATA))
+    assert list(differences(before, after, set())) == ["--data a:b -> ./a:b"]
+
+
 def test_a_changed_option_is_accepted_on_request(data_bin, epoch, tmp_path):
     restore = ("--restore-file", epoch / "checkpoint_last.pt", *NT_ASGD, "--max-epoch", "2")
     finished = train(data_bin, tmp_path, *restore, "--lr", "1", "--accept-changes")
     assert "changed options: --lr 8.0 -> 1.0" in finished.output
     assert float(logged(finished.output, "train")[-1]["train_lr"]) == 1
     train(data_bin, tmp_path, *NT_ASGD, "--lr", "1", "--max-epoch", "3")
+
+
+def test_an_accepted_option_of_an_optimizer_of_torch_takes_effect(data_bin, tmp_path):
+    flags = ("--optimizer", "sgd", "--lr", "1", "--disable-validation")
+    train(data_bin, tmp_path, *flags, "--weight-decay", "0", "--max-update", "1")
+    accepted = ("--weight-decay", "0.5", "--momentum", "0.5", "--accept-changes", "--max-update", "2")
+    train(data_bin, tmp_path, *flags, *accepted)
+    (group,) = optimizer_state(tmp_path / "checkpoint_last.pt")["param_groups"]
+    assert (group["weight_decay"], group["momentum"]) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    "flags, phrases",
+    [
+        (("--criterion", "nce", "--nce-k", "5"), ("another --criterion", "needs --reset-optimizer")),
+        (("--lr-scheduler", "plateau"), ("another --lr-scheduler", "needs --reset-lr-scheduler")),
+        (("--decoder-hidden-size", "20"), ("do not fit the model (size mismatch for decoder", "the --arch")),
+    ],
+)
+def test_what_does_not_fit_cannot_be_accepted(data_bin, epoch, flags, phrases):
+    flags = (*NT_ASGD, "--max-epoch", "2", "--accept-changes", *flags)
+    refused(train(data_bin, epoch, *flags, succeeds=False), str(epoch / "checkpoint_last.pt"), *phrases)
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,25 @@ import pytest
 import torch
 
 from lm_plugins.errors import Refused
-from lm_plugins.tasks.starting_point import LAST, RESETS, check_starting_point
+from lm_plugins.tasks.starting_point import (
+    LAST,
+    RESETS,
+    check_starting_point,
+    last_checkpoint,
+    prepare_start,
+    resumed_checkpoint,
+    what_continues,
+)
 from tests.helpers.checkpoints import same_weights
 from tests.helpers.refusals import files, refused
 from tests.helpers.runner import TINY, Run, start_ranks, train, train_ranks
 
 
 def options(**typed):
-    unset = {"restore_file": LAST, "finetune_from_model": None, "continue_once": None}
+    unset = {
+        "restore_file": LAST, "finetune_from_model": None, "continue_once": None, "checkpoint_suffix": "",
+        "no_save": False, "no_last_checkpoints": False, "no_save_optimizer_state": False,
+    }  # fmt: skip
     return SimpleNamespace(**{**unset, **dict.fromkeys(RESETS, False), **typed})
 
 
@@ -26,6 +37,36 @@ def test_a_checkpoint_that_does_not_exist(name, tmp_path):
     for path in (str(tmp_path / "none.pt"), ""):
         with pytest.raises(Refused, match=f"--{name.replace('_', '-')} .* does not exist"):
             check_starting_point(options(**{name: path}))
+
+
+def test_a_suffix_is_part_of_the_names(tmp_path):
+    """Without it, fairseq would train from scratch, or the options of a resumed training not be compared."""
+    for name in ("best-a.pt", "checkpoint_last-a.pt", "other.pt"):
+        torch.save({}, tmp_path / name)
+    named = options(restore_file=str(tmp_path / "best.pt"), checkpoint_suffix="-a")
+    check_starting_point(named)
+    assert resumed_checkpoint(named) == str(tmp_path / "best-a.pt")
+    last = options(save_dir=str(tmp_path), checkpoint_suffix="-a")
+    assert resumed_checkpoint(last) == last_checkpoint(last) == str(tmp_path / "checkpoint_last-a.pt")
+    with pytest.raises(Refused, match="other-a.pt does not exist"):
+        check_starting_point(options(restore_file=str(tmp_path / "other.pt"), checkpoint_suffix="-a"))
+
+
+def test_a_last_checkpoint_that_is_not_continued_is_named(tmp_path, caplog):
+    for name in ("other.pt", LAST):
+        torch.save({}, tmp_path / name)
+    for name in (LAST, "other.pt"):
+        assert not caplog.messages
+        prepare_start(options(restore_file=str(tmp_path / name), save_dir=str(tmp_path))).close()
+    assert f"{tmp_path / LAST} will be replaced, because --restore-file" in caplog.text
+
+
+def test_it_says_which_command_continues():
+    assert what_continues(options()) == "and the same command continues from there"
+    again = options(restore_file="x.pt", reset_optimizer=True)
+    assert "the same command without --restore-file and --reset-optimizer continues" in what_continues(again)
+    assert "is not saved" in what_continues(options(no_save=True))
+    assert "cannot be resumed" in what_continues(options(no_save_optimizer_state=True))
 
 
 def test_fine_tuning_resets_by_itself(tmp_path):
@@ -79,6 +120,21 @@ def test_the_newest_whole_checkpoint_replaces_a_last_one_that_was_being_copied(
     assert f"continues from {tmp_path / others[-1]} (" in resumed.output
     assert same_weights(whole / "checkpoint_last.pt", tmp_path / "checkpoint_last.pt")
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_fine_tuning_does_not_continue_from_its_base(tmp_path):
+    def save(path, updates):
+        content = {"model": {}, "extra_state": {}, "optimizer_history": [{"num_updates": updates}]}
+        torch.save(content, path)
+
+    base, folder = tmp_path / "base.pt", tmp_path / "tuned"
+    folder.mkdir()
+    save(base, 5000)
+    save(folder / "checkpoint1.pt", 60)
+    shutil.copy(base, folder / "checkpoint_best.pt")
+    (folder / LAST).touch()
+    prepare_start(options(finetune_from_model=str(base), save_dir=str(folder))).close()
+    assert (folder / LAST).read_bytes() == (folder / "checkpoint1.pt").read_bytes()
 
 
 def test_two_processes_continue_from_the_newest_whole_checkpoint(data_bin, tmp_path):

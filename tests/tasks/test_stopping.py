@@ -7,8 +7,9 @@ import time
 import pytest
 
 from tests.helpers.checkpoints import load, same_optimizer, same_weights
-from tests.helpers.refusals import files
+from tests.helpers.refusals import files, refused
 from tests.helpers.runner import TINY, Run, start_ranks, train, train_ranks
+from tests.helpers.tasks import training
 
 AVERAGING = ("--optimizer", "nt_asgd", "--nonmono", "1", "--lr", "10")  # depends on each validation
 EPOCHS = ("--max-epoch", "6", "--no-epoch-checkpoints", *AVERAGING)
@@ -80,6 +81,29 @@ def test_a_complete_training_makes_no_further_update(data_bin, tmp_path):
     again = train(data_bin, tmp_path, "--max-update", "7")
     assert "training is complete: it has made 7 updates of --max-update 7" in again.output
     assert files(tmp_path) == before
+
+
+def test_fine_tuning_ends_with_a_schedule_that_has_its_own_rate(data_bin):
+    flags = ("--optimizer", "nt_asgd", "--averaging", "always", "--lr-scheduler", "cosine")
+    task, model, _, task.optimizer = training(data_bin, "awd_lstm_ptb", *flags, "--lr-period-updates", "9")
+    task.optimizer.finished = True
+    with pytest.raises(SystemExit) as end:
+        task.begin_epoch(3, model)
+    assert end.value.code == 0
+
+
+def test_the_hours_of_a_checkpoint_count(data_bin, tmp_path):
+    limit = ("--stop-time-hours", "1e-6", "--disable-validation")
+    train(data_bin, tmp_path / "first", *limit)
+    before = files(tmp_path)
+    again = train(data_bin, tmp_path / "first", *limit)
+    assert "training is complete: it has taken" in again.output and files(tmp_path) == before
+    tuning = ("--finetune-from-model", tmp_path / "first/checkpoint_last.pt")
+    finished = train(data_bin, tmp_path / "second", *limit, *tuning, succeeds=False)
+    refused(finished, "--stop-time-hours 1e-06 would end training at once")
+    longer = ("--stop-time-hours", "9", "--max-update", "1")
+    tuned = train(data_bin, tmp_path / "second", *limit, *tuning, *longer)
+    assert "--stop-time-hours 9 includes the" in tuned.output
 
 
 def test_ctrl_c_prints_no_traceback(data_bin, tmp_path):

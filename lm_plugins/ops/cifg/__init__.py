@@ -19,7 +19,7 @@ from lm_plugins.ops.resets import Resets
 def cifg(
     x: Tensor,  # [T, B, D]
     state: tuple[Tensor, Tensor],  # [B, H], [B, N]
-    weights: tuple[Tensor, ...],  # [3N, D], [3N, H], [3N] and perhaps [H, N]
+    weights: tuple[Tensor, ...],  # [3N, D], [3N, H], [3N] and optionally [H, N]
     reset: Resets | None = None,
     *,
     impl: str | None = None,

@@ -7,7 +7,7 @@ from torch import Tensor
 def cifg(
     x: Tensor,  # [T, B, D]
     state: tuple[Tensor, Tensor],  # [B, H], [B, N]
-    weights: tuple[Tensor, ...],  # [3N, D], [3N, H], [3N] and perhaps [H, N]
+    weights: tuple[Tensor, ...],  # [3N, D], [3N, H], [3N] and optionally [H, N]
     reset: Tensor | None = None,  # [T, B]
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # [T, B, H], ([B, H], [B, N])
     (h, c), (w, u, b, *projection) = state, weights

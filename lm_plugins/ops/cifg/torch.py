@@ -13,7 +13,7 @@ from lm_plugins.ops.recurrence import State, recurrence
 def cifg(
     x: Tensor,  # [T, B, D]
     state: tuple[Tensor, Tensor],  # [B, H], [B, N]
-    weights: tuple[Tensor, ...],  # [3N, D], [3N, H], [3N] and perhaps [H, N]
+    weights: tuple[Tensor, ...],  # [3N, D], [3N, H], [3N] and optionally [H, N]
     reset: Tensor | None = None,  # [T, B]
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # [T, B, H], ([B, H], [B, N])
     w, u, b, *projection = weights

@@ -1,4 +1,4 @@
-"""Dropout by the compiled kernel, as one autograd node that stores its seed in place of its mask."""
+"""Dropout with the compiled kernel, as one autograd node that stores its seed in place of its mask."""
 
 import torch
 from torch import Tensor

@@ -1,7 +1,7 @@
 """Philox4x32-10, a counter-based random generator (Salmon et al. 2011, SC'11), on tensors.
 
-Its numbers depend on the counter and the seed alone, so that they can be computed in any order, in
-parallel, and again in a backward pass.
+Its numbers depend only on the counter and the seed, so they can be computed in any order, in parallel, and
+again in a backward pass.
 """
 
 import torch

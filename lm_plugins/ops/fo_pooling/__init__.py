@@ -38,8 +38,8 @@ def fo_pooling(
         impl: "triton": kernels for GPUs; "cpu": compiled kernels for CPUs; "torch": torch alone; "loop": a
             loop over time that torch.export can trace; "naive": the definition; None: the first of these that
             supports the device, and "loop" while torch.export traces it
-        overwrite: the caller does not use `gates` again, and the kernels may write c and then the gradient of
-            the gates into their memory. On a CPU that saves this memory and half of the time.
+        overwrite: the caller does not use `gates` again, so the kernels may write c and then the gradient of
+            the gates into their memory. On a CPU this saves the memory and half of the time.
 
     Returns:
         (h [T, B, H], c_T [B, H]), with the dtype of c0
@@ -68,7 +68,7 @@ def fo_pooling(
 
 
 def why_not_on_cpu(gates: Tensor) -> str | None:
-    """Return why the compiled kernels cannot run; they take every dtype, for they convert it."""
+    """Return why the compiled kernels cannot run; they take every dtype, because they convert it."""
     if not gates.is_cpu:
         return "the compiled kernels take tensors on a CPU"
     return None if cpu_kernels.library() else cpu_kernels.MISSING

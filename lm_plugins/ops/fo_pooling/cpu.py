@@ -22,7 +22,7 @@ def inputs(
 
 
 def prepare(gates: Tensor, c0: Tensor) -> tuple[Tensor, Tensor]:
-    """Convert both to the dtype of the recurrence, except gates in bfloat16, which have own kernels."""
+    """Convert both to the dtype of the recurrence, except gates in bfloat16, which have their own kernels."""
     dtype = torch.promote_types(c0.dtype, torch.float32)
     if gates.dtype == torch.bfloat16 and dtype == torch.float32:
         return gates, c0.to(dtype)

@@ -1,4 +1,4 @@
-"""Whether the Triton kernels run on this machine and compute what the definition does."""
+"""Test whether the Triton kernels run on this machine and agree with the definition."""
 
 import functools
 import logging
@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 def why_no_triton(gates: Tensor, asked: bool) -> str | None:
     """Return why the Triton kernels cannot pool `gates`.
 
-    On a CPU Triton interprets them, which is slow: only if they are `asked` for.
+    On a CPU Triton interprets them, which is slow, so they run there only if they are `asked` for.
     """
     if not gates.is_cuda and not asked:
         return "the Triton kernels take tensors on a GPU"
@@ -38,8 +38,8 @@ def triton_kernels() -> Kernels | None:
 def agrees(kernels: Kernels, device: str) -> bool:
     """Return whether `kernels` run on `device` and agree with the definition; warn if they do not.
 
-    The check covers what a model asks for: both precisions of the gates, with zoneout and resets and
-    without. It holds under ``torch.no_grad`` too, where an evaluation pools for the first time.
+    The check covers what a model needs: both precisions of the gates, with and without zoneout and resets. It
+    also works under ``torch.no_grad``, where an evaluation pools for the first time.
     """
     try:
         with torch.inference_mode(False), torch.enable_grad():

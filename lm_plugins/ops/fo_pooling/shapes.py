@@ -1,4 +1,4 @@
-"""What fo_pooling expects of its arguments."""
+"""Check the arguments of fo_pooling."""
 
 import torch
 from torch import Tensor

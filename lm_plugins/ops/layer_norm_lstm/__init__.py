@@ -6,8 +6,8 @@
     c_t = N(f * c_{t-1} + i * m_t * g)              h_t = o * tanh(c_t)
 
 Each gate and the cell have their own scale s and shift d. This is the cell of TensorFlow's
-LayerNormBasicLSTMCell and of OpenSeq2Seq: W x_t + U h_{t-1} is normalised as one sum, and the normalised cell
-is what the next step sees. The paper normalises W x_t and U h_{t-1} separately, and the cell for h_t alone.
+LayerNormBasicLSTMCell and of OpenSeq2Seq: W x_t + U h_{t-1} is normalised as one sum, and the next step gets
+the normalised cell. The paper normalises W x_t and U h_{t-1} separately, and the cell only for h_t.
 
 m_t is the candidate mask, as in :mod:`lm_plugins.ops.lstm`. h_{t-1} and c_{t-1} are replaced by zero where
 the state is reset.
@@ -24,7 +24,7 @@ from lm_plugins.ops.resets import Resets
 
 
 class Weights(NamedTuple):
-    """The gates are in torch's order i, f, g, o."""
+    """The weights of the layer, with the gates in torch's order i, f, g, o."""
 
     w: Tensor  # [4H, D]
     u: Tensor  # [4H, H]

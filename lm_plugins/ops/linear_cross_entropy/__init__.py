@@ -1,4 +1,4 @@
-"""linear_cross_entropy: from features to -ln p(target), without the logits of all rows in memory.
+"""linear_cross_entropy: -ln p(target) from features, without the logits of all rows in memory.
 
     p_n(v) = sum_k pi_nk softmax(W h_nk + b)_v            nll_n = -ln p_n(target_n)
 
@@ -44,7 +44,7 @@ def linear_cross_entropy(
             chunks; "naive": the definition; None: the first of these that supports the weight
         chunk: logits held at a time; None: 4 M, or those of 128 rows if that is more
         grad_in_forward: compute the gradients in the forward pass, which saves time if the losses are summed
-            or averaged; pass False if they get different upstream gradients
+            or averaged; pass False if the losses get different upstream gradients
         d_weight: returns the memory for the gradient of W, [V, C], or None if it has none; see
             :mod:`lm_plugins.ops.row_blocks`
 
@@ -52,7 +52,8 @@ def linear_cross_entropy(
         [N], in float32, or in float64 if the features are
 
     Raises:
-        ValueError: there is no such `impl`.
+        ValueError: there is no such `impl`, or the bias or the targets have another length.
+        IndexError: a target is no word; on a GPU the device asserts.
         RuntimeError: `impl` does not support the weight and the bias.
     """
     impl = choose("linear_cross_entropy", impl, checks(weight, bias))

@@ -4,10 +4,10 @@ The logits of a chunk are overwritten with their gradient, of which only the pro
 the weight are stored: memory holds the logits of one chunk, not [N, V]. The idea is that of Liger Kernel (Hsu
 et al. 2024, arXiv:2410.10989) and Cut Cross-Entropy (Wijmans et al. 2024, arXiv:2411.09009).
 
-The forward pass computes the gradients as if the upstream gradient of every loss were 1. The backward pass
-multiplies them by the upstream gradient, if that is the same number for all losses, as it is for their sum or
-mean. It computes the chunks again if the numbers differ, when it runs a second time, and in float16, whose
-small gradients need the loss scale inside the products.
+Where gradients are enabled, the forward pass computes them as if the upstream gradient of every loss were
+1. The backward pass multiplies them by the upstream gradient if that is the same number for all losses, as
+it is for their sum or mean. It computes the chunks again if the numbers differ, when it runs a second time,
+and in float16, where small gradients need the loss scale inside the products.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,7 +35,7 @@ class Inputs(NamedTuple):
 
 @dataclass(frozen=True)
 class Options:
-    """How a chunked op is computed.
+    """The options of a chunked op.
 
     Args:
         softmax: the implementation of the work on one chunk
@@ -96,9 +96,9 @@ class LinearCrossEntropy(torch.autograd.Function):
 
 
 def scaled(gradients: Inputs, upstream: Tensor, valid: Tensor | None) -> Inputs | None:
-    """Return `gradients` times the number that `upstream` [N] has in all valid rows, None if they differ.
+    """Return `gradients` times the number that `upstream` [N] has in all valid rows; None if they differ.
 
-    The gradient of a sum is one number that is expanded to [N]. Where it is not, and on a GPU, where the host
+    The gradient of a sum is one number that is expanded to [N]. For other gradients on a GPU, where the host
     must not wait for the answer, the device asserts that the numbers do not differ.
     """
     scale, equal = upstream[0], None
@@ -126,8 +126,8 @@ def losses(
 ) -> tuple[Tensor, Inputs | None]:
     """Return the losses [N], and the gradients of the sum of `upstream` [N] times the losses.
 
-    The gradients are None if `needs_grad` is, and each of them where it is not needed. `upstream` None stands
-    for ones.
+    The gradients are None if `needs_grad` is None, and each one that is not needed is None. An `upstream` of
+    None stands for ones.
     """
     count, k, _ = inputs.features.shape
     gradients = None
@@ -198,17 +198,18 @@ def linear_cross_entropy(
 ) -> Tensor:  # [N]
     if log_prior is None:
         features = features.unsqueeze(1)
+    if target.shape != features.shape[:1]:
+        raise ValueError(f"{len(features)} rows need a target each, not targets of {tuple(target.shape)}")
     valid = None
     if ignore_index is not None:
         valid = target.ne(ignore_index).to(torch.promote_types(features.dtype, torch.float32))
     options = Options(softmax, chunk, product_dtype(weight), d_weight)
+    in_forward = grad_in_forward and torch.is_grad_enabled()  # a Function does not see that they are off
     with torch.autocast(features.device.type, enabled=False):
-        return LinearCrossEntropy.apply(
-            features, weight, bias, log_prior, target, valid, grad_in_forward, options
-        )
+        return LinearCrossEntropy.apply(features, weight, bias, log_prior, target, valid, in_forward, options)
 
 
 def product_dtype(weight: Tensor) -> torch.dtype:
-    """Return the dtype of the matrix products: autocast's where that is on, else the weight's."""
+    """Return the dtype of the matrix products: autocast's if it is on, else the weight's."""
     device = weight.device.type
     return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype

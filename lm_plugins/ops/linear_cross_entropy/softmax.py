@@ -10,8 +10,8 @@ class ChunkSoftmax:
     :meth:`backward` belongs to the chunk of the last call of :meth:`forward`, whose logits it overwrites.
 
     Under autocast the products for the gradients are in half precision. So are those for the logits on a GPU,
-    which accumulates in float32. On a CPU these stay in float32: oneDNN rounds each logit to bfloat16, with
-    an error of 0.03 at 10, which changed the perplexity after 200 updates by 1.5 %.
+    which accumulates in float32. On a CPU the logits stay in float32: oneDNN would round each logit to
+    bfloat16, with an error of 0.03 at 10, which changed the perplexity after 200 updates by 1.5 %.
 
     Args:
         weight: W [V, C]
@@ -25,7 +25,7 @@ class ChunkSoftmax:
         self.logits_weight = weight if weight.is_cpu else self.weight
 
     def forward(self, features: Tensor, target: Tensor | None) -> Tensor:
-        """Return ln p(target) [n], or without a target ln sum_v exp(logit_v) [n].
+        """Return ln p(target) [n], or, without a target, ln sum_v exp(logit_v) [n].
 
         Args:
             features: h [n, C]
@@ -58,7 +58,7 @@ class ChunkSoftmax:
     ) -> None:
         """Write the gradient of the features, and add those of W and b, where they are not None.
 
-        With `first` the gradients of W and b are written, too.
+        With `first` the gradients of W and b are also written instead of added.
         """
         d_logits = self.logits_gradient(target, scale, d_bias, first).to(self.weight.dtype)
         features = features.to(self.weight.dtype)

@@ -1,6 +1,6 @@
 """linear_logsumexp: ln sum_v exp(W h_n + b)_v, without the logits of all rows in memory.
 
-Processes that have a shard of the vocabulary each compute the denominator of their softmax from it.
+Processes that each have a shard of the vocabulary compute the denominator of their softmax from it.
 """
 
 from torch import Tensor

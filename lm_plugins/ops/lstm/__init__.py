@@ -24,7 +24,7 @@ NO_MASK = "it does not support a candidate mask: use impl='masked'"
 def lstm(
     x: Tensor,  # [T, B, D]
     state: tuple[Tensor, Tensor],  # [B, H], [B, N]
-    weights: tuple[Tensor, ...],  # [4N, D], [4N, H], [4N], [4N] and perhaps [H, N]
+    weights: tuple[Tensor, ...],  # [4N, D], [4N, H], [4N], [4N] and optionally [H, N]
     candidate_mask: Tensor | None = None,  # [T, B, N]
     reset: Resets | None = None,
     *,

@@ -10,7 +10,7 @@ from lm_plugins.ops.recurrence import State, recurrence
 def lstm(
     x: Tensor,  # [T, B, D]
     state: tuple[Tensor, Tensor],  # [B, H], [B, N]
-    weights: tuple[Tensor, ...],  # [4N, D], [4N, H], [4N], [4N] and perhaps [H, N]
+    weights: tuple[Tensor, ...],  # [4N, D], [4N, H], [4N], [4N] and optionally [H, N]
     reset: Tensor | None = None,  # [T, B]
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # [T, B, H], ([B, H], [B, N])
     w, u, b_ih, b_hh, *projection = weights

@@ -44,7 +44,7 @@ class MaskedLSTM(torch.autograd.Function):
         gates, h, c, u, mask, keep, p = ctx.saved_tensors
         h_in, c_in = (h[:-1], c[:-1]) if keep is None else (h[:-1] * keep, c[:-1] * keep)
         grad_gates = torch.empty_like(gates)
-        grad_output = None if p is None else torch.empty_like(h_in)  # of h_t, all paths included
+        grad_output = None if p is None else torch.empty_like(h_in)  # of h_t, over all paths
         dh, dc = torch.zeros_like(h[0]), grad_c.clone()
         for t in range(len(gates) - 1, -1, -1):
             i, f, g, o = gates[t].chunk(4, dim=1)
@@ -74,7 +74,7 @@ class MaskedLSTM(torch.autograd.Function):
 def lstm(
     x: Tensor,  # [T, B, D]
     state: tuple[Tensor, Tensor],  # [B, H], [B, N]
-    weights: tuple[Tensor, ...],  # [4N, D], [4N, H], [4N], [4N] and perhaps [H, N]
+    weights: tuple[Tensor, ...],  # [4N, D], [4N, H], [4N], [4N] and optionally [H, N]
     candidate_mask: Tensor | None = None,  # [T, B, N]
     reset: Tensor | None = None,  # [T, B]
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # [T, B, H], ([B, H], [B, N])

@@ -7,7 +7,7 @@ from torch import Tensor
 def lstm(
     x: Tensor,  # [T, B, D]
     state: tuple[Tensor, Tensor],  # [B, H], [B, N]
-    weights: tuple[Tensor, ...],  # [4N, D], [4N, H], [4N], [4N] and perhaps [H, N]
+    weights: tuple[Tensor, ...],  # [4N, D], [4N, H], [4N], [4N] and optionally [H, N]
     candidate_mask: Tensor | None = None,  # [T, B, N]
     reset: Tensor | None = None,  # [T, B]
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]:  # [T, B, H], ([B, H], [B, N])

@@ -1,4 +1,4 @@
-"""Compute the cache's probability of the targets alone, from one block of products at a time.
+"""Compute the cache's probability of the targets only, from one block of products at a time.
 
 A block holds the products of some queries with some of the past states. Neither [T, V] nor [W, V] is ever
 materialised.
@@ -39,7 +39,7 @@ def neural_cache(
     h, k = query.transpose(0, 1), keys.transpose(0, 1)  # [B, T, C], [B, M + T, C]
     target, words = target.t().unsqueeze(2), words.t().unsqueeze(1)  # [B, T, 1], [B, 1, M + T]
     longest = None if None in windows else max(windows)
-    # In a square of products as large as the window, half are outside the window: use not many more rows.
+    # In a square of products as large as the window, half are outside the window: do not use many more rows.
     rows = min(time, max(longest or time, 128))
     rows = max(1, min(rows, block // (streams * min(len(keys), rows + (longest or len(keys))))))
     log_probs = []

@@ -16,7 +16,7 @@ from lm_plugins.ranges import above, at_least, check_config
 class ExponentialRangeConfig(FairseqDataclass):
     lr_max: float = field(
         default=100.0,
-        metadata={"range": above(0), "help": "learning rate of update number --range-updates, above --lr"},
+        metadata={"range": above(0), "help": "learning rate at update --range-updates; must exceed --lr"},
     )
     range_updates: int = field(
         default=200,
@@ -44,13 +44,13 @@ class ExponentialRange(FairseqLRScheduler):
         check_config(cfg, ExponentialRangeConfig)
         if not 0 < cfg.lr[0] < cfg.lr_max:
             raise Refused(
-                f"--lr-max is {cfg.lr_max:g}: it must be above --lr ({cfg.lr[0]:g}), a positive number"
+                f"--lr-max is {cfg.lr_max:g}: it must be above --lr ({cfg.lr[0]:g}), which must be positive"
             )
 
     def step(self, epoch: int, val_loss: Optional[float] = None) -> float:
         return self.optimizer.get_lr()
 
     def step_update(self, num_updates: int) -> float:
-        share = min(1.0, num_updates / (self.cfg.range_updates - 1))  # num_updates were done before
+        share = min(1.0, num_updates / (self.cfg.range_updates - 1))  # num_updates counts earlier updates
         self.optimizer.set_lr(self.cfg.lr[0] * (self.cfg.lr_max / self.cfg.lr[0]) ** share)
         return self.optimizer.get_lr()

@@ -20,7 +20,7 @@ class FixedByPass(FixedLRSchedule):
     """The rates of ``fixed`` for passes over all data folders; fairseq's epochs are folders.
 
     ``fixed`` multiplies the rate by --lr-shrink in each epoch from --force-anneal on, so no number of epochs
-    gives this schedule. It is chosen for the user in place of ``fixed`` (:mod:`lm_plugins.passes`).
+    gives this schedule. It replaces ``fixed`` automatically (:mod:`lm_plugins.passes`).
     """
 
     def __init__(self, cfg: FixedByPassConfig, optimizer: FairseqOptimizer) -> None:

@@ -14,7 +14,8 @@ from lm_plugins.ranges import at_least, check_config
 @dataclass
 class LinearDecayConfig(FairseqDataclass):
     lr_end: float = field(
-        default=0.001, metadata={"range": at_least(0), "help": "final learning rate (Torch: minlr, 0.001)"}
+        default=0.001,
+        metadata={"range": at_least(0), "help": "final learning rate, at least 0 (Torch: minlr, 0.001)"},
     )
     saturate_epochs: int = field(
         default=300,

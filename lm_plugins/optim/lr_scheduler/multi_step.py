@@ -19,15 +19,16 @@ class MultiStepConfig(FairseqDataclass):
         metadata={
             "range": at_least(1),
             "unit": "epochs",
-            "help": "epochs after which the learning rate is multiplied by --lr-gamma, such as 25,35 "
-            "(awd-lstm-lm: when)",
+            "help": "comma-separated epochs after which the learning rate is multiplied by --lr-gamma, such "
+            "as 25,35 (awd-lstm-lm: when)",
         },
     )
     lr_gamma: float = field(
         default=0.1,
         metadata={
             "range": above(0),
-            "help": "factor applied to the learning rate after each milestone (awd-lstm-lm: 0.1)",
+            "help": "factor applied to the learning rate after each of --milestones, above 0 (awd-lstm-lm: "
+            "0.1)",
         },
     )
     lr: List[float] = II("optimization.lr")

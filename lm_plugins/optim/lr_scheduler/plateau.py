@@ -22,14 +22,14 @@ class PlateauConfig(FairseqDataclass):
         metadata={
             "range": at_least(1),
             "help": "reduce the learning rate after this many consecutive validations without a new best "
-            "loss (gluon-nlp: 30)",
+            "loss, at least 1 (gluon-nlp: 30)",
         },
     )
     lr_shrink: float = field(
         default=0.1,
         metadata={
             "range": SHRINKING,
-            "help": "factor by which the learning rate is multiplied (gluon-nlp: 0.1)",
+            "help": "factor by which the learning rate is multiplied, in (0, 1) (gluon-nlp: 0.1)",
         },
     )
     lr: List[float] = II("optimization.lr")
@@ -73,7 +73,9 @@ class Plateau(FairseqLRScheduler):
         return self.optimizer.get_lr()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "stale": self.stale, "rate": self.rate}
+        return {"best": self.best, "stale": self.stale, "rate": self.rate, "lr": self.cfg.lr[0]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore the state. If --lr has changed since, the rate changes with it."""
         self.best, self.stale, self.rate = (state_dict[key] for key in ("best", "stale", "rate"))
+        self.rate *= self.cfg.lr[0] / state_dict.get("lr", self.cfg.lr[0])

@@ -27,15 +27,15 @@ class RollbackConfig(FairseqDataclass):
         metadata={
             "range": at_least(1),
             "help": "return to the best model after this many consecutive validations without a new best "
-            "loss",
+            "loss, at least 1",
         },
     )
     lr_shrink: float = field(
         default=0.8,
         metadata={
             "range": SHRINKING,
-            "help": "factor by which the learning rate is multiplied after each validation from then on "
-            "(Zhang 2018: 0.8)",
+            "help": "factor by which each validation after the return to the best model multiplies the "
+            "learning rate, in (0, 1) (Zhang 2018: 0.8)",
         },
     )
     fp16: bool = II("common.fp16")
@@ -51,10 +51,10 @@ class Rollback(FairseqLRScheduler):
     is lr * lr_shrink^(e - 1) in the e-th epoch. Source: the first tuning strategy of Zhang (2018, section
     6.3), which stops at the epoch with the lowest perplexity: give --patience.
 
-    Departures: the numbers of the epochs continue, so other windows follow than those that followed the best
-    epoch. The state of an optimizer, such as the moments of Adam, is not rolled back.
+    Departures: the numbers of the epochs continue, so the windows that follow differ from those that followed
+    the best epoch. The state of an optimizer, such as the moments of Adam, is not rolled back.
 
-    Until then, a copy of the best parameters is in memory and in the checkpoint.
+    Until the rollback, a copy of the best parameters is in memory and in the checkpoint.
 
     Raises:
         Refused: the parameters are not those that are validated, or not all of them are on this process.
@@ -77,7 +77,7 @@ class Rollback(FairseqLRScheduler):
         self.weights: Optional[list[Tensor]] = None  # of the best validation, until the rollback
         self.epoch = 0  # the last one that began
         self.due = False  # the next epoch begins with the rollback
-        self.decays = False  # it is done
+        self.decays = False  # the rollback is done
         on_validation(optimizer, self.validated)
 
     @torch.no_grad()
@@ -116,16 +116,20 @@ class Rollback(FairseqLRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         names = ("best", "stale", "rate", "epoch", "due", "decays", "weights")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | {"lr": self.cfg.lr[0]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the state, and remove the weights from `state_dict`.
 
-        fairseq keeps it in a history that it saves again with every checkpoint.
+        fairseq keeps it in a history that it saves again with every checkpoint. If --lr has changed since,
+        the rate changes with it.
         """
         weights = state_dict.pop("weights")
+        state = dict(state_dict)
+        base = state.pop("lr", self.cfg.lr[0])
         if weights is not None:
             weights = [w.to(p, copy=True) for w, p in zip(weights, self.optimizer.params, strict=True)]
         self.weights = weights
-        for name, value in state_dict.items():
+        for name, value in state.items():
             setattr(self, name, value)
+        self.rate *= self.cfg.lr[0] / base

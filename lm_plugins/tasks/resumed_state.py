@@ -1,0 +1,48 @@
+"""What a checkpoint must hold for a training to resume, beside the same options."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lm_plugins.errors import Refused
+from lm_plugins.ranges import flag_of
+
+BEST = ("best_checkpoint_metric", "maximize_best_checkpoint_metric")
+
+
+def check_optimizer_state(checkpoint: Mapping[str, Any], path: str) -> None:
+    """Refuse a checkpoint of --no-save-optimizer-state, from which fairseq counts updates from 0 again.
+
+    Args:
+        checkpoint: its content
+        path: its file
+
+    Raises:
+        Refused: see above
+    """
+    history = checkpoint.get("optimizer_history") or [{}]
+    updates = history[-1].get("num_updates", 0)
+    if updates and checkpoint.get("last_optimizer_state") is None:
+        raise Refused(
+            f"cannot resume {path}, which was saved with --no-save-optimizer-state: the state of the "
+            f"optimizer and of the schedule after {updates} updates is lost; --reset-optimizer starts a new "
+            "training from its weights"
+        )
+
+
+def check_best(saved: Mapping[str, Any], cfg: Any) -> None:
+    """Refuse another metric than that of the best value in the checkpoint, with which it would be compared.
+
+    Args:
+        saved: fairseq's options of checkpoints, as they were
+        cfg: the configuration of the task, which has them as they are
+
+    Raises:
+        Refused: see above
+    """
+    for name in BEST:
+        if name in saved and saved[name] != getattr(cfg, name):
+            raise Refused(
+                f"cannot resume with another {flag_of(name)} ({saved[name]} -> {getattr(cfg, name)}), of "
+                "which the best value so far is unknown: restore it, or give --reset-meters, after which the "
+                "next validation is the best one"
+            )
