@@ -26,7 +26,7 @@ def split_ensemble(argv: list[str]) -> list[str]:
     task.
 
     Raises:
-        Refused: further models are given in both options
+        Refused: further models are given in both options, or a name is empty
     """
     typed = typed_flags(argv[1:])
     if program_name(argv[0]) != "eval-lm" or not is_recurrent_task(typed.get("--task")):
@@ -37,6 +37,8 @@ def split_ensemble(argv: list[str]) -> list[str]:
         return argv
     if OTHERS in typed:
         raise Refused(f"both --path and {OTHERS} name further models: give all of them in --path")
+    if not all((first, *others)):
+        raise Refused(f"--path {path} has an empty name beside a colon: give the paths of all models")
     added = ["--path", first, OTHERS, os.pathsep.join(others)]
     logger.info(f"{1 + len(others)} models are interpolated: --path {path} is converted to {' '.join(added)}")
     return [*argv, *added]

@@ -7,7 +7,8 @@ lm.score(["the company said it will", "the company said it would"], eos=True)
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import tee
 from typing import Any
 
 import torch
@@ -19,7 +20,9 @@ from lm_plugins.evaluation.interpolation import interpolate
 from lm_plugins.evaluation.interpolation_options import InterpolationConfig, interpolation_settings
 from lm_plugins.evaluation.ngram import Ngram
 from lm_plugins.hub import checkpoint_file, load
-from lm_plugins.scoring.language_model import LanguageModel
+from lm_plugins.scoring.batches import BATCH_SIZE
+from lm_plugins.scoring.language_model import LanguageModel, are_several
+from lm_plugins.scoring.line_scores import LineScore, LineScorer
 from lm_plugins.scoring.score import Score
 
 
@@ -42,17 +45,49 @@ class Ensemble:
         """Return the ids of `text`, [T]; see :meth:`LanguageModel.encode`."""
         return self.models[0].encode(text, eos)
 
-    def score(self, text: Sequence[str], *, eos: bool = False, **options: Any) -> list[Score]:
-        """Return the score of each text; see :meth:`LanguageModel.score`."""
-        scores = [model.score(text, eos=eos, **options) for model in self.models]
-        weights = torch.tensor(self.weights, dtype=torch.float64)
-        result = []
-        for one, *of_models in zip(text, *scores, strict=True):
-            log_probs = [score.log_probs.double() for score in of_models]
-            if self.ngram is not None:
-                log_probs.append(self.ngram.log_prob(self.encode(one, eos)))
-            result.append(Score(of_models[0].tokens, interpolate(torch.stack(log_probs), weights)))
-        return result
+    def score(
+        self, text: str | Iterable[str], *, eos: bool = False, batch_size: int = BATCH_SIZE
+    ) -> Score | list[Score]:
+        """Return the score of a text, or of each text of a list; see :meth:`LanguageModel.score`.
+
+        There is no scorer and no state, which belong to one model.
+        """
+        texts = list(text) if are_several(text) else [text]
+        of_models = [model.score(texts, eos=eos, batch_size=batch_size) for model in self.models]
+        scores = [
+            Score(of_one[0].tokens, self._mixed(of_one, self.encode(one, eos)))
+            for one, *of_one in zip(texts, *of_models, strict=True)
+        ]
+        return scores if are_several(text) else scores[0]
+
+    def score_lines(
+        self,
+        blocks: Iterable[list[str]],
+        progress: Callable[[int], object] = lambda lines: None,
+        **options: Any,
+    ) -> Iterator[LineScore]:
+        """Yield the score of each line of `blocks`; call `progress` with numbers of lines that are scored.
+
+        Args:
+            options: of :class:`LineScorer`. The n-gram model scores each line by itself in any case.
+        """
+        *others, last = zip(self.models, tee(blocks, len(self.models)), strict=True)
+        of_models = [LineScorer(model, **options).score(copy) for model, copy in others]
+        of_models.append(LineScorer(last[0], **options).score(last[1], progress))
+        for scores in zip(*of_models, strict=True):
+            ids = torch.tensor(scores[0].ids, dtype=torch.long)
+            yield scores[0]._replace(log_probs=self._mixed(scores, ids))
+
+    def _mixed(self, scores: Sequence[Score | LineScore], ids: Tensor) -> Tensor:
+        """Return ln p of the tokens `ids` [T] of a text that begins with a line, float64 [T].
+
+        Args:
+            scores: that each model gives the text
+        """
+        log_probs = [score.log_probs.double() for score in scores]
+        if self.ngram is not None:
+            log_probs.append(self.ngram.log_prob(ids))
+        return interpolate(torch.stack(log_probs), torch.tensor(self.weights, dtype=torch.float64))
 
 
 def load_ensemble(
@@ -75,11 +110,13 @@ def load_ensemble(
         weights_from: file of ``fairseq-eval-lm --interpolate-tune``, in place of `weights`
 
     Raises:
-        Refused: a model cannot be loaded, the weights do not fit the models, or the models have different
-            dictionaries
+        Refused: a model cannot be loaded or is named twice, the weights do not fit the models, or the models
+            have different dictionaries
     """
     typed = [path] if os.path.exists(path) else split_paths(path)
     paths = [checkpoint_file(one) for one in typed]
+    if repeated := next((one for one in paths if paths.count(one) > 1), None):
+        raise Refused(f"{repeated} is one of the models twice: name each model once")
     cfg = InterpolationConfig(
         interpolate_with=os.pathsep.join(paths[1:]) or None,
         interpolate_ngram=ngram,

@@ -118,8 +118,8 @@ def check_options(options: argparse.Namespace) -> None:
         Refused: a package is missing, options do not fit each other, or an output cannot be written.
     """
     from lm_plugins.errors import Refused
-    from lm_plugins.exporting.files import check_output
-    from lm_plugins.files import check_writable
+    from lm_plugins.exporting.files import check_output, written_files
+    from lm_plugins.files import check_files
     from lm_plugins.ranges import at_least, check
 
     for package in PACKAGES:
@@ -129,8 +129,8 @@ def check_options(options: argparse.Namespace) -> None:
     if options.valid and not options.int8:
         raise Refused("--valid is the text that --int8 is measured on: give --int8 too, or leave it out")
     check_output(options.output)
-    if options.json:
-        check_writable(options.json, "--json")
+    inputs = {"the checkpoint": options.checkpoint, "--valid": options.valid}
+    check_files({"--json": options.json}, {**written_files(options.output), **inputs})
     if options.user_dir and not os.path.isdir(options.user_dir):
         raise Refused(f"--user-dir {options.user_dir} is not a folder: give the folder of a plug-in")
 

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -52,6 +52,31 @@ def check_writable(path: str | os.PathLike, option: str) -> None:
             f"{option} {os.fspath(path)} cannot be written ({reason}): give a file in a folder that exists "
             "and can be written"
         ) from error
+
+
+def check_files(
+    outputs: Mapping[str, str | os.PathLike | None], inputs: Mapping[str, str | os.PathLike | None]
+) -> None:
+    """Refuse a file that cannot be written, or that would overwrite another one of the same command.
+
+    Args:
+        outputs: {option: the file that it writes, or None}
+        inputs: {what it is: a file that is read, or None}
+
+    Raises:
+        Refused: see above
+    """
+    named: dict[str, str] = {}
+    for what, path in inputs.items():
+        if path is not None:
+            named.setdefault(os.path.realpath(path), what)
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        other = named.setdefault(os.path.realpath(path), option)
+        if other != option:
+            raise Refused(f"{option} {os.fspath(path)} would overwrite {other}: give another file")
+        check_writable(path, option)
 
 
 def sha256(path: str | os.PathLike) -> str:

@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit with status 2 and one sentence if it is refused."""
     parser = argument_parser(__doc__.splitlines()[0])
     options = parser.parse_args(arguments)
+    sys.stdout.reconfigure(encoding="utf-8")
     logging.getLogger().setLevel(logging.WARNING)  # fairseq's modules have configured it
     from lm_plugins.excepthook import refusals_exit_with_2
     from lm_plugins.rescoring.outputs import best_lines, write

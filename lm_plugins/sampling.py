@@ -25,7 +25,8 @@ def draw(
     """
     if temperature == 0:
         return log_prob.argmax(dim=-1)
-    p = torch.softmax(log_prob / temperature, dim=-1)
+    # The largest is 0, which no temperature above 0 makes infinite.
+    p = torch.softmax((log_prob - log_prob.amax(-1, keepdim=True)) / temperature, dim=-1)
     if not top_k and top_p >= 1:
         return choose(p, generator)
     p, order = head(p, top_k, top_p)
@@ -63,4 +64,5 @@ def keep_mass(weights: Tensor, mass: Tensor) -> Tensor:
 
     [0.5, 0.3, 0.2] and 0.6 -> [0.5, 0.3, 0]: the first alone has less than 0.6.
     """
-    return weights.masked_fill(weights.cumsum(-1) - weights >= mass, 0)
+    before = weights.cumsum(-1) - weights
+    return weights.masked_fill((before >= mass) & (before > 0), 0)  # the first is kept for any mass

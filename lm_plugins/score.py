@@ -3,8 +3,8 @@
     python -m lm_plugins.score --path CHECKPOINT [--data FOLDER] [FILE]
 
 writes a row for each line of FILE, or of standard input, in the same order: ln p in nats, the number of
-tokens, how many of them are unknown to the model, and the perplexity, separated by tabs. The whole text is
-checked before the first line is scored. docs/scoring.md has examples.
+tokens, how many of them are unknown to the model, and the perplexity, separated by tabs. ``--path a:b``
+interpolates models. The whole text is checked before the first line is scored. docs/scoring.md has examples.
 """
 
 import argparse
@@ -17,13 +17,13 @@ from contextlib import ExitStack
 import torch
 from tqdm import tqdm
 
+from lm_plugins.ensembles import load_ensemble
+from lm_plugins.evaluation.interpolation_arguments import add_interpolation_arguments, files_of_models
 from lm_plugins.excepthook import excepthook, refusals_exit_with_2
-from lm_plugins.files import atomically, check_writable
-from lm_plugins.hub import load
+from lm_plugins.files import atomically, check_files
 from lm_plugins.matmul_precision import set_matmul_precision
 from lm_plugins.ranges import at_least, check
 from lm_plugins.scoring.batches import BATCH_SIZE
-from lm_plugins.scoring.line_scores import LineScorer
 from lm_plugins.scoring.lines import Lines, blocks, open_text
 from lm_plugins.scoring.tables import Table, Total
 
@@ -39,7 +39,11 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("file", nargs="?", metavar="FILE", help="a text in UTF-8 (default: standard input)")
-    parser.add_argument("--path", required=True, help="a checkpoint, or a folder with a checkpoint_best.pt")
+    parser.add_argument(
+        "--path",
+        required=True,
+        help="a checkpoint, or a folder with a checkpoint_best.pt; a:b:c interpolates several",
+    )
     parser.add_argument(
         "--data", help="folder with the dict.txt of the training data (default: named by the checkpoint)"
     )
@@ -72,6 +76,7 @@ def parser() -> argparse.ArgumentParser:
         help="score as soon as this many lines are read, at least 1; 1 answers each line at once, and is the "
         f"default on a terminal (default otherwise: check all lines first, and score {BLOCK} together)",
     )
+    add_interpolation_arguments(parser)
     parser.add_argument("--cpu", action="store_true", help="do not use the GPU")
     return parser
 
@@ -98,14 +103,20 @@ def run(options: argparse.Namespace) -> None:
     for flag, value in (("--batch-size", options.batch_size), ("--buffer-size", options.buffer_size)):
         if value is not None:
             check(flag, value, at_least(1))
-    if options.output:
-        check_writable(options.output, "--output")
+    check_files({"--output": options.output}, {"the text": options.file} | files_of_models(options))
     on_cpu = options.cpu or not torch.cuda.is_available()
     set_matmul_precision("auto", on_cpu)
-    lm = load(options.path, options.data, "cpu" if on_cpu else "cuda")
+    ensemble = load_ensemble(
+        options.path,
+        options.data,
+        "cpu" if on_cpu else "cuda",
+        ngram=options.interpolate_ngram,
+        weights=options.interpolate_weights,
+        weights_from=options.interpolate_from,
+    )
+    lm = ensemble.models[0]
     units = "tokens" if options.tokens else "words" if options.words else None
     table = Table(lm.level, lm.encoder.codec, lm.dictionary.unk(), units, options.json)
-    scorer = LineScorer(lm, not options.no_eos, options.carry, options.batch_size)
     size = options.buffer_size or (1 if options.file is None and sys.stdin.isatty() else None)
     total, count, started = Total(), 0, time.monotonic()
     with ExitStack() as stack:
@@ -119,7 +130,14 @@ def run(options: argparse.Namespace) -> None:
         hidden = out.isatty() or None  # None: hidden unless stderr is a terminal
         bar = stack.enter_context(tqdm(total=number, unit=" lines", disable=hidden))
         out.writelines(row + "\n" for row in table.header())
-        for count, score in enumerate(scorer.score(blocks(lines, size or BLOCK), bar.update), 1):
+        scores = ensemble.score_lines(
+            blocks(lines, size or BLOCK),
+            bar.update,
+            eos=not options.no_eos,
+            carry=options.carry,
+            batch_size=options.batch_size,
+        )
+        for count, score in enumerate(scores, 1):
             of_line = table.total(score)
             total = total.plus(of_line)
             out.writelines(row + "\n" for row in table.rows(count, score, of_line))

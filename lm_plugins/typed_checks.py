@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 
 from fairseq.criterions import CRITERION_REGISTRY
-from fairseq.dataclass.configs import FairseqConfig
+from fairseq.dataclass.configs import FairseqConfig, GenerationConfig
 from fairseq.models import ARCH_MODEL_NAME_REGISTRY, MODEL_DATACLASS_REGISTRY
 from fairseq.registry import REGISTRIES
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
@@ -114,6 +114,8 @@ def check_evaluation(program: str, flags: Flags) -> None:
     """
     if program in ("eval-lm", "validate"):
         _refuse_max_tokens(flags)
+    if program in ("generate", "interactive"):
+        _check_sampling(flags)
     if program != "eval-lm":
         return
     kind = flags.get("--dynamic-evaluation") or "none"
@@ -130,9 +132,28 @@ def check_evaluation(program: str, flags: Flags) -> None:
             )
     if "--eval-warmup" in flags and (flags.get("--eval-streams") or "1") == "1":
         raise Refused("--eval-warmup has no effect on a single stream: give --eval-streams, or leave it out")
-    for flag in ("--cache-tune", "--cache-from", "--interpolate-tune", "--interpolate-from"):
+    of_interpolation = [f"--interpolate-{name}" for name in ("with", "ngram", "tune", "from")]
+    for flag in ("--cache-tune", "--cache-from", *of_interpolation):
         if flag in flags and not flags[flag]:
             raise Refused(f"{flag} is empty: give the path of a file, or leave it out")
+
+
+def _check_sampling(flags: Flags) -> None:
+    """Refuse what fairseq refuses by a traceback."""
+    if "--sampling" not in flags:
+        for flag in ("--sampling-topk", "--sampling-topp"):
+            if float(flags.get(flag) or -1) >= 0:
+                raise Refused(f"{flag} has no effect without --sampling: give it, or leave out {flag}")
+        return
+    beam, nbest = (
+        int(flags.get(flag) or default)
+        for flag, default in (("--beam", GenerationConfig.beam), ("--nbest", GenerationConfig.nbest))
+    )
+    if beam != nbest:
+        raise Refused(
+            f"--sampling draws a text for each of --beam {beam}, but --nbest prints {nbest}: give both the "
+            "same number, such as --beam 1"
+        )
 
 
 def _refuse_max_tokens(flags: Flags) -> None:

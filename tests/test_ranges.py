@@ -174,9 +174,15 @@ TYPED = [  # command, flags, a part of the sentence; None: it runs
     (EVAL, ("--eval-warmup", "5", "--eval-streams", "2"), None),
     (EVAL, ("--cache-tune", ""), "--cache-tune is empty"),
     (EVAL, ("--cache-from", ""), "--cache-from is empty"),
+    (EVAL, ("--interpolate-with", ""), "--interpolate-with is empty"),
     (["fairseq-generate", *EVAL[1:]], ("--max-tokens", "500"), None),
     (["fairseq-generate", *EVAL[1:]], ("--temperature", "0"), "--temperature is 0.0: it must be above 0"),
     (["fairseq-generate", *EVAL[1:]], ("--beam", "0"), "--beam is 0"),
+    (["fairseq-generate", *EVAL[1:]], ("--sampling",), "such as --beam 1"),
+    (["fairseq-generate", *EVAL[1:]], ("--sampling", "--beam", "1"), None),
+    (["fairseq-generate", *EVAL[1:]], ("--sampling", "--nbest", "5", "--sampling-topk", "3"), None),
+    (["fairseq-generate", *EVAL[1:]], ("--sampling-topp", "0.9"), "has no effect without --sampling"),
+    (["fairseq-generate", *EVAL[1:]], ("--sampling-topk", "-1"), None),
 ]
 
 

@@ -26,6 +26,12 @@ def test_weights_of_zero_are_never_chosen():
     assert all(choose(weights).tolist() == [1, 2] for _ in range(100))
 
 
+@pytest.mark.parametrize("options", [{"temperature": 1e-44}, {"top_p": 1e-46}, {"temperature": 1e-30}])
+def test_the_smallest_numbers_take_the_most_likely_token(options):
+    """In float32 ln p divided by such a temperature is infinite, and such a mass is 0."""
+    assert draw(P.log().expand(9, -1), **options).tolist() == [1] * 9
+
+
 @pytest.mark.parametrize(
     "options, weights",
     [

@@ -1,12 +1,14 @@
 """Models of salesforce/awd-lstm-lm: ``torch.save([model, criterion, optimizer])``, or a state_dict.
 
 LSTM, QRNN and GRU are converted, with a full or a split softmax. The splits are in the criterion; a
-state_dict of the model lacks them.
+state_dict of the model lacks them, so a model of a large vocabulary needs its criterion.
 """
 
 from lm_plugins.converting.foreign import Foreign
 from lm_plugins.converting.translated import Translated, translate
 from lm_plugins.errors import Refused
+
+SPLIT = 75_000  # main.py gives a model of more words a split softmax
 
 
 def recognises(foreign: Foreign) -> bool:
@@ -26,6 +28,11 @@ def convert(foreign: Foreign) -> Translated:
     model = translate(foreign, foreign.weights)
     if foreign.layers and not all(layer.get("output_gate", True) for layer in foreign.layers):
         raise Refused(f"{foreign.path} has QRNN layers without an output gate, which ours cannot compute")
+    if model.size > SPLIT and not foreign.criterion:
+        raise Refused(
+            f"{foreign.path} has no criterion, in which a model of {model.size:,} words has its split "
+            "softmax: give the file of --save, which holds both"
+        )
     cutoffs = list(foreign.criterion.get("splits", ()))[1:-1]
     if not cutoffs:
         return model

@@ -1,6 +1,7 @@
 """Read a model of any of the formats, and write it as a checkpoint or as plain tensors."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from lm_plugins.converting import awd_lstm_lm, fastai, mos
@@ -64,15 +65,24 @@ def convert(
 def read(
     source: str, vocabulary: str | None, data: str | None, level: str | None
 ) -> tuple[str, Own, list[str]]:
-    """Return the project that wrote `source`, its model, and the special symbols that it lacks."""
+    """Return the project that wrote `source`, its model, and the special symbols that it lacks.
+
+    Raises:
+        Refused: `source` is no model of ours, or it does not take one of the options
+    """
+    of_others = {"--vocabulary": vocabulary, "--text-level": level}
     if os.path.basename(source) in (TENSORS, CONFIG):
         source = os.path.dirname(source) or "."
     if os.path.exists(os.path.join(source, TENSORS)):
+        refuse_options(of_others, "a model of another project")
+        refuse_options({"--data": data}, "a checkpoint of lm_plugins")
         return "safetensors", read_plain(source), []
     if os.path.exists(os.path.join(source, CHECKPOINT)):
         source = os.path.join(source, CHECKPOINT)
     if is_fairseq(source):
+        refuse_options(of_others, "a model of another project")
         return "lm_plugins", read_checkpoint(source, data), []
+    refuse_options({"--data": data}, "a checkpoint of lm_plugins")
     project, translated = read_translated(source)
     words = read_vocabulary(vocabulary)
     if len(words.symbols) != translated.size:
@@ -82,6 +92,18 @@ def read(
         )
     reordering, cutoffs = reorder(words, translated.cutoffs)
     return project, from_translated(translated, reordering, cutoffs, level or LEVELS[0]), reordering.absent
+
+
+def refuse_options(options: Mapping[str, str | None], owner: str) -> None:
+    """Refuse options that would have no effect.
+
+    Args:
+        options: {flag: its value}
+        owner: what the options are for
+    """
+    for flag, value in options.items():
+        if value is not None:
+            raise Refused(f"{flag} is for {owner}: leave it out")
 
 
 def read_translated(source: str) -> tuple[str, Translated]:

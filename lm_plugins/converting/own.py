@@ -100,7 +100,7 @@ def read_checkpoint(path: str, data: str | None) -> Own:
         own_options(kind, cfg["model"]),
         weights,
         dictionary,
-        recorded_level(folder),
+        recorded_level(folder) or cfg["task"].get("text_level"),
         pieces if os.path.exists(pieces) else None,
     )
 

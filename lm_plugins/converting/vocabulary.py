@@ -36,7 +36,7 @@ def read_vocabulary(path: str | None) -> Vocabulary:
         if os.path.isdir(path):
             return of_text(path)
         if path.endswith(".txt"):
-            with open(path, encoding="utf-8", newline="\n") as file:
+            with open(path, encoding="utf-8-sig", newline="\n") as file:
                 return checked(path, [line.rstrip("\r\n") for line in file])
         if path.endswith(".json"):
             with open(path, encoding="utf-8") as file:

@@ -3,6 +3,7 @@
 import filecmp
 import hashlib
 import os
+import re
 from itertools import pairwise
 from typing import Optional
 
@@ -13,6 +14,8 @@ from torch import Tensor
 
 from lm_plugins.data.dictionary_file import read_dictionary
 from lm_plugins.errors import Refused
+
+PADDING = re.compile(r"madeupword\d{4}")  # the names that fairseq-preprocess gives them
 
 
 def load_dictionary(data: Optional[str]) -> Dictionary:
@@ -61,6 +64,15 @@ def digest(dictionary: Dictionary) -> Tensor:
     text = "\n".join(dictionary.symbols).encode()
     raw = hashlib.sha256(text).digest()
     return torch.tensor([int.from_bytes(raw[i : i + 4], "big") for i in range(0, 32, 4)])
+
+
+def padding_symbols(dictionary: Dictionary) -> list[int]:
+    """Return the ids of the symbols that fairseq-preprocess adds up to a multiple of --padding-factor.
+
+    No text has them.
+    """
+    pairs = enumerate(zip(dictionary.symbols, dictionary.count, strict=True))
+    return [index for index, (symbol, count) in pairs if not count and PADDING.fullmatch(symbol)]
 
 
 def sorted_by_count(dictionary: Dictionary) -> bool:

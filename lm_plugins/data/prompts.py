@@ -1,6 +1,6 @@
 """Prompts, the beginnings of texts that fairseq-generate and fairseq-interactive have a model continue."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,23 +15,28 @@ class Prompts(FairseqDataset):
     """Lines of text as prompts. The source begins with ``</s>``; the target is the line, for a scorer.
 
     Args:
-        lines: [T] token ids each, without ``</s>``
+        lines: [T] token ids each, without the ``</s>`` at the end
         pad: id of the padding symbol
         eos: id of ``</s>``
-        closed: end the target with ``</s>``, like a line of a corpus; else with a pad, which is not scored
+        closed: for each line, whether its target ends with ``</s>``, else with a pad, which is not scored;
+            None: no target does
     """
 
-    def __init__(self, lines: Iterable[Any], pad: int, eos: int, closed: bool = False) -> None:
+    def __init__(
+        self, lines: Iterable[Any], pad: int, eos: int, closed: Sequence[bool] | None = None
+    ) -> None:
         self.lines, self.pad, self.eos = [torch.as_tensor(line).long() for line in lines], pad, eos
-        self.end = eos if closed else pad
+        self.closed = [False] * len(self.lines) if closed is None else closed
         self.sizes = np.array([len(line) + 1 for line in self.lines])
 
     @classmethod
     def of_corpus(cls, corpus: TokenStream, pad: int, eos: int) -> "Prompts":
-        """Return the lines of `corpus` as prompts."""
+        """Return the lines of `corpus` as prompts. Those of characters or bytes may have no ``</s>``."""
         ends = np.cumsum(corpus.line_sizes)
-        bounds = zip(ends - corpus.line_sizes, ends - 1, strict=True)
-        return cls([corpus[first:last].astype(np.int64) for first, last in bounds], pad, eos, closed=True)
+        lines = [corpus[end - size : end] for size, end in zip(corpus.line_sizes, ends, strict=True)]
+        closed = [len(line) > 0 and bool(line[-1] == eos) for line in lines]
+        prompts = [line[: len(line) - end].astype(np.int64) for line, end in zip(lines, closed, strict=True)]
+        return cls(prompts, pad, eos, closed)
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -47,7 +52,9 @@ class Prompts(FairseqDataset):
     def collater(self, items: list[tuple[int, Tensor]]) -> dict[str, Any]:
         """Return fairseq's batch, padded on the right."""
         numbers, lines = zip(*items, strict=True)
-        eos, end = torch.tensor([self.eos]), torch.tensor([self.end])
+        eos = torch.tensor([self.eos])
+        ends = [torch.tensor([self.eos if self.closed[number] else self.pad]) for number in numbers]
+        targets = [torch.cat(pair) for pair in zip(lines, ends, strict=True)]
         return {
             "id": torch.tensor(numbers),
             "nsentences": len(lines),
@@ -56,5 +63,5 @@ class Prompts(FairseqDataset):
                 "src_tokens": data_utils.collate_tokens([torch.cat([eos, x]) for x in lines], self.pad),
                 "src_lengths": torch.tensor([len(x) + 1 for x in lines]),
             },
-            "target": data_utils.collate_tokens([torch.cat([x, end]) for x in lines], self.pad),
+            "target": data_utils.collate_tokens(targets, self.pad),
         }

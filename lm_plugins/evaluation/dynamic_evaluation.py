@@ -53,7 +53,7 @@ class Learner:
 
     def learn(self, loss: Tensor) -> None:
         """Take one step on `loss`, a scalar with an autograd graph."""
-        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True)
+        gradients = dense_gradients(loss, self.parameters)
         with torch.no_grad():
             for p, start, g, decay, s in zip(
                 self.parameters, self.start, gradients, self.decays, self.rms, strict=True
@@ -90,11 +90,17 @@ def dynamic_evaluation(
         learner.restore()
 
 
+def dense_gradients(loss: Tensor, parameters: Sequence[Tensor]) -> list[Tensor | None]:
+    """Return the gradient of each parameter, also of ``--sparse-embedding-grad`` as a dense tensor."""
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    return [g.to_dense() if g is not None and g.is_sparse else g for g in gradients]
+
+
 def gradient_rms(parameters: Sequence[Tensor], losses: Iterable[Tensor]) -> list[Tensor]:
     """Return s: for each parameter, the root mean square of its gradients, one for each of `losses`."""
     squares, count = [torch.zeros_like(p) for p in parameters], 0
     for loss in losses:
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        gradients = dense_gradients(loss, parameters)
         count += 1
         for square, g in zip(squares, gradients, strict=True):
             if g is not None:

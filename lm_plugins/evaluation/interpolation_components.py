@@ -1,10 +1,12 @@
 """Score a text with the models of an interpolation other than the first."""
 
 import logging
+import math
 
 import torch
 from torch import nn
 
+from lm_plugins.errors import Refused
 from lm_plugins.evaluation.evaluate import evaluate
 from lm_plugins.evaluation.interpolation import Component, RecordingScorer
 from lm_plugins.evaluation.ngram import Ngram
@@ -16,10 +18,19 @@ logger = logging.getLogger(__name__)
 
 
 def model_component(path: str, decoder: nn.Module, windows: EvaluationWindows) -> Component:
-    """Score the targets of `windows` with the model `decoder`, in one pass."""
+    """Score the targets of `windows` with the model `decoder`, in one pass.
+
+    Raises:
+        Refused: a probability is zero or NaN
+    """
     logger.info(f"scoring '{windows.subset}' with {path}")
     recorder = RecordingScorer(ModelScorer())
     tally = evaluate(decoder, windows, recorder)
+    if not math.isfinite(tally.nats):
+        raise Refused(
+            f"{path} assigns a target a probability of zero or NaN: training has diverged, use an earlier "
+            "checkpoint"
+        )
     return Component(path, recorder.log_probs, tally)
 
 

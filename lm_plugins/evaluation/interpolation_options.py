@@ -1,6 +1,7 @@
 """The options of interpolation in fairseq-eval-lm."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Optional
@@ -12,7 +13,7 @@ from lm_plugins.errors import Refused
 from lm_plugins.evaluation.dynamic_options import numbers
 from lm_plugins.files import sha256
 
-TOLERANCE = 1e-6  # of the sum of the weights
+TOLERANCE = 1e-5  # of the sum of the weights, which --interpolate-tune prints with 6 digits
 
 
 @dataclass
@@ -71,7 +72,8 @@ def interpolation_settings(cfg: InterpolationConfig, first: str | None) -> Inter
         first: path of the first model
 
     Raises:
-        Refused: the weights are out of range, given twice, of other models, or there is only one model
+        Refused: the weights are out of range, given twice, of other models, there is only one model, or one
+            does not exist
     """
     checkpoints = tuple(split_paths(cfg.interpolate_with)) if cfg.interpolate_with else ()
     settings = InterpolationSettings(checkpoints, cfg.interpolate_ngram or None, None)
@@ -90,6 +92,9 @@ def interpolation_settings(cfg: InterpolationConfig, first: str | None) -> Inter
                 "model with --interpolate-ngram"
             )
         return None
+    for path in (first or "", *settings.others) if cfg.interpolate_from else settings.others:
+        if not os.path.isfile(path):
+            raise Refused(f"there is no model '{path}' to interpolate: give the path of one that exists")
     if cfg.interpolate_tune is not None:
         return settings._replace(file=cfg.interpolate_tune)
     count = 1 + len(settings.others)
@@ -107,7 +112,7 @@ def _checked(weights: Sequence[float], count: int, name: str) -> tuple[float, ..
     shown = ",".join(f"{weight:g}" for weight in weights)
     if len(weights) != count:
         raise Refused(f"{name} {shown}: give one weight for each of the {count} models")
-    if min(weights) < 0 or abs(sum(weights) - 1) > TOLERANCE:
+    if not (min(weights) >= 0 and abs(sum(weights) - 1) <= TOLERANCE):  # NaN is no weight either
         raise Refused(f"{name} {shown}: give numbers of at least 0 with the sum 1, not {sum(weights):g}")
     return tuple(weight / sum(weights) for weight in weights)
 

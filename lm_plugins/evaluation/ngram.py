@@ -6,9 +6,9 @@ share the probability of its ``<unk>`` equally,
 
     p(w | h) = p_ngram(<unk> | h) / K,
 
-so that p sums to 1 over the dictionary. ``<s>`` and ``<pad>``, which are never targets, have the probability
-0. Words of the n-gram model that are not in the dictionary keep their probability, which no target gets. That
-loss is logged when the model is loaded.
+so that p sums to 1 over the dictionary. ``<s>``, ``<pad>`` and the symbols with which fairseq-preprocess pads
+a dictionary are never targets, and have the probability 0. Words of the n-gram model that are not in the
+dictionary keep their probability, which no target gets. That loss is logged when the model is loaded.
 
 The file is read by the package kenlm (Heafield 2011).
 """
@@ -24,6 +24,7 @@ import torch
 from fairseq.data import Dictionary
 from torch import Tensor
 
+from lm_plugins.data.dictionary import padding_symbols
 from lm_plugins.errors import Refused
 
 logger = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Ngram:
         self.path, self.eos = path, dictionary.eos()
         self.kenlm = _package()
         self.model = _load(self.kenlm, path)
-        never = {dictionary.bos(), dictionary.pad()}
+        never = {dictionary.bos(), dictionary.pad(), *padding_symbols(dictionary)}
         self.possible = [index for index in range(len(dictionary)) if index not in never]
         self.words = [EOS if index == self.eos else symbol for index, symbol in enumerate(dictionary.symbols)]
         self.shares = torch.zeros(len(dictionary), dtype=torch.float64)  # ln of each share in <unk>'s p, [V]

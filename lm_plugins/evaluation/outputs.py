@@ -7,7 +7,7 @@ from lm_plugins.errors import Refused
 from lm_plugins.evaluation.cache_options import CacheSettings
 from lm_plugins.evaluation.interpolation_options import InterpolationSettings
 from lm_plugins.evaluation.results_file import results_file
-from lm_plugins.files import check_writable
+from lm_plugins.files import check_files
 
 
 def check_outputs(
@@ -15,14 +15,16 @@ def check_outputs(
     subset: str,
     cache: CacheSettings | None,
     interpolation: InterpolationSettings | None = None,
+    checkpoint: str | None = None,
 ) -> None:
-    """Refuse files that cannot be written, or that would overwrite each other.
+    """Refuse files that cannot be written, or that would overwrite each other or a model.
 
     Args:
         results_path: folder of the results, which is created; None or "": no results are written
         subset: name of the text
         cache: whose grid is written
         interpolation: whose tuned weights are written
+        checkpoint: path of the model
 
     Raises:
         Refused: see above
@@ -34,7 +36,7 @@ def check_outputs(
             raise Refused(
                 f"--results-path {results_path} cannot be created ({error.strerror}): give another folder"
             ) from error
-        check_writable(results_file(results_path, subset), "--results-path")
+    outputs = {"--results-path": results_file(results_path, subset) if results_path else None}
     if cache is not None and cache.grid_file is not None:
         plot = plot_file(cache.grid_file)
         if os.path.realpath(plot) == os.path.realpath(cache.grid_file):
@@ -42,10 +44,12 @@ def check_outputs(
                 f"the plot of --cache-tune {cache.grid_file} would overwrite the results: give a name that "
                 "ends in .json"
             )
-        for path in (cache.grid_file, plot):
-            check_writable(path, "--cache-tune")
-    if interpolation is not None and interpolation.file is not None:
-        check_writable(interpolation.file, "--interpolate-tune")
+        outputs |= {"--cache-tune": cache.grid_file, "the plot of --cache-tune": plot}
+    models = {"the model": checkpoint}
+    if interpolation is not None:
+        outputs["--interpolate-tune"] = interpolation.file
+        models |= {f"the model {path}": path for path in interpolation.others}
+    check_files(outputs, models)
 
 
 def plot_file(grid_file: str) -> Path:

@@ -18,11 +18,18 @@ from lm_plugins.files import check_writable
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 
 SUFFIX = ".onnx"
+PIECES = ".sentencepiece.model"  # in place of it
 
 
 def int8_path(output: Path) -> Path:
     """Return the path of the int8 model that belongs to `output`."""
     return output.with_suffix(f".int8{SUFFIX}")
+
+
+def written_files(output: Path) -> dict[str, Path]:
+    """Return the files that an export to `output` may write, by what they are."""
+    pieces = output.with_suffix(PIECES)
+    return {"the output": output, "the int8 model": int8_path(output), "the SentencePiece model": pieces}
 
 
 def check_output(output: Path) -> None:
@@ -77,7 +84,7 @@ def write_files(
             str(path): measured(temporary, path.name, text) for path, temporary in written.items()
         }
         if sentencepiece is not None:
-            copy = output.with_suffix(".sentencepiece.model")
+            copy = output.with_suffix(PIECES)
             written[copy] = Path(shutil.copy(sentencepiece, folder))
             result["sentencepiece"] = str(copy)
         for path, temporary in written.items():

@@ -1,10 +1,9 @@
 """The perplexity of an exported model."""
 
-import math
-
 import numpy as np
 from tqdm import tqdm
 
+from lm_plugins import metrics
 from lm_plugins.exporting.session import Session
 
 STREAMS, WINDOW = 8, 35  # read at a time
@@ -28,4 +27,4 @@ def perplexity(session: Session, tokens: np.ndarray, title: str) -> float:
         window = slice(start, start + WINDOW)
         log_prob, state = session.score(source[:, window], targets[:, window], state)
         total += float(log_prob.sum(dtype=np.float64))
-    return math.exp(-total / targets.size)
+    return metrics.perplexity(-total, targets.size)

@@ -21,7 +21,7 @@ def text_of_file(path: str | os.PathLike, encode: Callable[[str], Tensor]) -> np
         Refused: the file cannot be read, is not UTF-8, or is empty.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             text = file.read()
     except OSError as error:
         raise Refused(f"--valid {path} cannot be read ({error.strerror}): give a text file") from error

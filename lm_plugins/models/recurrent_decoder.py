@@ -182,8 +182,9 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
                     "the model assigns a target a probability of zero or NaN, which fairseq would leave "
                     "out of the perplexity: training has diverged, use an earlier checkpoint"
                 )
-            log_prob = output.expand(*output.shape[:-1], len(self.dictionary))
-        elif extra.get("log_prob"):  # which fairseq has divided by the temperature
+            output = output if log_probs else output.exp()
+            return output.expand(*output.shape[:-1], len(self.dictionary))
+        if extra.get("log_prob"):  # which fairseq has divided by the temperature
             log_prob = torch.log_softmax(output, dim=-1)
         else:
             log_prob = self.output_head.log_prob(output)

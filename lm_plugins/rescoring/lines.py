@@ -1,5 +1,6 @@
 """Read files with tab-separated columns; an error names the line."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,7 @@ class Line(NamedTuple):
 
 
 def read_lines(path: Path, columns: str, least: int) -> Iterator[Line]:
-    """Yield the lines of a file in UTF-8.
+    """Yield the lines of a file in UTF-8, with or without a byte-order mark.
 
     Args:
         columns: what the columns are, for messages
@@ -25,7 +26,7 @@ def read_lines(path: Path, columns: str, least: int) -> Iterator[Line]:
         Refused: the file cannot be read, a line is not UTF-8 or has too few columns, or there are no lines
     """
     try:
-        raw = path.read_bytes().splitlines()
+        raw = path.read_bytes().removeprefix(BOM_UTF8).splitlines()
     except OSError as error:
         raise Refused(f"{path} cannot be read ({error.strerror}): give a file with {columns}") from error
     if not raw:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lm_plugins.errors import Refused
-from lm_plugins.files import check_writable
+from lm_plugins.evaluation.interpolation_arguments import add_interpolation_arguments, files_of_models
+from lm_plugins.files import check_files
 from lm_plugins.ranges import FINITE, Range, at_least, check
 
 BATCH_SIZE = 64
@@ -72,16 +73,7 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
         help="write all hypotheses here, the best first, each with ln p, words and total",
     )
     add("--json", type=Path, metavar="FILE", help="write the results here, as JSON")
-    for name, metavar, text in (
-        (
-            "ngram",
-            "FILE",
-            "also interpolate an n-gram model in ARPA or KenLM's binary format",
-        ),
-        ("weights", "W,W", "weights of the models and the n-gram model, with the sum 1 (default: equal)"),
-        ("from", "FILE", "read the weights from a FILE written by fairseq-eval-lm --interpolate-tune"),
-    ):
-        add(f"--interpolate-{name}", metavar=metavar, help=text)
+    add_interpolation_arguments(parser)
     add(
         "--batch-size",
         type=int,
@@ -145,19 +137,11 @@ def check_options(options: argparse.Namespace) -> None:
     check("--batch-size", options.batch_size, at_least(1))
     if options.user_dir and not os.path.isdir(options.user_dir):
         raise Refused(f"--user-dir {options.user_dir} is not a folder: give the folder of a plug-in")
-    named = {os.path.realpath(options.nbest): "the n-best list"}
-    if options.references is not None:
-        named.setdefault(os.path.realpath(options.references), "--references")
     outputs = {"--output": options.output, "--rescored": options.rescored, "--json": options.json}
     if options.tune is not None:
         outputs |= {"--tune": options.tune, "the picture of --tune": picture_file(options.tune)}
-    for flag, path in outputs.items():
-        if path is None:
-            continue
-        other = named.setdefault(os.path.realpath(path), flag)
-        if other != flag:
-            raise Refused(f"{flag} {path} would overwrite {other}: give another file")
-        check_writable(path, flag)
+    inputs = {"the n-best list": options.nbest, "--references": options.references}
+    check_files(outputs, inputs | files_of_models(options))
 
 
 def picture_file(path: Path) -> Path:

@@ -44,7 +44,7 @@ def check_package() -> None:
 
 
 def word_errors(lists: list[NBest], references: list[str]) -> WordErrors:
-    """Return the word errors of all hypotheses.
+    """Return the word errors of all hypotheses, in words that white space of any kind separates.
 
     Args:
         references: the reference of each list
@@ -52,7 +52,7 @@ def word_errors(lists: list[NBest], references: list[str]) -> WordErrors:
     from jiwer import process_words
 
     pairs = [
-        (reference, hypothesis.text)
+        (one_space(reference), one_space(hypothesis.text))
         for nbest, reference in zip(lists, references, strict=True)
         for hypothesis in nbest.hypotheses
     ]
@@ -60,6 +60,11 @@ def word_errors(lists: list[NBest], references: list[str]) -> WordErrors:
     errors = np.array([sum(map(_errors, chunks)) for chunks in output.alignments])
     ends = np.cumsum([len(nbest.hypotheses) for nbest in lists])[:-1]
     return WordErrors(padded(np.split(errors, ends), np.inf), sum(len(text.split()) for text in references))
+
+
+def one_space(text: str) -> str:
+    """Return the words of `text` with a space between two of them, the only separator that jiwer knows."""
+    return " ".join(text.split())
 
 
 def _errors(chunk: Any) -> int:

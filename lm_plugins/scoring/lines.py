@@ -103,14 +103,20 @@ def _copied(source: BinaryIO) -> BinaryIO:
 
 
 def blocks(lines: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Yield the lines in blocks of at most `size` lines and LARGEST characters, at least one line each."""
+    """Yield the lines in blocks of at most `size` lines and LARGEST characters, at least one line each.
+
+    A block of `size` lines is yielded before the next line is read, which may wait for an answer.
+    """
     block: list[str] = []
     characters = 0
     for line in lines:
-        if block and (len(block) == size or characters + len(line) > LARGEST):
+        if block and characters + len(line) > LARGEST:
             yield block
             block, characters = [], 0
         block.append(line)
         characters += len(line)
+        if len(block) == size:
+            yield block
+            block, characters = [], 0
     if block:
         yield block

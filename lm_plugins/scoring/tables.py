@@ -63,7 +63,8 @@ class Table:
             yield json.dumps(self._object(score, total), ensure_ascii=False)
         elif self.units:
             for text, bits, unknown in self._units(score):
-                yield f"{number}\t{text}\t{bits:.7g}\t{int(unknown)}"
+                column = " ".join(text.split())  # a tab in a word would begin another column
+                yield f"{number}\t{column}\t{bits:.7g}\t{int(unknown)}"
         else:
             yield f"{total.log_prob:.9g}\t{total.tokens}\t{total.unknown}\t{total.perplexity:.7g}"
 

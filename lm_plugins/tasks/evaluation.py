@@ -55,6 +55,8 @@ class EvaluationMixin:
         cfg = self.cfg
         checkpoint = identified(cfg.checkpoint_path) if cfg.results_path else None
         check_program(num_shards, context_window)
+        if dataset.split == cfg.train_subset:
+            check_folders(dataset.split, self.folders)
         cache, dynamic = cache_settings(cfg), dynamic_settings(cfg)
         interpolation = interpolation_settings(cfg, cfg.checkpoint_path)
         check_options(cfg, cache, dynamic, batch_size, interpolation)
@@ -63,7 +65,7 @@ class EvaluationMixin:
                 "--independent-windows has no state that the streams of --eval-streams could warm up: leave "
                 "out --eval-streams"
             )
-        check_outputs(cfg.results_path, dataset.split, cache, interpolation)
+        check_outputs(cfg.results_path, dataset.split, cache, interpolation, cfg.checkpoint_path)
         searches = (
             cache and cache.grid_file,
             dynamic and dynamic.is_grid,
@@ -132,6 +134,19 @@ def check_program(num_shards: int, context_window: int) -> None:
         raise Refused(
             f"fairseq-eval-lm with {num_shards} shards or processes would print the perplexity of only "
             "one shard: evaluate with one process and without --num-shards"
+        )
+
+
+def check_folders(subset: str, folders: Sequence[str]) -> None:
+    """Refuse the training text of several folders, of which fairseq-eval-lm reads the first one alone.
+
+    Raises:
+        Refused: there are several folders
+    """
+    if len(folders) > 1:
+        raise Refused(
+            f"the subset '{subset}' is in {len(folders)} data folders, of which fairseq-eval-lm would read "
+            f"{folders[0]} alone: evaluate each folder by itself"
         )
 
 

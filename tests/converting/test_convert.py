@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from lm_plugins.convert import main
-from lm_plugins.converting.conversion import convert
+from lm_plugins.converting import awd_lstm_lm
+from lm_plugins.converting.conversion import convert, read_translated
 from lm_plugins.errors import Refused
 from lm_plugins.hub import load
 from tests.helpers import peer_models as peers
@@ -75,6 +76,18 @@ def test_the_split_softmax_of_awd_lstm_lm(splits, tmp_path, words):
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["module", "state_dict"])
+def test_a_large_model_of_awd_lstm_lm_without_its_criterion_is_refused(whole, tmp_path, monkeypatch):
+    """Its probabilities would be those of a full softmax, which it was not trained with."""
+    monkeypatch.setattr(awd_lstm_lm, "SPLIT", len(peers.WORDS) - 1)
+    model = peers.RNNModel("LSTM")
+    path = peers.save(model if whole else model.state_dict(), tmp_path / "WT103.pt")
+    with pytest.raises(Refused, match="has no criterion, in which a model of 12 words has its split softmax"):
+        read_translated(path)
+    full = [model, nn.CrossEntropyLoss()]
+    assert not read_translated(peers.save(full, tmp_path / "full.pt"))[1].cutoffs
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["module", "state_dict"])
 @pytest.mark.parametrize("tied", [True, False])
 def test_mos(whole, tied, tmp_path, words):
     model = peers.RNNModel("LSTM", experts=3, last=5, tied=tied)
@@ -111,7 +124,7 @@ def test_fastai(kind, form, tmp_path):
         {
             "pkl": pickle.dumps,
             "json": lambda x: json.dumps(x).encode(),
-            "txt": lambda x: "\n".join(x).encode(),
+            "txt": lambda x: "\n".join(x).encode("utf-8-sig"),
         }[form](words)
     )
     convert(path, str(tmp_path / "out"), str(itos))

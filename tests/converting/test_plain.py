@@ -80,6 +80,29 @@ def test_what_a_token_is_and_its_pieces_are_kept(tmp_path):
     assert (tmp_path / "back/sentencepiece.model").read_bytes() == b"model"
 
 
+def test_the_level_that_was_typed_in_training_is_kept(tmp_path):
+    """--text-level, for a data folder that does not record what a token is."""
+    ours = saved(tmp_path / "ours", "awd_lstm")
+    content = torch.load(ours / "checkpoint_best.pt", weights_only=True)
+    content["cfg"]["task"]["text_level"] = "character"
+    torch.save(content, ours / "checkpoint_best.pt")
+    convert(str(ours), str(tmp_path / "plain"), to="safetensors")
+    convert(str(tmp_path / "plain"), str(tmp_path / "back"))
+    assert load(ours).level == load(tmp_path / "back").level == "character"
+
+
+@pytest.mark.parametrize("options", [{"vocabulary": "words.txt"}, {"level": "byte"}, {"data": "data-bin"}])
+def test_options_that_a_model_does_not_take_are_refused(options, tmp_path):
+    ours = saved(tmp_path / "ours", "awd_lstm")
+    convert(str(ours), str(tmp_path / "plain"), to="safetensors")
+    flag = {"vocabulary": "--vocabulary", "level": "--text-level", "data": "--data"}[next(iter(options))]
+    with pytest.raises(Refused, match=f"{flag} is for .*: leave it out"):
+        convert(str(tmp_path / "plain"), str(tmp_path / "back"), **options)
+    if flag != "--data":
+        with pytest.raises(Refused, match=f"{flag} is for a model of another project"):
+            convert(str(ours), str(tmp_path / "other"), to="safetensors", **options)
+
+
 def altered(change):
     """Return a function that changes config.json."""
 

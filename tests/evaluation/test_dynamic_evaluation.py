@@ -59,6 +59,25 @@ def test_steps_are_those_of_the_formulas(kind):
     assert all(torch.equal(w, s) for w, s in zip(weights, start, strict=True))
 
 
+@pytest.mark.parametrize("kind", ["sgd", "rms"])
+def test_sparse_gradients_change_the_weights_as_dense_ones_do(kind):
+    words, results = torch.tensor([3, 1, 3]), []
+    for sparse in (False, True):
+        weights = parameters()
+
+        def loss(scale, weights=weights, sparse=sparse):
+            rows = torch.nn.functional.embedding(words % 3, weights[0], sparse=sparse)
+            return (scale * rows.sum(0)).sin().sum() * weights[1].sum()
+
+        rms = gradient_rms(weights, (loss(scale) for scale in (0.5, 2.0))) if kind == "rms" else None
+        learner = Learner(weights, 0.1, 0.4, 1e-3, rms)
+        learner.learn(loss(1.0))
+        learner.learn(loss(-1.5))
+        results.append([w.detach() for w in weights])
+    for dense, sparse in zip(*results, strict=True):
+        torch.testing.assert_close(dense, sparse)
+
+
 @pytest.mark.parametrize("stop", [None, KeyboardInterrupt, Diverged])
 def test_the_weights_are_restored_at_the_end_of_the_block(stop):
     weights = parameters()

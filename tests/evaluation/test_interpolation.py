@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from lm_plugins.errors import Refused
 from lm_plugins.evaluation.cache_options import CacheSettings
 from lm_plugins.evaluation.compose import Rates, composed_scorer
 from lm_plugins.evaluation.evaluate import evaluate
@@ -62,6 +63,14 @@ def test_a_cache_and_dynamic_evaluation_belong_to_the_first_model(decoders, text
     with composed_scorer(decoders[0], CACHE, RATES) as scorer:
         tally = evaluate(decoders[0], text, MixtureScorer(scorer, others, WEIGHTS, text.unk))
     assert tally.nats == pytest.approx(-float(expected.sum()), rel=1e-12)
+
+
+def test_a_model_that_has_diverged_is_refused(decoders, text):
+    """EM would return weights that are NaN."""
+    with torch.no_grad():
+        decoders[1].embedding.weight.fill_(torch.nan)
+    with pytest.raises(Refused, match="other assigns a target a probability of zero or NaN"):
+        model_component("other", decoders[1], text)
 
 
 def test_small_probabilities_do_not_vanish():

@@ -57,6 +57,17 @@ def test_the_probabilities_sum_to_one_over_the_dictionary(arpa, words, history):
             assert ngram.log_prob(text)[-1].exp() == pytest.approx(float(p[word]), rel=1e-6)
 
 
+def test_the_symbols_that_pad_a_dictionary_have_no_probability(arpa, tmp_path):
+    """Else those of fairseq-preprocess, which no text has, would take most of the probability of <unk>."""
+    symbols = dictionary("a", "b", "c", "madeupword")
+    symbols.count[-1] = 0  # a word of the user's
+    expected = Ngram(arpa, symbols).distribution([])
+    symbols.pad_to_multiple_(16)
+    symbols.save(str(tmp_path / "dict.txt"))
+    p = Ngram(arpa, Dictionary.load(str(tmp_path / "dict.txt"))).distribution([])
+    assert len(p) == 16 and torch.equal(p[: len(expected)], expected) and not p[len(expected) :].exp().any()
+
+
 def test_a_smaller_dictionary_is_reported(arpa, caplog):
     ngram = Ngram(arpa, dictionary("a", "b"))
     assert float(ngram.distribution([]).exp().sum()) < 1

@@ -1,6 +1,7 @@
 """Which options of evaluation exclude each other, and which programs refuse them."""
 
 import json
+import math
 from dataclasses import fields
 
 import pytest
@@ -10,6 +11,7 @@ from lm_plugins.evaluation.cache_options import cache_settings
 from lm_plugins.evaluation.dynamic_options import dynamic_settings
 from lm_plugins.evaluation.interpolation_options import interpolation_settings
 from lm_plugins.evaluation.options import EvaluationConfig, check_options, refuse_flags, warm_up
+from lm_plugins.files import sha256
 
 CHANGED = {
     "cache_window": 5, "cache_theta": 0.0, "cache_lambda": 0.1, "cache_tune": "x", "cache_from": "x",
@@ -27,6 +29,14 @@ def test_every_flag_is_refused_by_other_programs():
     for name, value in CHANGED.items():
         with pytest.raises(Refused, match=f"--{name.replace('_', '-')} applies only to fairseq-eval-lm"):
             refuse_flags(EvaluationConfig(**{name: value}))
+
+
+@pytest.fixture(autouse=True)
+def models(tmp_path, monkeypatch):
+    """Make the files a, b, c and d of models in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in "abcd":
+        (tmp_path / name).write_text(name)
 
 
 @pytest.mark.parametrize(
@@ -76,16 +86,33 @@ def test_the_warm_up_fills_the_cache():
         ),
         ({"interpolate_with": "b", "interpolate_from": "missing"}, "missing does not hold the weights"),
         ({"interpolate_ngram": "b", "interpolate_from": "weights.json"}, "the weights of other models"),
+        ({"interpolate_with": "b", "interpolate_from": "nan.json"}, "numbers of at least 0 with the sum 1"),
+        ({"interpolate_with": "b:c:none"}, "there is no model 'none' to interpolate"),
+        ({"interpolate_with": "b:"}, "there is no model '' to interpolate"),
+        ({"interpolate_ngram": "none", "interpolate_from": "weights.json"}, "there is no model 'none'"),
     ],
 )
-def test_weights_that_are_refused(tmp_path, monkeypatch, flags, sentence):
-    monkeypatch.chdir(tmp_path)
-    for name in "ab":
-        (tmp_path / name).write_text(name)
+def test_weights_that_are_refused(tmp_path, flags, sentence):
     models = [{"weight": 0.5, "sha256": "of another file"}] * 2
     (tmp_path / "weights.json").write_text(json.dumps({"models": models}))
+    models = [{"weight": math.nan, "sha256": sha256(name)} for name in "ab"]
+    (tmp_path / "nan.json").write_text(json.dumps({"models": models}))
     with pytest.raises(Refused, match=sentence):
         interpolation_settings(EvaluationConfig(**flags), "a")
+
+
+def test_the_first_model_of_a_file_of_weights_may_be_missing():
+    """A program in Python asks for the weights before it loads the models."""
+    cfg = EvaluationConfig(interpolate_with="b", interpolate_from="weights.json")
+    with pytest.raises(Refused, match="there is no model 'none' to interpolate"):
+        interpolation_settings(cfg, "none")
+
+
+@pytest.mark.parametrize("count", range(2, 5))
+def test_equal_weights_can_be_typed_as_they_are_printed(count):
+    cfg = EvaluationConfig(interpolate_weights=",".join([f"{1 / count:.6f}"] * count))
+    cfg.interpolate_with = ":".join("bcd"[: count - 1])
+    assert interpolation_settings(cfg, "a").weights == pytest.approx([1 / count] * count, rel=1e-15)
 
 
 def test_weights_are_equal_unless_they_are_given():

@@ -7,6 +7,7 @@ import pytest
 
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.cache_options import CacheConfig, cache_settings
+from lm_plugins.evaluation.interpolation_options import InterpolationSettings
 from lm_plugins.evaluation.outputs import check_outputs
 from lm_plugins.evaluation.report import Report
 from lm_plugins.evaluation.results_file import identified
@@ -23,9 +24,11 @@ from lm_plugins.evaluation.tally import Tally
         (None, "folder", "--cache-tune folder cannot be written .Is a directory"),
         (None, "cache.png", "the plot of --cache-tune cache.png would overwrite the results"),
         (None, "folder/../cache.png", "would overwrite the results"),
-        (None, "plot.json", "--cache-tune plot.png cannot be written .Is a directory"),
+        (None, "plot.json", "the plot of --cache-tune plot.png cannot be written .Is a directory"),
         ("file/results", None, "--results-path file/results cannot be created .Not a directory"),
         ("file", None, "--results-path file cannot be created .File exists"),
+        ("folder", "folder/results-valid.json", "--cache-tune .* would overwrite --results-path"),
+        (None, "model.pt", "--cache-tune model.pt would overwrite the model"),
         ("taken", None, "--results-path taken/results-valid.json cannot be written .Is a directory"),
     ],
 )
@@ -36,10 +39,13 @@ def test_outputs_are_opened_before_the_work(tmp_path, monkeypatch, results, tune
     (tmp_path / "file").touch()
     cache = cache_settings(CacheConfig(cache_tune=tune)) if tune else None
     if sentence is None:
-        check_outputs(results, "valid", cache)
+        check_outputs(results, "valid", cache, checkpoint="model.pt")
     else:
         with pytest.raises(Refused, match=sentence):
-            check_outputs(results, "valid", cache)
+            check_outputs(results, "valid", cache, checkpoint="model.pt")
+    models = InterpolationSettings(("b.pt",), "kn.arpa", None, "kn.arpa")
+    with pytest.raises(Refused, match="--interpolate-tune kn.arpa would overwrite the model kn.arpa"):
+        check_outputs(None, "valid", None, models)
     assert {path.name for path in tmp_path.iterdir()} - {"new"} == {"folder", "plot.png", "taken", "file"}
 
 

@@ -93,9 +93,9 @@ def test_a_window_without_its_place_is_refused(text):
 def test_a_target_is_expanded_without_memory(text):
     model = tiny("awd_lstm_ptb").eval()
     output = model(text[:, :-1], target=text[:, 1:], stream="valid", step=0)
-    expanded = model.get_normalized_probs(output, log_probs=True)
-    assert expanded.shape == (3, 17, SIZE) and expanded.stride(-1) == 0
-    torch.testing.assert_close(model.get_normalized_probs(output, log_probs=False), expanded.exp())
+    log_p, p = (model.get_normalized_probs(output, log_probs=log_probs) for log_probs in (True, False))
+    assert log_p.shape == p.shape == (3, 17, SIZE) and log_p.stride(-1) == p.stride(-1) == 0
+    torch.testing.assert_close(p, log_p.exp())
 
 
 @pytest.mark.parametrize("bad", [-math.inf, math.nan])

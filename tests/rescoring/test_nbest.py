@@ -21,7 +21,7 @@ def write(tmp_path, monkeypatch):
     return to_file
 
 
-@pytest.mark.parametrize("content", [GOOD, GOOD.replace("\n", "\r\n"), GOOD.rstrip("\n")])
+@pytest.mark.parametrize("content", [GOOD, GOOD.replace("\n", "\r\n"), GOOD.rstrip("\n"), "\ufeff" + GOOD])
 def test_lists_and_references(write, content):
     lists = read_nbest(write(content))
     assert [(n.utterance, [h.text for h in n.hypotheses]) for n in lists] == [
@@ -31,6 +31,7 @@ def test_lists_and_references(write, content):
     assert [h.first_pass for h in lists[0].hypotheses] == [0.5, 8.0]
     assert lists[1].hypotheses[0].words == 2
     assert read_references(write(REFERENCES), lists) == ["", "a b"]
+    assert read_references(write("\ufeff" + REFERENCES), lists) == ["", "a b"]
 
 
 @pytest.mark.parametrize(

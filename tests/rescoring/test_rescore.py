@@ -1,5 +1,6 @@
 """python -m lm_plugins.rescore, from the lists to the files."""
 
+import io
 import json
 import runpy
 import sys
@@ -9,6 +10,9 @@ import pytest
 from lm_plugins.ensembles import load_ensemble
 from lm_plugins.errors import Refused
 from lm_plugins.rescore import main
+from lm_plugins.rescoring.nbest import Hypothesis, NBest
+from lm_plugins.rescoring.results import Rescored
+from lm_plugins.rescoring.totals import list_scores
 from tests.helpers.runner import ROOT, train
 
 pytest.importorskip("jiwer")
@@ -82,6 +86,10 @@ def test_searched_and_applied(checkpoint, lists, data_bin, tmp_path, monkeypatch
         (("--tune", "search.json"), "give the references with --references FILE"),
         (("--alpha", "1", "--beta", "0", "--output", "in.tsv"), "would overwrite the n-best list"),
         (("--alpha", "1", "--beta", "0", "--output", "x", "--json", "./x"), "would overwrite --output"),
+        (
+            ("--alpha", "1", "--beta", "0", "--interpolate-ngram", "kn.arpa", "--json", "kn.arpa"),
+            "--json kn.arpa would overwrite the n-gram model",
+        ),
         (("--alpha", "1", "--beta", "0", "--output", "no/x"), "--output no/x cannot be written"),
         (("--references", "in.tsv", "--tune", "a.png"), "would overwrite --tune"),
         (("--alpha", "1", "--beta", "0", "--batch-size", "0"), "--batch-size is 0"),
@@ -101,6 +109,18 @@ def test_what_is_refused_writes_nothing(checkpoint, data_bin, tmp_path, monkeypa
     output = capsys.readouterr()
     assert output.err.startswith("lm_plugins: error: ") and sentence in output.err and not output.out
     assert [path.name for path in tmp_path.iterdir()] == ["in.tsv"]
+
+
+def test_what_is_printed_is_utf_8(monkeypatch):
+    """Also where the locale cannot encode the hypotheses, which would lose them after all the work."""
+    nbest = [NBest("u1", [Hypothesis("u1", "für 語", [0.0], "")])]
+    rescored = Rescored(nbest, list_scores(nbest, [[-1.0]]), 0.0, 0.0, None, None)
+    monkeypatch.setattr("lm_plugins.rescore.rescore", lambda options: (rescored, {}))
+    printed = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(printed, encoding="ascii"))
+    main(["in.tsv", "--path", "a.pt"])
+    sys.stdout.flush()
+    assert printed.getvalue().decode() == "u1\tfür 語\n"
 
 
 def test_another_dictionary_is_refused(checkpoint, other_data_bin):

@@ -71,6 +71,15 @@ def test_lines_are_scored_by_themselves_in_their_order(score, checkpoint, data_b
         assert totals(score(*flags)) == pytest.approx(totals(rows), rel=1e-6)
 
 
+def test_several_models_are_interpolated(score, checkpoint, corpus, tmp_path):
+    """A copy of the model gives the mixture of both the scores of one."""
+    (tmp_path / "copy.pt").symlink_to(checkpoint)
+    several = ["--path", f"{checkpoint}:{tmp_path / 'copy.pt'}", corpus / "test.txt"]
+    expected = pytest.approx(totals(score(corpus / "test.txt")), rel=1e-9)
+    for weights in ([], ["--interpolate-weights", "0.3,0.7"]):
+        assert totals(score(*several, *weights)) == expected
+
+
 def test_tokens_and_json_sum_up_to_the_lines(score, tmp_path):
     (tmp_path / "text").write_text("w1 nothing w2\n\nw3\r\n w4")
     rows = [row.split("\t") for row in score(tmp_path / "text")]
@@ -125,7 +134,7 @@ def test_a_line_that_cannot_be_scored(checkpoint, data_bin, content, sentence, t
     assert sentence.format(tmp_path / "bad") in error and not (tmp_path / "out").exists()
 
 
-def test_what_else_is_refused(score, other_data_bin, tmp_path, capsys):
+def test_what_else_is_refused(score, checkpoint, other_data_bin, tmp_path, capsys):
     (tmp_path / "text").write_text("w1\n")
     for arguments, sentence in (
         ((tmp_path / "missing",), "missing cannot be read (No such file or directory)"),
@@ -133,6 +142,9 @@ def test_what_else_is_refused(score, other_data_bin, tmp_path, capsys):
         (("--batch-size", "0", tmp_path / "text"), "--batch-size is 0: it must be at least 1"),
         (("--output", tmp_path / "no/out", tmp_path / "text"), "cannot be written (No such file"),
         (("--data", other_data_bin, tmp_path / "text"), "trained with a different dictionary"),
+        (("--output", tmp_path / "text", tmp_path / "text"), "text would overwrite the text"),
+        (("--output", checkpoint, tmp_path / "text"), "would overwrite the model"),
+        (("--interpolate-weights", "1", tmp_path / "text"), "has no effect on a single model"),
     ):
         with pytest.raises(SystemExit) as stop:
             score(*arguments)

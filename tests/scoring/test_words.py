@@ -2,8 +2,11 @@
 
 import pytest
 import sentencepiece
+import torch
 
 from lm_plugins.data.text_codec import text_codec
+from lm_plugins.scoring.line_scores import LineScore
+from lm_plugins.scoring.tables import Table
 from lm_plugins.scoring.words import Unit, words
 
 LINES = ("the brown fox", " a  bröwn  fox  ", "fox", "   ", "")
@@ -39,3 +42,13 @@ def test_a_space_counts_with_the_word_after_it():
     codec = text_codec("character", "")
     tokens = [Unit(symbol, bits, False) for symbol, bits in zip("ab▁c▁", (1, 2, 4, 8, 16), strict=True)]
     assert words(tokens, "character", codec) == [("ab", 3, False), ("c", 28, False)]
+
+
+@pytest.mark.parametrize("level", ["character", "byte"])
+def test_a_row_of_a_word_with_a_tab_has_four_columns(level):
+    codec = text_codec(level, "")
+    symbols = codec.encode("a\tb\u2028c d").split()
+    score = LineScore(symbols, [4] * len(symbols), -torch.ones(len(symbols)), eos=False)
+    rows = [*Table(level, codec, 3, "words").rows(1, score, None)]
+    assert [row.split("\t")[1] for row in rows] == ["a b c", "d"]
+    assert [len(row.split("\t")) for row in rows] == [4, 4]

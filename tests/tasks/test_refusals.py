@@ -210,6 +210,13 @@ def test_evaluation_flags(data_bin, checkpoints, flags, part):
     refused(evaluate(data_bin, checkpoints / "checkpoint1.pt", *flags, succeeds=False), part)
 
 
+def test_the_training_text_of_several_folders_is_not_evaluated(data_bin, checkpoints):
+    """Its perplexity would be that of the first folder."""
+    folders, subset = f"{data_bin}:{data_bin}", ("--gen-subset", "train")
+    finished = evaluate(folders, checkpoints / "checkpoint1.pt", *subset, succeeds=False)
+    refused(finished, f"is in 2 data folders, of which fairseq-eval-lm would read {data_bin} alone")
+
+
 def test_evaluation_under_torchrun(data_bin, checkpoints):
     finished = evaluate(data_bin, checkpoints / "checkpoint1.pt", WORLD_SIZE="2", succeeds=False)
     refused(finished, "evaluate with one process")
