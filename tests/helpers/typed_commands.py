@@ -48,7 +48,7 @@ def become(argv: list[str], folder: str, environ: dict, pid: int) -> None:
     """Run the program `argv` in place of the process `pid`, whose streams are taken."""
     for number, mode in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
         os.dup2(os.open(f"/proc/{pid}/fd/{number}", mode | os.O_APPEND), number)
-    sys.stdin = os.fdopen(0)
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
     os.chdir(folder)
     sys.path.insert(0, folder)
     os.environ.clear()

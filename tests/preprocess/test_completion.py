@@ -143,7 +143,7 @@ def test_a_complete_folder_is_compared_with_what_was_made(tmp_path):
     (dest / "notes.md").write_text("mine")
     assert not made(dest)
     (dest / "01/train.bin").write_text("01/train.xxx")
-    with pytest.raises(SystemExit, match="01/train.bin has changed since it was made: remove .*bin to have"):
+    with pytest.raises(SystemExit, match="01/train.bin has changed since it was made: remove .*bin to make"):
         made(dest)
     (dest / "01/train.bin").unlink()
     with pytest.raises(SystemExit, match="01/train.bin is missing: remove"):
