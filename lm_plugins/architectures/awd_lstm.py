@@ -103,14 +103,14 @@ Architecture(
     recipes=(
         Recipe(
             "enwik8/awd_lstm",
-            "AWD-LSTM on the first 100 MB of Wikipedia by bytes",
+            "AWD-LSTM on the bytes of enwik8, the first 100 MB of Wikipedia",
             cache=False,
             unit="bpc",
             published=Published(trained=(None, "1.232")),
         ),
         Recipe(
             "text8/awd_lstm",
-            "AWD-LSTM on text8, with the sizes for enwik8; nothing was published",
+            "AWD-LSTM on text8, with the sizes for enwik8; no result was published",
             cache=False,
             unit="bpc",
         ),
@@ -144,7 +144,7 @@ Architecture(
     recipes=(
         Recipe(
             "ptb_char/awd_lstm",
-            "AWD-LSTM on Penn Treebank by characters",
+            "AWD-LSTM on character-level Penn Treebank",
             cache=False,
             unit="bpc",
             published=Published(trained=(None, "1.175")),

@@ -32,10 +32,12 @@ Architecture(
         "weight_dropout": 0.1,
     },
     training=training,
-    recipes=(Recipe("text/cifg", "the CIFG of a phone's keyboard on your own text: give --source FILE"),),
+    recipes=(
+        Recipe("text/cifg", "the CIFG of Google's phone keyboard on your own text: give --source FILE"),
+    ),
     parameters="1.4 M",
     source="Hard et al. 2018, arXiv:1811.03604",
     departures=(
-        "the training is that of the small models on one's own text; the paper trains on what people type",
+        "the training is that of the small models for your own text; the paper trains on what people type",
     ),
 )

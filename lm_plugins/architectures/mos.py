@@ -80,7 +80,7 @@ Architecture(
     source=SOURCE,
     departures=(
         VALIDATED,
-        "one mask of weights and of words for all 15 streams; the published code has one for every 5 streams "
-        "(--small_batch_size 5)",
+        "all 15 streams share one mask of weights and one of words; the published code draws new masks for "
+        "every 5 streams (--small_batch_size 5)",
     ),
 )

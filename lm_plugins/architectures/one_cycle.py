@@ -1,4 +1,4 @@
-"""Compute the flags of a training with one cycle of the learning rate, fitted to the size of the corpus.
+"""Compute the flags of training with one cycle of the learning rate, fitted to the size of the corpus.
 
 The learning rate rises linearly in the first tenth of the updates and then falls along a cosine to a
 thousandth of its peak. This is the one cycle of Smith and Topin (2017, arXiv:1708.07120) in the form of

@@ -28,7 +28,7 @@ DYNAMIC_SOURCE = f"{SOURCE}; dynamic evaluation: Krause et al. 2018, arXiv:1709.
 
 
 def short(typed: Flags, tokens: int, world: int) -> Flags:
-    """Return the flags of a training in a ninth of the epochs: Adam, one cycle, rotated streams.
+    """Return the flags of training for a ninth of the epochs: Adam, one cycle, rotated streams.
 
     The model is the published one, with its dropouts multiplied by 0.8: 60 epochs reached 62.5 on test with
     these dropouts, and 64.3 with the published ones.
@@ -179,7 +179,7 @@ Architecture(
     recipes=(
         Recipe(
             "ptb_char/qrnn",
-            "QRNN on Penn Treebank by characters",
+            "QRNN on character-level Penn Treebank",
             cache=False,
             unit="bpc",
             published=Published(trained=(None, "1.187")),
@@ -188,8 +188,8 @@ Architecture(
     parameters="13.8 M",
     source=SOURCE,
     departures=(
-        "the paper gives layers, units and parameters; the README has no command line, so dropouts and "
-        "schedule are those of the LSTM",
+        "the paper gives the layers, units and number of parameters; the README has no command line, so the "
+        "dropouts and the schedule are those of the LSTM",
         LIMITED,
         VALIDATED,
     ),
@@ -210,7 +210,7 @@ Architecture(
     recipes=(
         Recipe(
             "enwik8/qrnn",
-            "QRNN on the first 100 MB of Wikipedia by bytes, with the training of the LSTM",
+            "QRNN on the bytes of enwik8, the first 100 MB of Wikipedia, trained like the LSTM",
             cache=False,
             unit="bpc",
         ),
@@ -218,9 +218,9 @@ Architecture(
     parameters="26.0 M",
     source=SOURCE,
     departures=(
-        "the README has no command line for this QRNN: four layers as on words and 1,800 units are a choice "
-        "of this repository, which was not compared with the paper's table; dropouts and schedule are those "
-        "of the LSTM",
+        "the README has no command line for this QRNN; four layers, as for words, and 1,800 units are a "
+        "choice of this repository, which was not compared with the paper's table; the dropouts and the "
+        "schedule are those of the LSTM",
         LIMITED,
         VALIDATED,
     ),

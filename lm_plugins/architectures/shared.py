@@ -23,8 +23,11 @@ WEIGHT_DECAY: Flags = {"--weight-decay": "1.2e-6"}
 AWD: Flags = {**NT_ASGD, **VARIED, **AR_TAR, **WEIGHT_DECAY}  # Merity et al. 2017, arXiv:1708.02182
 
 # Departures of several trainings from the published code.
-LIMITED = "windows of at most 20 tokens above the mean; main.py has no limit (3 draws in 100,000 exceed it)"
-VALIDATED = "validation within training reads as many streams as training; the published code reads 10"
+LIMITED = (
+    "windows are at most 20 tokens longer than the mean; main.py has no limit (3 draws in 100,000 would "
+    "exceed this one)"
+)
+VALIDATED = "validation during training reads as many streams as training; the published code reads 10"
 
 # finetune.py of awd-lstm-lm and mos averages from the first update and ends by the non-monotone rule. The one
 # of awd-lstm-lm also limits the windows, which its main.py does not.
@@ -33,12 +36,12 @@ FINETUNED: Flags = {**AVERAGED, "--bptt-max-delta": "10"}
 
 
 def dynamic(*, lr: str, decay: str, epsilon: str, window: int = 5) -> Flags:
-    """Return the flags of the published dynamic evaluation, with statistics of all training windows.
+    """Return the flags of the published dynamic evaluation, with statistics from all training windows.
 
-    The authors' code has two scalings. The values for the QRNNs are used as they are. Those in the older one
-    (--oldhyper, and all of mos) are converted: lr and epsilon are divided by sqrt(N), and lambda by the
-    number of weight tensors. N is the number of training windows in 100 streams: 1,859 on Penn Treebank and
-    4,177 on WikiText-2. An AWD-LSTM has 14 tensors, and 17 with a mixture.
+    The authors' code has two scalings. The values for the QRNNs are used as they are. Those in the older
+    scaling (--oldhyper, and all of mos) are converted: lr and epsilon are divided by sqrt(N), and lambda by
+    the number of weight tensors. N is the number of training windows in 100 streams: 1,859 on Penn Treebank
+    and 4,177 on WikiText-2. An AWD-LSTM has 14 tensors, and 17 with a mixture.
     """
     return {
         "--dynamic-evaluation": "rms",

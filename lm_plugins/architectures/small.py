@@ -23,7 +23,7 @@ LONGEST = 16  # epochs
 
 
 def training(typed: Flags, tokens: int, world: int) -> Flags:
-    """Return the flags of a training that fits a text of `tokens` tokens.
+    """Return training flags that fit a text of `tokens` tokens.
 
     The text is read 4 sqrt(1e6 / tokens) times, at least twice and at most 16 times. The dropouts are
     proportional to the number of epochs, up to those of :data:`DROPOUTS` at 16 epochs. A text of 500,000

@@ -14,13 +14,14 @@ from lm_plugins.architectures.shared import batches
 from lm_plugins.models.awd_lstm import AWDLSTM
 
 EPOCHS = (
-    "an epoch is the corpus; an epoch of the scripts has 51.2 M words, and 15.6 of them are the corpus",
-    "training stops after 3 epochs without a better validation perplexity; the scripts wait for 50 of "
-    "theirs, which are 3.2 of ours, and compare the NCE loss on 5.12 M words",
+    "an epoch is one pass over the corpus; an epoch of the scripts has 51.2 M words, and 15.6 of those make "
+    "one pass",
+    "training stops after 3 epochs without a better validation perplexity; the scripts wait for 50 of their "
+    "epochs, which are 3.2 of ours, and compare the NCE loss on 5.12 M words",
 )
 NOT_RUN = (
-    "this size was not run here; with its learning rate and Z a 2 x 250 LSTM trains on Penn Treebank without "
-    "diverging"
+    "this size was not run here; with its learning rate and Z, a 2 x 250 LSTM trains on Penn Treebank "
+    "without diverging"
 )
 
 
@@ -71,7 +72,7 @@ Architecture(
             cache=False,
             published=Published(
                 trained=(None, "65.6"),
-                note="after 321 epochs of the script, 20.6 here, of which the recipe has 20",
+                note="after 321 epochs of the script, which are 20.6 of ours; the recipe trains for 20",
             ),
         ),
     ),
@@ -79,7 +80,8 @@ Architecture(
     source="Leonard 2016, Torch blog, and the README of rnn",
     departures=(
         "no momentum (published: 0.9, with a dampening of 0.9), because it would make sparse gradients "
-        "dense; on Penn Treebank the loss then rises in the first 10 updates and has recovered after 30",
+        "dense; without it, on Penn Treebank, the loss rises in the first 10 updates and has recovered after "
+        "30",
         *EPOCHS,
     ),
 )
@@ -96,16 +98,16 @@ Architecture(
             cache=False,
             published=Published(
                 trained=(None, "40.61"),
-                note="after 100 epochs of the script, 6.4 here, which took 2 to 3 weeks on 4 GPUs with 12 GB "
-                "each, at 3,800 words/s",
+                note="after 100 epochs of the script, which are 6.4 of ours and took 2 to 3 weeks on 4 GPUs "
+                "with 12 GB each, at 3,800 words/s",
             ),
         ),
     ),
     parameters="3.39 G",
     source="Leonard 2016, Torch blog",
     departures=(
-        "--split-vocabulary divides both tables by rows among processes; the script divides the embedding by "
-        "columns, and puts embedding, layers and output on 4 GPUs",
+        "--split-vocabulary divides the rows of both tables among the processes; the script divides the "
+        "columns of the embedding, and distributes embedding, layers and output over 4 GPUs",
         NOT_RUN,
         *EPOCHS,
     ),

@@ -13,12 +13,12 @@ from lm_plugins.models.awd_lstm import AWDLSTM
 
 SOURCE = "Zaremba, Sutskever and Vinyals 2014, arXiv:1409.2329; the TensorFlow tutorial on recurrent networks"
 REMAINDER = (
-    "every token is trained on, also in a short last window, whose step has the full size; the published "
-    "code drops what does not fill all streams and windows"
+    "every token is trained on, including those of a short last window, whose step has the full size; the "
+    "published code drops what does not fill all streams and windows"
 )
 FIRST_DECAY = (
-    "the learning rate decays first as in the paper and the TensorFlow tutorial; Zaremba's Lua code decays "
-    "it an epoch later"
+    "the learning rate first decays when it does in the paper and the TensorFlow tutorial; Zaremba's Lua "
+    "code decays it an epoch later"
 )
 
 
@@ -88,7 +88,7 @@ Architecture(
             published=Published(
                 trained=("86.2", "82.7"),
                 note="the paper divides the learning rate by 1.2; the schedule here is the tutorial's; about "
-                "12 hours on a K20, by table 5.2 of Zhang 2018",
+                "12 hours on a K20, according to table 5.2 of Zhang 2018",
             ),
         ),
     ),
@@ -107,7 +107,7 @@ Architecture(
             "ptb/lstm_large",
             "large LSTM on Penn Treebank, 2 x 1500",
             published=Published(
-                trained=("82.2", "78.4"), note="about 24 hours on a K20, by table 5.2 of Zhang 2018"
+                trained=("82.2", "78.4"), note="about 24 hours on a K20, according to table 5.2 of Zhang 2018"
             ),
         ),
     ),

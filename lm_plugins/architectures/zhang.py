@@ -36,7 +36,7 @@ Architecture(
     recipes=(
         Recipe(
             "ptb/lstm_mos_search",
-            "3 x 900 LSTM with a mixture of 14 softmaxes on Penn Treebank, from a random search",
+            "3 x 900 LSTM with a mixture of 14 softmaxes on Penn Treebank, found by random search",
             published=Published(trained=("78.618", "73.565")),
         ),
     ),
@@ -87,7 +87,7 @@ Architecture(
     recipes=(
         Recipe(
             "ptb/lstm_mos_bmlg_pytorch",
-            "lstm_mos_bmlg as in PyTorch, where the loss is averaged over all tokens",
+            "lstm_mos_bmlg as trained in PyTorch, where the loss is averaged over all tokens",
             published=Published(trained=("78.943", None), note="the thesis's PyTorch code"),
         ),
     ),
@@ -107,7 +107,7 @@ Architecture(
             "lstm_mos_bmlg_pytorch with a tuned clipping norm, in 45 epochs",
             published=Published(
                 trained=("78.535", None),
-                note="the thesis's PyTorch code; it prints the norm as 2.5, which is read as 0.25",
+                note="the thesis's PyTorch code; the thesis prints the norm as 2.5, read here as 0.25",
             ),
         ),
     ),

@@ -14,8 +14,8 @@ from lm_plugins.architectures.shared import TIED
 
 SOURCE = "Zhang 2018, MSc thesis, Edinburgh"
 TEN = (
-    "the thesis does not say how many softmaxes this model has; with 10 it has the number of parameters of "
-    "table 7.2"
+    "the thesis does not say how many softmaxes this model has; with 10, it has the number of parameters "
+    "given in table 7.2"
 )
 
 
@@ -48,7 +48,7 @@ table_6_1(
     "84.047",
     "80.441",
     "26.132 M",
-    note="81.932 / 77.264 after 78 epochs with a schedule of its own, whose first stage is not published",
+    note="81.932 / 77.264 after 78 epochs with a different schedule, whose first stage was not published",
 )
 table_6_1("large", "94.249", "90.138", "99.817 M")
 

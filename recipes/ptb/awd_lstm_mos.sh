@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # AWD-LSTM with a mixture of 15 softmaxes on Penn Treebank
 # source: Yang et al. 2018, arXiv:1711.03953; the README of mos
-# departure: validation within training reads as many streams as training; the published code reads 10
+# departure: validation during training reads as many streams as training; the published code reads 10
 # published perplexity, valid / test:
 #   trained               58.08 / 55.97
 #   fine-tuned            56.54 / 54.44

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # large LSTM with a mixture of 15 softmaxes on Penn Treebank
 # source: Zhang 2018, MSc thesis, Edinburgh
-# departure: every token is trained on, also in a short last window, whose step has the full size; the
-#   published code drops what does not fill all streams and windows
+# departure: every token is trained on, including those of a short last window, whose step has the full size;
+#   the published code drops what does not fill all streams and windows
 # published perplexity, valid / test:
 #   trained  94.249 / 90.138
 arch=lstm_large_mos finetune=no cache=yes

@@ -2,8 +2,9 @@
 # AWD-LSTM on WikiText-2
 # source: Merity, Keskar and Socher 2017, arXiv:1708.02182; the README of awd-lstm-lm; dynamic evaluation:
 #   Krause et al. 2018, arXiv:1709.07432
-# departure: windows of at most 20 tokens above the mean; main.py has no limit (3 draws in 100,000 exceed it)
-# departure: validation within training reads as many streams as training; the published code reads 10
+# departure: windows are at most 20 tokens longer than the mean; main.py has no limit (3 draws in 100,000
+#   would exceed this one)
+# departure: validation during training reads as many streams as training; the published code reads 10
 # published perplexity, valid / test:
 #   trained               68.7 / 65.6
 #   fine-tuned            67.4 / 64.7

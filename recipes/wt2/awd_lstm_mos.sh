@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # AWD-LSTM with a mixture of 15 softmaxes on WikiText-2
 # source: Yang et al. 2018, arXiv:1711.03953; the README of mos
-# departure: validation within training reads as many streams as training; the published code reads 10
-# departure: one mask of weights and of words for all 15 streams; the published code has one for every 5
-#   streams (--small_batch_size 5)
+# departure: validation during training reads as many streams as training; the published code reads 10
+# departure: all 15 streams share one mask of weights and one of words; the published code draws new masks for
+#   every 5 streams (--small_batch_size 5)
 # published perplexity, valid / test:
 #   trained               66.01 / 63.33
 #   fine-tuned            63.88 / 61.45

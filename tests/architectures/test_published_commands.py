@@ -343,16 +343,16 @@ def test_openseq2seq_s_model_is_trained_by_its_configuration():
 
 
 # Where an architecture differs from what was published with it: words of its departures or of its note. A
-# conversion is no departure.
+# conversion is not a departure.
 DEPARTURES = {
-    "qrnn_ptb_char": "dropouts and schedule are those of the LSTM",
+    "qrnn_ptb_char": "the dropouts and the schedule are those of the LSTM",
     "qrnn_enwik8": "a choice of this repository",
     "lstm_gbw_2x250": "it would make sparse gradients dense",
     "lstm_gbw_4x2048": "this size was not run here",
     "lstm_wt103": "training stops after 10 validations",
     "lstm_medium": "divides the learning rate by 1.2",
     "lstm_medium_mos_tied": "does not say how many softmaxes",
-    "awd_lstm_mos_wt2": "one mask of weights and of words for all 15 streams",
+    "awd_lstm_mos_wt2": "all 15 streams share one mask of weights and one of words",
 }
 # Departures that a family shares: windows, streams of validation, the end of an epoch, the first decay.
 SHARED = {
