@@ -1,6 +1,6 @@
-# Two commands do everything: `make demo` and `make test`; each sets up what it needs first.
-# Variables: PYTHON= interpreter to start from, TORCH= what pip installs if it has no torch, VENV= folder of the
-# environment. What was chosen for an environment is kept in it and is the default from then on.
+# Two commands do everything: `make demo` and `make test`. Each first installs what it needs.
+# Variables: PYTHON= the interpreter to start from, TORCH= what pip installs if that has no torch, VENV= the folder
+# of the environment. The choices made for an environment are stored in it and are its defaults from then on.
 
 VENV ?= .venv
 PYTHON ?= $(shell for p in "$$(sed -n 1p $(VENV)/lm_plugins-environment 2>/dev/null)" \
@@ -14,12 +14,12 @@ export OMP_NUM_THREADS ?= 1
 help:
 	@echo 'make demo    train and evaluate a small QRNN on the Python documentation'
 	@echo 'make test    run the tests'
-	@echo 'make gpu     test and measure on the GPU of this machine, in 20 minutes; writes gpu-report.md'
-	@echo 'make lint    check style'
+	@echo 'make gpu     test and measure on the GPU of this machine, in at most 20 minutes; writes gpu-report.md'
+	@echo 'make lint    check the style of the code'
 	@echo 'make docs    build the documentation into site/'
 	@echo 'make setup   install into $(VENV) (the targets above do this first)'
-	@echo 'make extras  install the optional packages too: ONNX, KenLM'
-	@echo 'make clean   remove $(VENV), the files of the demo and the built documentation'
+	@echo 'make extras  also install the optional packages, such as ONNX and KenLM'
+	@echo 'make clean   remove $(VENV), the files of the demo, and the built documentation'
 
 setup:
 	@test -n "$(PYTHON)" || { echo 'error: no Python 3.11 to 3.13 found: install one, or name one with PYTHON=/path/to/python'; exit 1; }

@@ -1,9 +1,9 @@
-"""lm_plugins as a package, for an environment that already has torch and fairseq.
+"""Install lm_plugins as a package, in an environment that already has torch and fairseq.
 
 Neither is a requirement here: pip would install the newest CUDA build of torch, and build fairseq against a
 torch other than the one in use. docs/install.md explains how to install both.
 
-The kernels are optional: without a compiler, or if it fails, slower PyTorch code is used.
+The kernels are optional: if there is no compiler, or if compiling fails, slower PyTorch code is used.
 """
 
 import runpy
@@ -27,7 +27,7 @@ class BuildPy(build_py):
             folder = Path(self.get_finalized_command("install").install_lib, "lm_plugins")
             folder.mkdir()
             (folder / "README.txt").write_text(BESIDE_FAIRSEQ)
-        else:  # sources of an earlier build would get into the wheel, and the kernels be out of date
+        else:  # sources of an earlier build would get into the wheel, and its kernels would be out of date
             for package in {name.split(".")[0] for name in self.packages}:
                 shutil.rmtree(Path(self.build_lib, package), ignore_errors=True)
         super().run()
@@ -43,12 +43,12 @@ setup(
     license_expression="MIT",
     license_files=["LICENSE"],
     packages=find_packages(include=["lm_plugins*", "preprocess*", "recipes*"]),
-    # An editable install is then a path in a .pth file, and not an import hook, which Python would ask
-    # only after it has taken the folder that BuildPy makes for the package.
+    # This makes an editable install a path in a .pth file. With an import hook instead, Python would find the
+    # folder that BuildPy makes first, and take it for the package.
     package_dir={"": "."},
     package_data={"lm_plugins.ops": SOURCES},
     ext_modules=[
-        Extension(  # a plain library, for ctypes
+        Extension(  # a plain library, which ctypes loads
             "lm_plugins.ops._cpu",
             [f"lm_plugins/ops/{path}" for path in SOURCES if path.endswith(".cpp")],
             depends=[f"lm_plugins/ops/{path}" for path in SOURCES],

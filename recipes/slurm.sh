@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Runs a recipe on the nodes of a Slurm job, one process for each GPU:
+# Run a recipe on the nodes of a Slurm job, with one process for each GPU:
 #   sbatch --nodes 2 --gpus-per-node 8 recipes/slurm.sh recipes/wt103/qrnn.sh [flags ...]
-# Preprocess before, on one node: recipes/wt103/qrnn.sh --stop-stage 1.
+# Preprocess the corpus first, on one node: recipes/wt103/qrnn.sh --stop-stage 1.
 #SBATCH --job-name=lm_plugins
 #SBATCH --ntasks-per-node=1
 #SBATCH --signal=B:USR1@60
 # Slurm sends SIGUSR1 to this script a minute before the time limit, and also before a preemption if its
-# PreemptParameters have send_user_signal. Training then saves and ends; the same line continues.
+# PreemptParameters have send_user_signal. Training then saves a checkpoint and ends. The same line continues
+# it.
 set -euo pipefail
 if [ $# -eq 0 ]; then
   echo "usage: sbatch [options] recipes/slurm.sh RECIPE [flags ...]" >&2
@@ -15,11 +16,11 @@ fi
 recipe=$1
 shift
 if [ -z "${SLURM_JOB_NODELIST:-}" ] || ! command -v scontrol >/dev/null; then
-  echo "error: this is no job of Slurm: submit it, sbatch --nodes 2 --gpus-per-node 8 $0 $recipe" >&2
+  echo "error: this is not a Slurm job: submit it, sbatch --nodes 2 --gpus-per-node 8 $0 $recipe" >&2
   exit 2
 fi
 if [ ! -x "$recipe" ]; then
-  echo "error: $recipe is no recipe: give the path of one, such as recipes/ptb/qrnn.sh" >&2
+  echo "error: $recipe is not a recipe: give the path of one, such as recipes/ptb/qrnn.sh" >&2
   exit 2
 fi
 stage=2 stop=6 flags=()
@@ -28,7 +29,7 @@ while [ $# -gt 0 ]; do
   if [ "$option" = --stage ] || [ "$option" = --stop-stage ]; then
     if [ "$option" != "$1" ]; then value=${1#*=}; else value=${2-}; shift $(($# > 1)); fi
     if [[ ! $value =~ ^[1-6]$ ]]; then
-      echo "error: --stage and --stop-stage are numbers from 1 to 6, not $value" >&2
+      echo "error: --stage and --stop-stage must be numbers from 1 to 6, not $value" >&2
       exit 2
     fi
     if [ "$option" = --stage ]; then stage=$value; else stop=$value; fi
@@ -38,7 +39,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 if [ "$stage" -gt "$stop" ] || [ "$stop" -lt 2 ]; then
-  echo "error: --stage $stage --stop-stage $stop leaves nothing to do: a job runs the stages from 2 on" >&2
+  echo "error: --stage $stage --stop-stage $stop leaves nothing to do: a job runs stages 2 to 6" >&2
   exit 2
 fi
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
@@ -52,7 +53,7 @@ step() {  # COMMAND...: run it, pass signals on to it, and return its status
   return "$status"
 }
 
-# All nodes train; what comes after needs one.
+# All nodes train; the evaluations need only one.
 if [ "$stage" -le 3 ]; then
   step srun "$recipe" --stage $((stage > 2 ? stage : 2)) --stop-stage $((stop < 3 ? stop : 3)) \
     --nodes "$SLURM_NNODES" --gpus "${SLURM_GPUS_ON_NODE:-1}" \

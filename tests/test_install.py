@@ -1,4 +1,4 @@
-"""The set-up behind `make`: what it refuses, and when it runs again. Installs nothing."""
+"""The set-up that `make` runs: what it refuses, and when it runs again. These tests install nothing."""
 
 import importlib.util
 import os
@@ -34,7 +34,7 @@ def nothing(name):
     return None
 
 
-def test_a_missing_compiler_is_needed_where_there_is_no_wheel():
+def test_a_compiler_is_needed_where_there_is_no_wheel():
     for version, machine in (((3, 11, 0), "x86_64"), ((3, 13, 0), "x86_64"), ((3, 12, 0), "aarch64")):
         assert "no C++ compiler" in refused(install.check_compiler, version, machine, which=nothing)
     install.check_compiler((3, 12, 0), "x86_64", which=nothing)
@@ -78,14 +78,14 @@ def run(*arguments, python=sys.executable):
     )
 
 
-def test_a_folder_that_the_set_up_did_not_make_is_left_alone(tmp_path):
+def test_a_folder_that_the_set_up_did_not_make_is_left_untouched(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     done = run("--venv", tmp_path)
     assert done.returncode == 1 and "was not made by this set-up" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_nothing_is_done_where_the_stamp_is(tmp_path):
+def test_nothing_is_done_if_the_stamp_exists(tmp_path):
     """This interpreter has a torch, so that its stamp is the one of a borrowed torch."""
     (tmp_path / install.stamp(None)).touch()
     done = run("--venv", tmp_path)
@@ -109,7 +109,7 @@ def make(*arguments, **environ):
     return subprocess.run(command, cwd=ROOT, env=environ, text=True, capture_output=True, check=True).stdout
 
 
-def test_make_goes_on_with_the_interpreter_that_the_environment_was_made_from(tmp_path):
+def test_make_keeps_the_interpreter_that_the_environment_was_made_from(tmp_path):
     """Also where the environment is activated, so that its own python3 comes first."""
     venv = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)

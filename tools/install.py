@@ -1,7 +1,7 @@
-"""Install everything into a virtual environment. `make` runs this; it returns at once if nothing changed.
+"""Install everything into a virtual environment. `make` runs this; it returns at once if nothing has changed.
 
-A torch of the starting interpreter is used in place, and never changed. This file needs the standard library
-only. Errors are one sentence; the complete output of pip is in VENV/install.log.
+If the starting interpreter has a torch, that one is used and is never changed. This file needs only the
+standard library. Each error is one sentence; the complete output of pip is in VENV/install.log.
 """
 
 import argparse
@@ -31,8 +31,8 @@ INPUTS = (
     *(f"lm_plugins/ops/{path}" for path in KERNELS),
 )
 TORCH = "torch==2.13.0"
-# A file that marks a folder which this script made and may replace. Its lines are the interpreter, which the
-# Makefile reads, and the torch that was installed, which is the default of the next set-up.
+# The file that marks a folder which this script made and may replace. Its lines are the interpreter, which
+# the Makefile reads, and the torch that was installed, which is the default of the next set-up.
 OURS = "lm_plugins-environment"
 NO_NETWORK = re.compile(
     r"NewConnectionError|NameResolutionError|ConnectTimeout|ProxyError|Connection refused|"
@@ -44,32 +44,32 @@ def check_python(version: Sequence[int]) -> None:
     """Refuse versions of Python that are not supported."""
     if not (3, 11) <= tuple(version[:2]) < (3, 14):
         raise SystemExit(
-            f"error: Python {version[0]}.{version[1]} is not supported: give one of 3.11 to 3.13, "
-            "make PYTHON=python3.12"
+            f"error: Python {version[0]}.{version[1]} is not supported: use one of 3.11 to 3.13, for example "
+            "with make PYTHON=python3.12"
         )
 
 
 def check_compiler(
     version: Sequence[int], machine: str, which: Callable[[str], str | None] = shutil.which
 ) -> None:
-    """Refuse a machine without compiler or headers, which fairseq needs unless there is a wheel.
+    """Refuse a machine without a compiler or headers, which fairseq needs unless there is a wheel.
 
-    There is one for Python 3.12 on x86-64 Linux.
+    There is a wheel for Python 3.12 on x86-64 Linux.
     """
     if tuple(version[:2]) == (3, 12) and machine == "x86_64":
         return
     if not which(os.environ.get("CC", "cc")) or not which(os.environ.get("CXX", "c++")):
         raise SystemExit(
-            f"error: no C++ compiler, which fairseq needs on Python {version[0]}.{version[1]}: install "
-            "one (Debian: apt-get install g++), or use make PYTHON=python3.12, which has a wheel"
+            f"error: no C++ compiler was found, which fairseq needs on Python {version[0]}.{version[1]}: "
+            "install one (Debian: apt-get install g++), or use make PYTHON=python3.12, which has a wheel"
         )
     header = Path(sysconfig.get_paths()["include"], "Python.h")
     if not header.exists():
-        raise SystemExit(f"error: {header} is missing: install the headers (Debian: python3-dev)")
+        raise SystemExit(f"error: {header} is missing: install it (Debian: apt-get install python3-dev)")
 
 
 def stamp(torch: str | None, root: Path = ROOT) -> str:
-    """Return a file name that changes whenever the result of the set-up would."""
+    """Return a file name that changes whenever the result of the set-up would change."""
     inputs = [sys.prefix, sys.version, torch or "borrowed torch"]
     inputs += [(root / name).read_text() for name in INPUTS]
     return "installed-" + hashlib.sha256("\0".join(inputs).encode()).hexdigest()[:16]
@@ -79,7 +79,7 @@ def explain(command: list[str], output: str) -> str:
     """Return a sentence for a `command` that failed with `output`."""
     if NO_NETWORK.search(output):
         return "no package index can be reached: connect to the network, or set PIP_INDEX_URL to a mirror"
-    return f"`{' '.join(command[2:6])} ...` failed, see the end of its output above"
+    return f"`{' '.join(command[2:6])} ...` failed: see the end of its output above"
 
 
 class Environment:
@@ -98,24 +98,24 @@ class Environment:
         if self.path.exists():
             if not (self.path / OURS).exists():
                 raise SystemExit(
-                    f"error: {self.path} was not made by this set-up and is left alone: remove it or "
-                    "give another folder, make VENV=..."
+                    f"error: {self.path} was not made by this set-up and is left untouched: remove it, or "
+                    "choose another folder with make VENV=..."
                 )
             shutil.rmtree(self.path)
         self.path.mkdir(parents=True)
         (self.path / OURS).touch()
-        self.say(f"virtual environment {self.path} for {sys.executable}")
+        self.say(f"making the virtual environment {self.path} with {sys.executable}")
         self.run([sys.executable, "-m", "venv", str(self.path)], "install python3-venv")
 
     def borrow(self, folder: Path) -> None:
-        """Make the packages in `folder` importable here, after those installed here."""
-        self.say(f"torch is used from {folder}, which is not changed")
+        """Make the packages in `folder` importable; packages installed here take precedence."""
+        self.say(f"using the torch in {folder}, which is not changed")
         site = next((self.path / "lib").glob("python*/site-packages"))
         (site / "borrowed.pth").write_text(f"{folder}\n")
 
     def pip(self, what: str, *arguments: str, **environ: str | None) -> None:
-        """Say `what` is installed, and run ``pip install arguments``."""
-        self.say(what)
+        """Say that `what` is being installed, and run ``pip install arguments``."""
+        self.say(f"installing {what}")
         self.run([str(self.python), "-m", "pip", "install", "--retries", "2", *arguments], **environ)
 
     def run(self, command: list[str], hint: str | None = None, **environ: str | None) -> None:
@@ -133,19 +133,19 @@ class Environment:
         if done.returncode:
             print("\n".join(done.stdout.strip().splitlines()[-8:]), file=sys.stderr)
             sentence = explain(command, done.stdout) + (f": {hint}" if hint else "")
-            raise SystemExit(f"error: {sentence} (all of it in {self.log})")
+            raise SystemExit(f"error: {sentence} (the complete output is in {self.log})")
 
 
 def install(environment: Environment, torch: str, borrowed: Path | None) -> None:
-    """Fill `environment` with `torch`, or with the one in the folder `borrowed`, and with the rest."""
+    """Fill `environment` with `torch`, or the one in the folder `borrowed`, and with everything else."""
     environment.create()
     if borrowed:
         environment.borrow(borrowed)
     else:
         environment.pip(torch, *shlex.split(torch))
-    environment.pip("requirements.txt", "-r", "requirements.txt")
+    environment.pip("the packages of requirements.txt", "-r", "requirements.txt")
     environment.pip(
-        "fairseq-fixed, compiled where there is no wheel (some minutes)",
+        "fairseq-fixed, which is compiled where there is no wheel (some minutes)",
         "--no-deps", "--no-build-isolation",
         "--ignore-installed",  # not a borrowed one: fairseq looks for `--user-dir lm_plugins` next to itself
         "-r", "requirements-fairseq.txt",
@@ -166,13 +166,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
     parser.add_argument(
-        "--torch", help=f"what pip installs, with pip's options; default: the last one, or {TORCH}"
+        "--torch", help=f"what pip installs, with pip's options (default: the last one, or {TORCH})"
     )
     options = parser.parse_args()
     venv = options.venv.absolute()
     if Path(sys.prefix).resolve() == venv.resolve():
         raise SystemExit(
-            f"error: this is the interpreter of {venv} itself: run `deactivate`, then make again"
+            f"error: this is the interpreter of {venv} itself: run `deactivate`, and then make again"
         )
     check_python(sys.version_info)
 
@@ -189,7 +189,7 @@ def main() -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("another set-up is running here: waiting for it", flush=True)
+            print("another set-up is running here: waiting for it to end", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         if not (venv / done).exists():
             environment = Environment(venv)

@@ -1,7 +1,8 @@
 """Install the optional packages of requirements-extras.txt; `make extras` and `make test` run this.
 
-The interpreter is the environment's. A package that is there, such as the Triton of a torch for GPUs, is not
-changed. Where one cannot be installed, a line says so: what needs it is refused, and its tests are skipped.
+Run it with the interpreter of the environment. A package that is already installed, such as the Triton that
+comes with a torch for GPUs, is not changed. If a package cannot be installed, a line says so; programs that
+need it then stop with an error, and tests that need it are skipped.
 """
 
 import subprocess
@@ -13,7 +14,7 @@ EXTRAS = Path(__file__).resolve().parent.parent / "requirements-extras.txt"
 
 
 def is_installed(name: str) -> bool:
-    """Return whether a package of this name is there, in any version."""
+    """Return whether any version of the package `name` is installed."""
     try:
         distribution(name)
     except PackageNotFoundError:
@@ -22,7 +23,7 @@ def is_installed(name: str) -> bool:
 
 
 def main() -> None:
-    """Install what is missing, one package at a time, so that one failure costs one package."""
+    """Install the missing packages one at a time, so that a failure affects only one of them."""
     lines = (line.split("#")[0].strip() for line in EXTRAS.read_text().splitlines())
     missing = [line for line in lines if line and not is_installed(line.split("==")[0])]
     for line in missing:
@@ -36,7 +37,7 @@ def main() -> None:
             "--no-build-isolation",
             line,
         ]
-        print(line, flush=True)
+        print(f"installing {line}", flush=True)
         if subprocess.run(command).returncode:
             print(f"{line} cannot be installed: tests that need it are skipped", file=sys.stderr)
 

@@ -1,4 +1,4 @@
-"""What is typed behind a recipe is understood or refused before anything is done."""
+"""The arguments of a recipe are understood or refused before anything is done."""
 
 import os
 
@@ -22,9 +22,9 @@ QRNN, PTB = ROOT / "recipes/text/qrnn.sh", ROOT / "recipes/ptb/lstm_small.sh"
         (["--stage", "99999999999999999999"], "numbers from 1 to 6"),
         (["--stop-stage=x"], "numbers from 1 to 6, not x"),
         (["--stage", "3", "--stop-stage", "2"], "--stage 3 is after --stop-stage 2"),
-        (["--gpus", "0"], "numbers from 1 on, not 0"),
-        (["--nodes=-1"], "numbers from 1 on, not -1"),
-        (["mine.txt"], "mine.txt belongs to no option: files of the corpus are given as --source mine.txt"),
+        (["--gpus", "0"], "must be numbers from 1 to 99999, not 0"),
+        (["--nodes=-1"], "must be numbers from 1 to 99999, not -1"),
+        (["mine.txt"], "mine.txt does not belong to an option: give files of the corpus as --source mine"),
         (["--save-dir", "x"], "sets --save-dir: give --exp FOLDER"),
         (["--save-dir=x", "--dropout", "0"], "sets --save-dir: give --exp FOLDER"),
         (["--dropout", "0", "--arch", "awd_lstm_ptb"], "the recipe sets --arch: leave it out"),
@@ -32,7 +32,7 @@ QRNN, PTB = ROOT / "recipes/text/qrnn.sh", ROOT / "recipes/ptb/lstm_small.sh"
         (["--log-format", "simple"], "the recipe sets --log-format: leave it out"),
         (["--no-save"], "evaluates the checkpoint that it saves: leave out --no-save"),
         (["--distributed-world-size", "2"], "sets --distributed-world-size: give --gpus N"),
-        (["--"], "-- is no option"),
+        (["--"], "-- is not an option"),
         (["--stage", "2", "--data", "nowhere"], "nowhere holds no dict.txt: begin with --stage 1"),
     ],
 )
@@ -52,15 +52,15 @@ def test_stages_that_need_what_is_not_there(tmp_path):
     run = recipe(QRNN, "--exp", tmp_path / "exp")
     assert run.returncode == 2 and "give the text as --source PATH" in run.stderr
     run = recipe(ROOT / "recipes/slurm.sh", PTB, SLURM_JOB_NODELIST="")
-    assert run.returncode == 2 and "this is no job of Slurm" in run.stderr
+    assert run.returncode == 2 and "this is not a Slurm job" in run.stderr
 
 
 def test_data_whose_preprocessing_was_interrupted_are_not_trained_on(tmp_path):
-    """Some shards of gbw would be missing, and line ends of enwik8 be targets."""
+    """Some shards of gbw would be missing, and line ends of enwik8 would be targets."""
     for name in ("dict.txt", ".inputs"):
         (tmp_path / name).touch()
     run = recipe(PTB, "--stage=2", "--data", tmp_path, "--exp", tmp_path / "exp")
-    assert run.returncode == 2 and f"{tmp_path} is unfinished, since its preprocessing was" in run.stderr
+    assert run.returncode == 2 and f"{tmp_path} is incomplete, because its preprocessing was" in run.stderr
 
 
 def test_a_data_bin_made_before_needs_no_text(tmp_path):
@@ -76,7 +76,7 @@ def test_a_data_bin_made_before_needs_no_text(tmp_path):
     for typed, sentence in (
         (["--threshold", "3"], "need the text as --source PATH"),
         (["--level", "character"], "has the level word, not character: leave out --level"),
-        (["--exp", tmp_path / "12:30"], "12:30 has a colon or ${, which fairseq does not take"),
+        (["--exp", tmp_path / "12:30"], "12:30 contains a colon or ${, which fairseq would interpret"),
     ):
         run = recipe(QRNN, *exp, *typed)
         assert run.returncode == 2 and sentence in run.stderr, run.stderr

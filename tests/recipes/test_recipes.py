@@ -33,7 +33,7 @@ def test_launches_on_several_gpus_and_nodes():
     nodes = ("--gpus", "8", "--nodes", "2", "--rendezvous", "host:29500")
     (train,) = [c for c in commands(path, *nodes) if c[0] == "torchrun"]
     assert train[3:9] == ["--nnodes", "2", "--rdzv-backend", "c10d", "--rdzv-endpoint", "host:29500"]
-    for wrong, part in ((("--nodes", "2"), "needs --rendezvous"), (("--stage", "x"), "are numbers")):
+    for wrong, part in ((("--nodes", "2"), "needs --rendezvous"), (("--stage", "x"), "must be numbers")):
         run = recipe(path, "--dry-run", *wrong)
         assert run.returncode == 2 and part in run.stderr
 
