@@ -1,8 +1,8 @@
 """Train and evaluate a small QRNN on the Python language reference, in about two minutes (`make demo`).
 
 The demo runs the commands that a user would type, and compares the perplexity with those of n-gram models on
-the same tokens. All its files are in FOLDER: the text, the binarized corpus, those of a recipe's experiment
-(checkpoints, logs, results, curves.png, sample.txt), and result.json. Further arguments go to fairseq-train.
+the same tokens. All its files are in FOLDER: the text, the binarized corpus, the files of an experiment
+(checkpoints, logs, results, curves.png, sample.txt), and result.json. Other arguments go to fairseq-train.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def empty(folder: Path) -> None:
 
 
 def named(folder: Path) -> Path:
-    """Return `folder` as the commands name it, which run in this repository: absolute if it is outside."""
+    """Return the name of `folder` for commands that run in this repository: absolute if it is outside."""
     folder = folder.resolve()
     inside = Path.cwd().resolve() == ROOT and folder.is_relative_to(ROOT)
     return folder.relative_to(ROOT) if inside else folder
@@ -59,7 +59,7 @@ def fairseq(program: str, arguments: list[object], log: Path) -> None:
         last = follow(process.stdout, log)
     show_error(last)
     if process.returncode:
-        raise SystemExit(f"error: fairseq-{program} failed, see the output above; all of it is in {log}")
+        raise SystemExit(f"error: fairseq-{program} failed: see the output above; the log is {log}")
 
 
 def binarize(folder: Path) -> Path:
@@ -101,7 +101,7 @@ def next_commands(folder: Path, data: Path) -> str:
         shlex.join([*evaluation, "--gen-subset", "valid", "--cache-tune", cache]),
         shlex.join([*evaluation, "--gen-subset", "test", "--cache-from", cache]),
         shlex.join(["python", "-m", "recipes.demo", "--folder", f"{folder}-seed2", "--seed", "2"]),
-        "recipes/text/qrnn.sh --source FILE          # a text of your own",
+        "recipes/text/qrnn.sh --source FILE          # your own text",
     ]
     return "\n".join(["next:", *(f"  {line}" for line in lines)])
 

@@ -5,8 +5,8 @@
 fairseq takes seconds to import, so it is imported once, and each evaluation is a fork that runs the main
 function of fairseq-eval-lm. Its output goes to EXPERIMENT/logs, its numbers to EXPERIMENT/results, and the
 record of how they were made to EXPERIMENT/stages. A stage that was done with the same flags, data and
-checkpoint is skipped. The first stage that fails ends the program with its status. Signals are passed on to
-the running stage.
+checkpoint is skipped. The first stage that fails ends the program, with the status of that stage. Signals are
+passed on to the running stage.
 """
 
 import argparse
@@ -151,7 +151,7 @@ def run(experiment: Path, planned: list[Stage], environment: Callable[[], dict[s
         log = experiment / "logs" / f"{name}.log"
         inputs = stages.inputs_of(command, data)
         if stages.is_done(experiment, name, inputs, outcome):
-            print(f"done before: {shlex.join(command)}", flush=True)
+            print(f"already done: {shlex.join(command)}", flush=True)
             continue
         stages.begin(experiment, name, inputs, [environment()])
         log.parent.mkdir(parents=True, exist_ok=True)

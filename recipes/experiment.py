@@ -114,7 +114,7 @@ def published(recipe: Path | None) -> str:
 
 
 def results(experiment: Path, kind: str, subset: str) -> dict[str, Any]:
-    """Return the numbers of an evaluation; {} if it did not end, or was run on another model."""
+    """Return the numbers of an evaluation; {} if it did not finish, or was run on another model."""
     path = experiment / "results" / kind / f"results-{subset}.json"
     scores = read_json(path)
     if not scores:
@@ -131,26 +131,26 @@ def results(experiment: Path, kind: str, subset: str) -> dict[str, Any]:
         return {}
     made_with = stages.record(experiment, f"{kind}-{subset}")
     if made_with.get("complete") is False:
-        warn(f"{path} is left out: the evaluation was begun again and did not end; run it again")
+        warn(f"{path} is left out: the evaluation was started again and did not finish; run it again")
         return {}
     if checkpoint != trained and base_has_changed(experiment):
-        warn(f"{path} is left out: {checkpoint} was not fine-tuned from the present {trained}")
+        warn(f"{path} is left out: {checkpoint} was not fine-tuned from the current {trained}")
         return {}
     data = [(one.get("inputs") or {}).get("data") for one in (stages.record(experiment, "train"), made_with)]
     if all(data) and data[0] != data[1]:
-        warn(f"{path} is of other data than the training")
+        warn(f"{path} is a result on data other than the training data")
     return scores
 
 
 def base_has_changed(experiment: Path) -> bool:
-    """Return whether fine-tuning is known to have started from another checkpoint than the present one."""
+    """Return whether fine-tuning is known to have started from a checkpoint other than the current one."""
     trained = experiment / TRAINED
     base = (stages.record(experiment, "finetune").get("inputs") or {}).get("--finetune-from-model")
     return bool(base) and trained.exists() and sha256(trained) != base
 
 
 def measured(scores: dict[str, Any]) -> str:
-    """Return the first known of perplexity per word, bits per character and perplexity; else a dash."""
+    """Return perplexity per word, bits per character or perplexity, the first that is known; else a dash."""
     if "word_perplexity" in scores:
         return f"{scores['word_perplexity']:.2f}"
     if "bpc" in scores:

@@ -37,10 +37,10 @@ def count(lines: Iterable[list[str]], order: int) -> list[Counter[Ngram]]:
     """
     counts: list[Counter[Ngram]] = [Counter() for _ in range(order)]
     for words in lines:
-        for mark in (BEGIN, END):
+        for mark, end in ((BEGIN, "beginning"), (END, "end")):
             if mark in words:
                 raise Refused(
-                    f"the training text has the word {mark}, which marks an end of a line: remove it"
+                    f"the training text has the word {mark}, which marks the {end} of a line: remove it"
                 )
         line = (BEGIN, *words, END)
         for size, counter in enumerate(counts, start=1):
@@ -117,10 +117,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m recipes.kneser_ney", description=__doc__.splitlines()[0], allow_abbrev=False
     )
-    parser.add_argument("text", type=Path, help="training text: a sentence per line, words between blanks")
+    parser.add_argument(
+        "text", type=Path, help="training text: one sentence per line, words separated by spaces"
+    )
     parser.add_argument("output", type=Path, help="ARPA file to write")
     parser.add_argument(
-        "--order", type=int, default=5, help="longest n-grams in words, at least 2 (default: 5)"
+        "--order", type=int, default=5, help="length of the longest n-grams, at least 2 (default: 5)"
     )
     options = parser.parse_args()
     end_quietly_by_interrupt()

@@ -155,15 +155,15 @@ def run(command: list[str], log: Path, test: RangeTest) -> None:
     if process.returncode and not test.diverged:
         last = log.read_text(errors="replace").splitlines()[-1]
         if not DIVERGED.search(last):
-            raise SystemExit(f"error: fairseq-train failed, see the output above; all of it is in {log}")
+            raise SystemExit(f"error: fairseq-train failed: see the output above; the log is {log}")
         test.diverged = True
 
 
 def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
-    """Return the options of the test and the further flags of fairseq-train."""
+    """Return the options of the test and the other flags, those of fairseq-train."""
     parser = argparse.ArgumentParser(
         prog="python -m recipes.lr_range", description=__doc__.splitlines()[0],
-        epilog="further flags: fairseq-train's", allow_abbrev=False,
+        epilog="Other flags are passed to fairseq-train.", allow_abbrev=False,
     )  # fmt: skip
     parser.add_argument("data", help="data-bin folder")
     parser.add_argument("--arch", required=True, help="architecture whose training flags are used")
@@ -174,7 +174,7 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument(
         "--updates", type=int, default=200, help="number of updates, at least 10 (default: %(default)s)"
     )
-    parser.add_argument("--out", type=Path, help="folder for the results (default: exp/lr_range/ARCH)")
+    parser.add_argument("--out", type=Path, help="folder of the results (default: exp/lr_range/ARCH)")
     options, flags = parser.parse_known_args(arguments)
     options.out = options.out or Path("exp/lr_range", options.arch)
     for flag in (flag.split("=")[0] for flag in flags):
@@ -215,11 +215,11 @@ def main(arguments: list[str] | None = None) -> None:
     if test.diverged:
         print(f"\nthe loss diverged at a learning rate of {last.lr:.3g}")
     elif lowest.smoothed == last.smoothed:
-        print(f"\nthe loss still falls at {last.lr:.3g}: a higher --lr-max may give a better suggestion")
+        print(f"\nthe loss is still falling at {last.lr:.3g}: a higher --lr-max may give a better suggestion")
     print(f"lowest loss at {lowest.lr:.3g}; suggested --lr:")
     for name, rate in suggestion.items():
         print(f"  {rate:.2g}  ({name})")
-    print("written: " + ", ".join(str(options.out / f"lr_range.{kind}") for kind in ("json", "txt", "png")))
+    print("wrote " + ", ".join(str(options.out / f"lr_range.{kind}") for kind in ("json", "txt", "png")))
 
 
 if __name__ == "__main__":

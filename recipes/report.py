@@ -109,7 +109,7 @@ def evaluations(experiment: Path) -> str:
             lines.append([f"  {name}", *(form.format(one[key]) if key in one else DASH for one in pair)])
         blocks.append(lines)
     if not scores:
-        return "nothing was evaluated yet"
+        return "nothing has been evaluated yet"
     return aligned([line for lines in blocks for line in lines])
 
 
@@ -117,7 +117,7 @@ def summary(experiment: Path) -> str:
     """Return the report of one experiment for a terminal."""
     facts = row(experiment)
     if facts["arch"] == DASH:
-        return f"{facts['recipe']}: nothing was trained yet"
+        return f"{facts['recipe']}: nothing has been trained yet"
     lines = [f"{facts['recipe']}: {facts['arch']}, {facts['parameters']} parameters", ""]
     lines += [evaluations(experiment), ""]
     if facts["published"] != DASH:
@@ -141,7 +141,7 @@ def summary(experiment: Path) -> str:
 
 
 def sample(experiment: Path) -> str:
-    """Return the text that the model wrote, indented; "" if it wrote none, or another model did."""
+    """Return the text that the model wrote, indented; "" if there is none, or another model wrote it."""
     path, best = experiment / "sample.txt", best_checkpoint(experiment)
     writer = (record(experiment, "sample").get("inputs") or {}).get("--checkpoint")
     if not path.exists() or (writer and best.exists() and sha256(best) != writer):

@@ -1,4 +1,4 @@
-"""Decide whether a training may continue what an earlier one left in its folder.
+"""Decide whether a training run may continue what an earlier one left in its folder.
 
 The flags of the completed command and the data are compared, because all numbers of an experiment must belong
 to one command. Flags that only say how long to train, or what to log, may differ.
@@ -20,12 +20,12 @@ OF_LENGTH = ("cosine", "polynomial_decay", "linear_decay", "triangular", "tri_st
 
 
 def has_begun(folder: Path) -> bool:
-    """Return whether a training left a checkpoint in `folder`."""
+    """Return whether a training run left a checkpoint in `folder`."""
     return any(folder.glob("checkpoint*.pt"))
 
 
 def check_resumable(experiment: Path, stage: str, folder: Path, inputs: Inputs, settings: Inputs) -> None:
-    """Refuse to continue a training with other settings.
+    """Refuse to continue a training run with other settings.
 
     Args:
         folder: folder of its checkpoints
@@ -40,7 +40,7 @@ def check_resumable(experiment: Path, stage: str, folder: Path, inputs: Inputs, 
     before = known.get("settings")
     if not isinstance(before, dict):
         raise SystemExit(
-            f"error: {folder} holds a training whose flags are not known, because there is no "
+            f"error: {folder} holds a training run whose flags are unknown, because there is no "
             f"{record_path(experiment, stage)}: {cure}"
         )
     free = () if settings.get("--lr-scheduler") in OF_LENGTH else FREE
@@ -66,13 +66,13 @@ def check_trained_with(experiment: Path, typed: Inputs) -> None:
     if trained and not any(flags.items() <= settings.items() for settings in trained):
         before = {flag: value for flag, value in trained[0].items() if flag in flags}
         raise SystemExit(
-            f"error: {experiment} was trained {', '.join(differences(before, flags))}, and is not trained by "
-            "these stages: leave out what differs, or begin with --stage 2 and another --exp"
+            f"error: {experiment} was trained {', '.join(differences(before, flags))}, and these stages do "
+            "not train it: leave out what differs, or begin with --stage 2 and another --exp"
         )
 
 
 def check_length(log: Path, folder: Path, settings: Inputs, cure: str) -> None:
-    """Refuse a training that is to be shorter than what has already been trained.
+    """Refuse a training run that is to be shorter than what has already been trained.
 
     Raises:
         SystemExit: see above

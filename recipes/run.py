@@ -4,7 +4,7 @@
 
 recipes/common.sh ends with this command. PREPROCESS are the options of preprocess.CORPUS, TRAINING are the
 flags of fairseq-train, and TYPED is the command line of the recipe. Each stage is a child process, to which
-signals are passed on. The first stage that fails ends the recipe with its status.
+signals are passed on. The first stage that fails ends the recipe, with the status of that stage.
 """
 
 import argparse
@@ -60,7 +60,7 @@ class Recipe:
         return Path(self.data().split(":")[0], "dict.txt").exists()
 
     def is_preprocessed(self) -> bool:
-        """Return whether preprocess.CORPUS made the data, so that it can tell if they are of another text."""
+        """Return whether preprocess.CORPUS made the data, so that it can tell if the text is the same."""
         return Path(self.options.data, ".complete").exists()
 
     def flags_are_known(self) -> bool:
@@ -172,10 +172,10 @@ def completed(recipe: Recipe, command: list[str]) -> list[str]:
 
 
 def train(recipe: Recipe, stage: str, folder: Path, command: list[str]) -> None:
-    """Train, unless it was done with the same command, data and model.
+    """Train, unless this was already done with the same command, data and model.
 
     Raises:
-        SystemExit: the training failed, or would continue one with other settings
+        SystemExit: training failed, or would continue a run with other settings
     """
     experiment, log = recipe.experiment, recipe.experiment / "logs" / f"{stage}.log"
 
@@ -188,7 +188,7 @@ def train(recipe: Recipe, stage: str, folder: Path, command: list[str]) -> None:
 
     inputs = inputs_of(command)
     if stages.is_done(experiment, stage, inputs, folder / "checkpoint_best.pt"):
-        print(f"done before: {shlex.join(recipe.launched(command))}", flush=True)
+        print(f"already done: {shlex.join(recipe.launched(command))}", flush=True)
         return
     settings, earlier = inputs_of(completed(recipe, command)), stages.runs(experiment, stage)
     if has_begun(folder):
@@ -202,15 +202,16 @@ def train(recipe: Recipe, stage: str, folder: Path, command: list[str]) -> None:
 
 
 def is_of_another(log: Path, before: Any, settings: stages.Inputs) -> bool:
-    """Return whether `log` is of another training than the one that begins now, without a checkpoint.
+    """Return whether `log` belongs to another training run than the one that begins now, without checkpoint.
 
-    It is if it was trained with other settings `before`, or for an epoch, whose checkpoint was removed.
+    It does if that run had other settings, `before`, or if it completed an epoch, whose checkpoint was
+    removed.
     """
     return before != settings or bool(epochs(log, "train"))
 
 
 def from_folder(flags: list[str], folder: str) -> list[str]:
-    """Return `flags`, of which files that are read are found from the `folder` in which they were typed."""
+    """Return `flags` with the files to read taken from `folder`, in which the flags were typed."""
     if folder == os.getcwd():
         return flags
     result, flag = [], ""
@@ -223,7 +224,7 @@ def from_folder(flags: list[str], folder: str) -> list[str]:
 
 
 def set_aside(log: Path) -> None:
-    """Rename the log of a training of which nothing else is left from ``train.log`` to ``train.1.log``."""
+    """Rename the log of a training run of which nothing else is left: ``train.log`` to ``train.1.log``."""
     if log.exists():
         number = 1
         while (aside := log.with_suffix(f".{number}.log")).exists():
@@ -263,7 +264,7 @@ def main() -> None:
     own, of_preprocess, flags = lists
     parser = argparse.ArgumentParser(prog="python -m recipes.run", description=__doc__.splitlines()[0])
     parser.add_argument("--name", required=True, help="path of the recipe, as it was typed")
-    parser.add_argument("--own", required=True, help="options of recipes, separated by blanks")
+    parser.add_argument("--own", required=True, help="options of recipes, separated by spaces")
     parser.add_argument("--folder", required=True, help="folder in which the recipe was typed")
     parser.add_argument("--corpus", required=True, help="module of preprocess/")
     parser.add_argument("--arch", required=True)

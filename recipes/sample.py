@@ -76,7 +76,7 @@ def main() -> None:
         length = CHARACTERS if model.level in OF_ONE_CHARACTER else LENGTH
     unknown = int((model.encode(options.beginning) == model.dictionary.unk()).sum())
     if unknown:
-        print(f"note: {unknown} tokens of the beginning are unknown to the model: <unk>", file=sys.stderr)
+        print(f"note: tokens of the beginning that the model does not know: {unknown}", file=sys.stderr)
     beginnings = [options.beginning] * options.count
     texts = model.sample(
         beginnings, length, options.temperature, seed=options.seed, unknown=not options.no_unknown

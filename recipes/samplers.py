@@ -39,7 +39,7 @@ def sampler(name: str, seed: int | None, trials: int = 0) -> BaseSampler:
 
     Args:
         seed: None draws one
-        trials: number of trials that the study has; a search that is continued draws other points than before
+        trials: number of trials that the study has; a continued search draws other points than before
     """
     mixed = None if seed is None else int(np.random.SeedSequence([seed, trials]).generate_state(1)[0])
     return SAMPLERS[name](seed=mixed)
@@ -76,7 +76,7 @@ def queue_grid(study: Study, path: Path | None, typed: Iterable[str] = ()) -> No
     """Queue the points of the grid in the file `path` that the study lacks, or whose trials failed.
 
     Args:
-        typed: flags that the user typed, which are no dimensions of the grid
+        typed: flags that the user typed, which are not dimensions of the grid
 
     Raises:
         SystemExit: there is no file, or it has real numbers
@@ -91,7 +91,7 @@ def queue_grid(study: Study, path: Path | None, typed: Iterable[str] = ()) -> No
 
 
 def fail_killed(study: Study) -> None:
-    """Mark the trials as failed that were killed on this machine and still count as running."""
+    """Mark as failed the trials that were killed on this machine and still count as running."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         machine, process = trial.user_attrs.get(WORKER, ("", 0))
         if machine == platform.node() and not is_alive(process):
@@ -113,7 +113,7 @@ def next_point(study: Study, folder: Path) -> Trial | None:
     """Return a trial of the next point of the grid, or None if other workers have taken the rest.
 
     Args:
-        folder: of the trials, which is locked while this worker looks and takes
+        folder: folder of the trials, which is locked while this worker takes a point
     """
     with locked(folder):
         waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))

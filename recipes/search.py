@@ -4,8 +4,8 @@
 
 Each trial is a run of fairseq-train with flags drawn from the space of the architecture's family
 (recipes/search_spaces.py) or of --space FILE. Its score is the best validation loss. A trial whose validation
-loss is above the median of the earlier trials is stopped early (median pruning after each epoch). Further
-flags are passed to every fairseq-train, and are not drawn. The study is an SQLite file: run the same line
+loss is above the median of the earlier trials is stopped early (median pruning after each epoch). Other
+flags are passed to every fairseq-train, and are not drawn. The study is an SQLite file: run the same command
 again to continue it, and run it several times at once for parallel workers. At the end the search prints a
 table and the best trial's command, and draws two pictures.
 """
@@ -87,7 +87,7 @@ def train(command: list[str], log: Path, report: Callable[[int, float], bool]) -
     if process.returncode != 0:
         raise Failed(line.strip() or f"fairseq-train ended with status {process.returncode}")
     if best is None:
-        raise Failed("fairseq-train ended before the first validation")
+        raise Failed("fairseq-train ended before its first validation")
     return best
 
 
@@ -136,7 +136,7 @@ def run(
         return TrialState.PRUNED if diverged else TrialState.FAIL, None, str(failure)
     trial.set_user_attr("processor_seconds", round(processor_seconds() - before, 1))
     if best is None:
-        return TrialState.PRUNED, None, "above the median of the others"
+        return TrialState.PRUNED, None, "its loss is above the median of the other trials"
     return TrialState.COMPLETE, best, ""
 
 
@@ -153,19 +153,19 @@ def search(
 ) -> None:
     """Run `trials` trials, or as many as `ask` returns before it returns None.
 
-    A failure before the first validation ends the search, since all would fail.
+    A failure before any validation ends the search, because every trial would fail.
     """
     for _ in range(trials):
         if (trial := ask()) is None:
             return
         try:
             state, bits, reason = run_trial(trial)
-        except BaseException:  # interrupted: no other worker must wait for this trial
+        except BaseException:  # interrupted: other workers must not wait for this trial
             study.tell(trial, state=TrialState.FAIL)
             raise
         study.tell(trial, bits, state)
         if state == TrialState.FAIL and not was_validated(study):
-            sys.exit(f"error: the search stops, because its first trial failed: {reason}")
+            sys.exit(f"error: the search stops because its first trial failed: {reason}")
         outcome = f"valid perplexity {2**bits:.2f}" if bits is not None else f"{state.name.lower()}: {reason}"
         print(f"trial {trial.number}: {outcome}", flush=True)
 
@@ -222,8 +222,8 @@ def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
         others = [name for name in optuna.get_all_study_names(storage) if name != options.arch]
         if others:
             sys.exit(
-                f"error: the study {options.study} is of --arch {others[0]}, and the trials of both would be "
-                "in one folder: give another --study"
+                f"error: the study {options.study} belongs to --arch {others[0]}, and the trials of both "
+                "would be in one folder: give another --study"
             )
         study = optuna.create_study(
             study_name=options.arch, storage=storage, pruner=pruner(options.sampler), load_if_exists=True
@@ -240,7 +240,7 @@ def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
         if before[what] != compared[what]:
             shown = "" if what == "data" else f", {before[what]}"
             sys.exit(
-                f"error: the study {options.study} is of other {what}{shown}: give the same, or another "
+                f"error: the study {options.study} differs in its {what}{shown}: give the same, or another "
                 "--study"
             )
     study.set_user_attr("compared", compared)
@@ -281,7 +281,9 @@ def check(options: argparse.Namespace, flags: list[str]) -> None:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], epilog="further flags: fairseq-train's", allow_abbrev=False
+        description=__doc__.splitlines()[0],
+        epilog="Other flags are passed to fairseq-train.",
+        allow_abbrev=False,
     )
     parser.add_argument("data", help="data-bin folder")
     parser.add_argument("--arch", required=True, help="architecture, whose family defines the space")

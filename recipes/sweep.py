@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--picture", type=Path, required=True, metavar="FILE")
     parser.add_argument("--without", type=Path, metavar="STUDY", help="a study of the model without the flag")
     parser.add_argument("--label", default="without", help="name of that model in the picture")
-    parser.add_argument("--time", choices=TIMES, default="wall", help="processor: for a CPU in shared use")
+    parser.add_argument("--time", choices=TIMES, default="wall", help="processor: for a shared CPU")
     options = parser.parse_args(arguments)
     check_picture(options.picture)
     rows, without = points(options.study, options.arch, options.flag), None

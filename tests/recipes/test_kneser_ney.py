@@ -50,7 +50,7 @@ def test_a_bigram_follows_the_equation():
     [
         (
             "a b\n<s> a b </s>\n",
-            "the training text has the word <s>, which marks an end of a line: remove it",
+            "the training text has the word <s>, which marks the beginning of a line: remove it",
         ),
         ("a </s>\n", "has the word </s>"),
         (" \n\n", "the training text has no words"),

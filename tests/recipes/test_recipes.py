@@ -55,7 +55,7 @@ def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path,
     line = (path, *where, "--stop-stage", "4", "--stage", "4", "--gpus", "2", *TINY)
     again = recipe(*line)
     assert again.returncode == 0, again.stdout[-3000:] + again.stderr[-3000:]
-    assert recipe(*line).stdout.count("done before: fairseq-eval-lm") == 2
+    assert recipe(*line).stdout.count("already done: fairseq-eval-lm") == 2
     saved = json.loads((exp / "results/plain/results-test.json").read_text())
     assert saved["word_perplexity"] == pytest.approx(saved["perplexity"]) and saved["bpc"] > 0
     trained, evaluated = (
@@ -81,7 +81,7 @@ def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path,
     report.main([str(exp), "--markdown"])
     assert "| text/qrnn | qrnn_small |" in capsys.readouterr().out
     other = recipe(*line, "--dropout", "0.9")
-    assert other.returncode == 1 and ", not 0.9, and is not trained by these stages" in other.stderr
+    assert other.returncode == 1 and ", not 0.9, and these stages do not train it" in other.stderr
     refused = recipe(path, *where, "--stop-stage", "2", "--gpus", "2", *TINY, "--dropout", "0.9")
     assert refused.returncode == 1 and refused.stderr.splitlines()[-1] == (
         f"error: {exp}/checkpoints was trained without --dropout 0.9: give another folder as --exp NAME, or "

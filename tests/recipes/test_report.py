@@ -139,7 +139,7 @@ def test_an_evaluation_that_did_not_end_again_is_left_out(experiment, capsys):
     begin(experiment, "plain-test", {"--tokens-per-sample": "5"}, [{}])
     row = report.row(experiment)
     assert row["valid"] == "90.00" and row["test"] == "-"
-    assert "results-test.json is left out: the evaluation was begun again" in capsys.readouterr().err
+    assert "results-test.json is left out: the evaluation was started again" in capsys.readouterr().err
 
 
 def test_fine_tuning_from_an_earlier_model_is_left_out(experiment, capsys):
@@ -151,7 +151,7 @@ def test_fine_tuning_from_an_earlier_model_is_left_out(experiment, capsys):
     for model, shown in ((base, "- / 70.00"), ("0" * 64, "-")):
         begin(experiment, "finetune", {"--finetune-from-model": model}, [{}])
         assert report.row(experiment)["+ fine-tuning"] == shown
-    assert "was not fine-tuned from the present" in capsys.readouterr().err
+    assert "was not fine-tuned from the current" in capsys.readouterr().err
 
 
 def test_a_result_of_other_data_has_a_warning(experiment, capsys):
@@ -161,7 +161,7 @@ def test_a_result_of_other_data_has_a_warning(experiment, capsys):
         finish(experiment, f"plain-{subset}")
     report.row(experiment)
     warned = capsys.readouterr().err
-    assert "results-test.json is of other data than the training" in warned and warned.count("\n") == 1
+    assert "is a result on data other than the training data" in warned and warned.count("\n") == 1
 
 
 def test_the_commit_is_that_of_this_repository(tmp_path, monkeypatch):

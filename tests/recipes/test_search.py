@@ -68,9 +68,9 @@ def test_a_search_goes_on_and_finds_the_best(run, tmp_path, capsys):
     assert (tmp_path / "study.png").exists() and (tmp_path / "study.importances.png").exists()
     command = printed.split("best: ")[-1].splitlines()[1].split()
     assert command[:2] == ["fairseq-train", "data"] and command.count("--max-epoch") == 1
-    with pytest.raises(SystemExit, match="study.db is of other data: give the same, or another --study"):
+    with pytest.raises(SystemExit, match="study.db differs in its data: give the same, or another --study"):
         run(quadratic, data="other")
-    with pytest.raises(SystemExit, match="is of other flags"):
+    with pytest.raises(SystemExit, match="differs in its flags"):
         run(quadratic, "--seed", "3")
 
 
@@ -78,7 +78,7 @@ def test_bad_data_stops_the_search_at_once(run, tmp_path):
     def bad(command, log, tell):
         raise search.Failed("lm_plugins: error: data has no subset 'valid': give a folder")
 
-    with pytest.raises(SystemExit, match="error: the search stops, .*: data has no subset"):
+    with pytest.raises(SystemExit, match="error: the search stops .*: data has no subset"):
         run(bad)
     assert [trial.state.name for trial in trials(tmp_path)] == ["FAIL"]
     run(quadratic, data="other")  # nothing was compared yet
@@ -166,7 +166,7 @@ def test_a_search_with_a_seed_goes_on_with_other_points(run, tmp_path):
 
 def test_the_trials_of_two_studies_are_never_in_one_folder(run, tmp_path):
     run(quadratic, trials=1)
-    with pytest.raises(SystemExit, match="study.db is of --arch qrnn_ptb, and the trials of both would be"):
+    with pytest.raises(SystemExit, match="study.db belongs to --arch qrnn_ptb, and the trials of both would"):
         run(quadratic, arch="awd_lstm_ptb")
     with pytest.raises(SystemExit, match="study holds the trials of another study: give another --study"):
         run(quadratic, study=tmp_path / "study.sqlite")
@@ -200,7 +200,7 @@ def test_the_score_is_the_best_validation(tmp_path):
     assert search.train(endless, log, lambda epoch, bits: epoch == 2) is None
     with pytest.raises(search.Failed, match="^error: no memory$"):
         search.train(logs(6.0, then="import sys; sys.exit('error: no memory')"), log, lambda *_: False)
-    with pytest.raises(search.Failed, match="before the first validation"):
+    with pytest.raises(search.Failed, match="before its first validation"):
         search.train(logs(), log, lambda *_: False)
 
 

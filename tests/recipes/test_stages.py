@@ -116,7 +116,7 @@ def test_a_training_without_a_record_is_not_continued(tmp_path):
     assert not has_begun(tmp_path)
     (tmp_path / "checkpoint_last.pt").touch()
     assert has_begun(tmp_path)
-    with pytest.raises(SystemExit, match="holds a training whose flags are not known, because there is no"):
+    with pytest.raises(SystemExit, match="holds a training run whose flags are unknown, because there is no"):
         check_resumable(tmp_path, "train", tmp_path, SETTINGS, SETTINGS)
 
 
