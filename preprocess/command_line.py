@@ -20,7 +20,7 @@ def positive_int(text: str) -> int:
     It must fit into an int32, the type that SentencePiece takes.
     """
     if not text.isdecimal() or len(text) > 10 or not 1 <= int(text) < 2**31:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1 (and below 2^31)")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 2^31 - 1")
     return int(text)
 
 
@@ -34,7 +34,7 @@ def run(main: Callable[[], None]) -> None:
     try:
         main()
     except KeyboardInterrupt:
-        print("interrupted: run the same line again to resume", file=sys.stderr)
+        print("interrupted: run the same command again to resume", file=sys.stderr)
         raise SystemExit(130) from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

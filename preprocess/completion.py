@@ -20,7 +20,7 @@ from preprocess.lock import LOCK, locked
 COMPLETE, INPUTS = ".complete", ".inputs"
 # The earlier names of corpora, which older folders record.
 RENAMED = {"penn": "ptb", "penn_char": "ptb_char", "wikitext2": "wt2", "wikitext103": "wt103"}
-MADE = re.compile(  # what is removed when a folder is made anew; never a download
+MADE = re.compile(  # what is removed when a folder is made again; never a download
     r"text|\.binarizing|\d\d|dict\.txt.*|preprocess\.log|(train|valid|test)\.(bin|idx|rewritten.*)|"
     r"text\.json.*|sentencepiece\.model.*"
 )
@@ -35,7 +35,7 @@ def making(dest: Path, inputs: dict[str, Any]) -> Iterator[bool]:
     """Hold the lock of `dest`, and yield whether it is still to be made from `inputs`.
 
     A complete folder is compared with `inputs`, and its files with their recorded SHA-256. An unfinished
-    folder that was begun from other inputs is made anew.
+    folder that was begun from other inputs is made again.
 
     Raises:
         SystemExit: `dest` was made from something else, has changed since, or holds other files.
@@ -77,7 +77,7 @@ def data_files(folder: Path) -> dict[str, str]:
 def begin(dest: Path, inputs: dict[str, Any]) -> None:
     """Write ``.inputs``, after removing the files that were made from other inputs."""
     if (dest / INPUTS).exists() and with_present_name(read_json(dest / INPUTS)) != inputs:
-        print(f"{dest} is unfinished and was begun from other inputs: starting again", flush=True)
+        print(f"{dest} is incomplete and was begun from other inputs: starting again", flush=True)
         for path in list(dest.iterdir()):
             if MADE.fullmatch(path.name):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -90,8 +90,8 @@ def check_foreign(dest: Path) -> None:
         return
     if (dest / "dict.txt").exists():
         raise SystemExit(
-            f"error: {dest} holds a data-bin that this program did not make, and is left alone: give another "
-            "folder, or start a recipe with --stage 2"
+            f"error: {dest} holds a data-bin that this program did not make, and is left untouched: give "
+            "another folder, or start the recipe with --stage 2"
         )
     names = [
         path.relative_to(dest).as_posix() for folder in (dest, dest / "text") for path in folder.glob("*")
@@ -100,7 +100,7 @@ def check_foreign(dest: Path) -> None:
     if others:
         examples = ", ".join(others[:3]) + (", ..." if others[3:] else "")
         raise SystemExit(
-            f"error: {dest} holds other files ({examples}), and is left alone: give a new or an empty folder"
+            f"error: {dest} holds other files ({examples}), and is left untouched: give a new or empty folder"
         )
 
 
@@ -138,7 +138,7 @@ def check_unchanged(dest: Path) -> None:
 
 
 def with_present_name(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Return `inputs` with the corpus under its present name."""
+    """Return `inputs` with the current name of the corpus."""
     corpus = inputs.get("corpus")
     return {**inputs, "corpus": RENAMED.get(corpus, corpus)}
 
@@ -166,7 +166,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         content = None
     if not isinstance(content, dict):
-        raise SystemExit(f"error: {path} is damaged: remove {path.parent} and run the same line again")
+        raise SystemExit(f"error: {path} is damaged: remove {path.parent} and run the same command again")
     return content
 
 

@@ -87,14 +87,14 @@ def prepare(corpus: Corpus, dest: Path, source: Path | None = None) -> None:
 def digests(corpus: Corpus, source: Path) -> dict[str, str | None]:
     """Return {split: SHA-256 of its plain file} for the files in `source`.
 
-    A file that differs from the official one only in blanks at line ends has the SHA-256 of the official one.
+    A file that differs from the official one only in white space around lines has its SHA-256.
     """
     known = {names: digest(source, names) for names in dict.fromkeys(s.names for s in corpus.splits.values())}
     for names, hashed in known.items():
         if hashed is None:
             raise SystemExit(
                 f"error: {source} has none of {', '.join(names)} (nor as .xz, .gz, .bz2, in a .zip or .tar): "
-                "give the folder that has it"
+                "give the folder that contains it"
             )
     hashes = {name: known[split.names] for name, split in corpus.splits.items()}
     for name, split in corpus.splits.items():
@@ -123,13 +123,13 @@ def make(corpus: Corpus, dest: Path, source: Path | None) -> None:
         if split.targets not in (None, targets):
             raise SystemExit(
                 f"error: {dest / name} has {targets:,} targets, but the official text has {split.targets:,}: "
-                f"remove {dest} and run the same line again"
+                f"remove {dest} and run the same command again"
             )
     symbols = 4 + sum(1 for _ in open(dest / "dict.txt", encoding="utf-8"))
     if corpus.dictionary not in (None, symbols):
         raise SystemExit(
-            f"error: {dest / 'dict.txt'} makes {symbols:,} symbols, but that of the official text makes "
-            f"{corpus.dictionary:,}: remove {dest} and run the same line again"
+            f"error: {dest / 'dict.txt'} gives {symbols:,} symbols, but that of the official text gives "
+            f"{corpus.dictionary:,}: remove {dest} and run the same command again"
         )
     write_text_json(dest, corpus.level, {})
     complete(dest, {"corpus": corpus.name, **hashes}, {"symbols": symbols, **facts})
@@ -185,7 +185,7 @@ def obtain(corpus: Corpus, name: str, split: Split, dest: Path, source: Path | N
         archive = download(corpus.archives, path, corpus.archive_sha256)
         if not extract(archive, split.names, plain):
             raise SystemExit(
-                f"error: {archive} has no {split.names[0]}: remove it and run the same line again"
+                f"error: {archive} has no {split.names[0]}: remove it and run the same command again"
             )
     if corpus.padded and sha256(plain) != split.sha256:
         pad(plain, split.sha256, f"the {name} text of {corpus.name}")
@@ -207,7 +207,9 @@ def pad(plain: Path, official: str, text: str) -> None:
         with atomically(plain) as part, open(part, "wb") as target:
             target.writelines(padded(file))
     print(
-        f"{text} differs from the official one only in blanks at line ends, which are not tokens", flush=True
+        f"{text} differs from the official one only in white space at the start or end of lines, which is "
+        "not part of any token",
+        flush=True,
     )
 
 
@@ -215,7 +217,7 @@ def check_archives(corpus: Corpus, source: Path) -> None:
     """Compare the archives in `source` with the official one, for files whose own SHA-256 is not known.
 
     Raises:
-        SystemExit: an archive has the name of the official one, but another content.
+        SystemExit: an archive has the name of the official one, but different content.
     """
     if corpus.archive_sha256 is None:
         return
@@ -232,8 +234,8 @@ def check_archives(corpus: Corpus, source: Path) -> None:
                 f"expected {corpus.archive_sha256[:12]}...; get it again"
             )
         print(
-            f"{name} is checked by its length and counts, not by its SHA-256, which is known only for "
-            f"{official}: give that archive as --source for the whole check",
+            f"{name} is checked by its length and counts only, because the SHA-256 is known only for "
+            f"{official}: give that archive as --source for the full check",
             flush=True,
         )
 

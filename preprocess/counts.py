@@ -60,6 +60,6 @@ def check(path: Path, expected: Counts) -> Counts:
         if right is not None and right != here:
             raise SystemExit(
                 f"error: {path} has {here:,} {field.name}, but the official text has {right:,}: it is "
-                "another version or cut short, so get it again"
+                "another version or is truncated, so get it again"
             )
     return counts

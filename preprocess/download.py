@@ -35,7 +35,7 @@ def download(addresses: Sequence[str], path: Path, digest: str | None = None) ->
         if digest is not None and sha256(path) != digest:
             raise SystemExit(
                 f"error: {path} is not the official file, because its SHA-256 differs: remove it, and run "
-                "the same line again"
+                "the same command again"
             )
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def download(addresses: Sequence[str], path: Path, digest: str | None = None) ->
         f"error: {path.name} could not be downloaded:\n  "
         + "\n  ".join(failures)
         + f"\ndownload it by hand and save it as {path}, "
-        "or give the folder that holds it with --source; then run the same line again"
+        "or give the folder that holds it with --source; then run the same command again"
     )
 
 
@@ -88,5 +88,6 @@ def _read(address: str, part: Path) -> None:
             os.fsync(file.fileno())
     if total is not None and part.stat().st_size != total:
         raise OSError(
-            f"the connection ended after {part.stat().st_size:,} of {total:,} bytes: run again to resume"
+            f"the connection ended after {part.stat().st_size:,} of {total:,} bytes: run the same command "
+            "again to resume"
         )

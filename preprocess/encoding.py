@@ -33,6 +33,6 @@ def encode(lines: list[str], codec: Any, split: str) -> list[str]:
         if exact and "<unk>" not in line and codec.decode(" ".join(symbols.split())) != line:
             raise SystemExit(
                 f"error: line {number} of the {split} text, which begins {line[:40]!r}, cannot be read back "
-                "from its tokens: replace its rare white space or private characters"
+                "from its tokens: replace its rare white space or private-use characters"
             )
     return encoded

@@ -1,4 +1,4 @@
-"""enwik8, the first 100,000,000 bytes of a Wikipedia dump, by bytes: 90/5/5 million (Hutter prize).
+"""The bytes of enwik8, the first 100,000,000 of a Wikipedia dump: 90/5/5 million (Hutter prize).
 
 A byte is written as its decimal code. A line break is the end of a line, so ``</s>`` stands for byte 10.
 Where a split does not end in a line break, the ``</s>`` that fairseq appends is removed. Every byte is thus a

@@ -52,7 +52,7 @@ def train_pieces(lines: list[str], folder: Path, size: int | None, kind: str) ->
     made = sentencepiece.SentencePieceProcessor(model_file=str(folder / MODEL)).get_piece_size()
     print(
         f"{made:,} pieces"
-        + (f" of {wish:,}, all that this text allows" if size is None and made < wish else ""),
+        + (f" instead of {wish:,}, because this text allows no more" if size is None and made < wish else ""),
         flush=True,
     )
 
@@ -60,7 +60,7 @@ def train_pieces(lines: list[str], folder: Path, size: int | None, kind: str) ->
 def explain(message: str) -> str:
     """Return what to do about an error of SentencePiece."""
     if most := re.search(r"value <= (\d+)", message):
-        return f"this text allows {most[1]} at most; give a smaller --vocab-size, or leave it out"
+        return f"this text allows at most {most[1]}; give a smaller --vocab-size, or leave it out"
     if "insert_id" in message:  # of its special symbols
         return "that is too few for its special symbols; give a larger --vocab-size, or leave it out"
     if least := re.search(r"required_chars\. \d+ vs (\d+)", message):

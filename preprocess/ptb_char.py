@@ -1,4 +1,4 @@
-"""Penn Treebank by characters, Mikolov's version: 50 symbols, a space written as an underscore.
+"""Character-level Penn Treebank, Mikolov's version: 50 symbols, a space written as an underscore.
 
 The official files end in a single space after the last line break. It is removed, because it would be read as
 a line.

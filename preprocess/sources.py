@@ -29,7 +29,7 @@ def opened(source: Path, names: tuple[str, ...]) -> Iterator[BinaryIO | None]:
     """Yield the first of `names` in `source`, a file, an archive or a folder, as a binary file; or None."""
     source = Path(source)
     if not source.exists():
-        raise SystemExit(f"error: {source} does not exist: give the folder or archive that holds {names[0]}")
+        raise SystemExit(f"error: {source} does not exist: give the folder or archive with {names[0]}")
     if not source.is_dir() and not source.is_file():
         raise SystemExit(f"error: {source} is a device or a pipe, which cannot be read twice: give a file")
     files = sorted(filter(Path.is_file, source.rglob("*"))) if source.is_dir() else [source]

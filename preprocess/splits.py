@@ -21,7 +21,7 @@ def hold_out(lines: Lines, name: str, inside_words: bool) -> dict[str, Lines]:
     if len(lines) < FEW:
         count = f"{len(lines)} lines" if len(lines) > 1 else "one line"
         ends = f"{1 - 2 * HELD_OUT:.0%} and {1 - HELD_OUT:.0%}"
-        print(f"{name} has {count}: it is cut after {ends} of its characters", flush=True)
+        print(f"{name} has {count}, so it is split after {ends} of its characters", flush=True)
         splits = [text.split("\n") for text in cut("\n".join(lines), inside_words)]
     else:
         held = int(len(lines) * HELD_OUT)

@@ -1,4 +1,4 @@
-"""Prepare your own text, by words, characters or SentencePiece pieces.
+"""Prepare your own text, as words, characters or SentencePiece pieces.
 
     python -m preprocess.text DEST --source PATH [--valid PATH --test PATH] [--level word]
 
@@ -170,8 +170,8 @@ def warn_of_unknown(sizes: dict[str, dict[str, int]], level: str) -> None:
     if unknown and not sizes["train"]["unknown"]:
         cure = "give --threshold 2" if level == "word" else "give more training text, or replace them"
         print(
-            f"warning: {unknown:,} tokens of the validation and test text are unknown, but none of the "
-            f"training text, so the model never learns <unk>, which spoils the perplexity: {cure}",
+            f"warning: {unknown:,} tokens of the validation and test text are unknown, but no token of the "
+            f"training text is, so the model never learns <unk>, which spoils the perplexity: {cure}",
             flush=True,
         )
 

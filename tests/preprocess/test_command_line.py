@@ -82,6 +82,6 @@ def raiser(error):
 def test_an_interruption_and_a_full_disk_are_no_tracebacks(capsys):
     with pytest.raises(SystemExit) as end:
         run(raiser(KeyboardInterrupt()))
-    assert end.value.code == 130 and "interrupted: run the same line again" in capsys.readouterr().err
+    assert end.value.code == 130 and "interrupted: run the same command again" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="^error: train.bin: No space left on device$"):
         run(raiser(OSError(errno.ENOSPC, "No space left on device", "train.bin")))

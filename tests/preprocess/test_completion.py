@@ -88,7 +88,7 @@ def test_an_unfinished_folder_is_resumed_or_begun_again(tmp_path, capsys):
 def test_a_folder_of_other_files_is_left_alone(name, tmp_path):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
-    with pytest.raises(SystemExit, match="holds other files .*, and is left alone"):
+    with pytest.raises(SystemExit, match="holds other files .*, and is left untouched"):
         made(tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / name]
     with pytest.raises(SystemExit, match="cannot be written .*: give another folder"):

@@ -191,12 +191,12 @@ def test_another_text_is_refused(tmp_path):
     digests = {name: hashlib.sha256(lines.encode()).hexdigest() for name, lines in LINES.items()}
     with pytest.raises(SystemExit, match="valid text of small is not the official one"):
         corpus.prepare(small(digests=digests), tmp_path / "other", source)
-    with pytest.raises(SystemExit, match="dict.txt makes 9 symbols, but that of the official text makes 7"):
+    with pytest.raises(SystemExit, match="dict.txt gives 9 symbols, but that of the official text gives 7"):
         corpus.prepare(small(dictionary=7), tmp_path / "third", write(tmp_path / "right"))
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "dict.txt").write_text("mine 1\n")
-    with pytest.raises(SystemExit, match="that this program did not make, and is left alone"):
+    with pytest.raises(SystemExit, match="that this program did not make, and is left untouched"):
         corpus.prepare(small(), foreign, tmp_path / "right")
     assert (foreign / "dict.txt").read_text() == "mine 1\n"
     with pytest.raises(SystemExit, match="has none of valid.txt"):
@@ -231,7 +231,7 @@ def test_blanks_at_line_ends_make_no_other_text(end, tmp_path, capsys):
     for name, lines in copy.items():
         (source / f"{name}.txt").write_bytes(lines.encode())
     corpus.prepare(wanted, dest, source)
-    assert "train text of small differs from the official one only in blanks" in capsys.readouterr().out
+    assert "train text of small differs from the official one only in white space" in capsys.readouterr().out
     assert all((dest / f"text/{name}.txt").read_text() == official[name] for name in LINES)
     for same in (source, write(tmp_path / "official", official)):
         corpus.prepare(wanted, dest, same)
@@ -266,7 +266,7 @@ def test_an_archive_is_compared_with_the_official_one(tmp_path, capsys):
         corpus.prepare(wanted, tmp_path / "other", flipped)
     (tmp_path / "enwik8").write_bytes(data)
     corpus.prepare(wanted, tmp_path / "plain", tmp_path / "enwik8")
-    line = "checked by its length and counts, not by its SHA-256, which is known only for enwik8.zip"
+    line = "checked by its length and counts only, because the SHA-256 is known only for enwik8.zip"
     assert line in capsys.readouterr().out
     (tmp_path / "enwik8").write_bytes(data[:-1])
     with pytest.raises(SystemExit, match="bytes, not the official"):

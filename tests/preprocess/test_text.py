@@ -76,12 +76,12 @@ def test_rare_words_teach_what_to_expect_of_unknown_ones(tmp_path, capsys):
 def test_pieces_fit_the_text_and_learn_from_long_lines(tmp_path, capsys):
     short, long = ["one ones two twos"] * 60, ["alpha alphas beta " * 2000]
     text.prepare(tmp_path / "bin", written(tmp_path / "mine.txt", long + short), level="sentencepiece")
-    assert "pieces of 8,000, all that this text allows" in capsys.readouterr().out
+    assert "pieces instead of 8,000, because this text allows no more" in capsys.readouterr().out
     pieces = {line.split()[0] for line in (tmp_path / "bin/dict.txt").read_text().splitlines()}
     assert pieces >= {"▁alpha", "▁two"}, "a line of 34 kB is learned from"
     assert pieces == set(text_codec("sentencepiece", tmp_path / "bin").pieces()), "none of them is unknown"
     for size, part in (
-        (5000, r"5,000 pieces: this text allows \d+ at most"),
+        (5000, r"5,000 pieces: this text allows at most \d+"),
         (3, "the characters of this text need"),
         (1, "too few for its special symbols; give a larger --vocab-size"),
         (10**8, r"100,000,000 pieces from [\d,]+ characters: give a smaller --vocab-size"),
@@ -201,7 +201,9 @@ def test_a_text_of_few_lines_is_cut_inside_them(capsys):
     assert cut(line, inside_words=False)[1] == "cd ab cd ab cd"
     parts = hold_out([line], "mine.txt", inside_words=False)
     assert " ".join(part[0] for part in parts.values()) == line
-    assert "mine.txt has one line: it is cut after 90% and 95% of its characters" in capsys.readouterr().out
+    assert (
+        "mine.txt has one line, so it is split after 90% and 95% of its characters" in capsys.readouterr().out
+    )
     with pytest.raises(SystemExit, match="too short to hold out 5%"):
         hold_out(["a word"], "mine.txt", inside_words=False)
     assert [len(part) for part in hold_out(LINES, "mine.txt", True).values()] == [54, 3, 3]
