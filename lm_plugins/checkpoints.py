@@ -91,7 +91,7 @@ def why_unreadable(path: str, error: Exception) -> str:
             "checkpoint_last.pt, checkpointN.pt)"
         )
     if isinstance(error, OSError):
-        return f"checkpoint {path} cannot be read ({error.strerror}): fix that, the file itself is whole"
+        return f"checkpoint {path} cannot be read ({error.strerror}): fix that; the file itself is complete"
     if isinstance(error, MemoryError) or "allocate memory" in str(error):
         return f"checkpoint {path} does not fit in memory: free some, or use a larger machine"
     if isinstance(error, pickle.UnpicklingError) and OTHER_OBJECTS.search(str(error)):

@@ -55,7 +55,7 @@ def report(result: dict[str, Any]) -> str:
         f"{result['words']:,} words"
     ]
     if result["absent"]:
-        lines.append(f"{', '.join(result['absent'])}: not in its vocabulary, so the probability is 0")
+        lines.append(f"not in its vocabulary, so with a probability of 0: {', '.join(result['absent'])}")
     return "\n".join([*lines, *(f"  {path}" for path in result["files"])])
 
 

@@ -36,9 +36,9 @@ def split_ensemble(argv: list[str]) -> list[str]:
     if not others or os.path.exists(path):
         return argv
     if OTHERS in typed:
-        raise Refused(f"both --path and {OTHERS} name further models: give all of them in --path")
+        raise Refused(f"both --path and {OTHERS} name several models: give all of them in --path")
     if not all((first, *others)):
-        raise Refused(f"--path {path} has an empty name beside a colon: give the paths of all models")
+        raise Refused(f"--path {path} has an empty name next to a colon: give the paths of all models")
     added = ["--path", first, OTHERS, os.pathsep.join(others)]
-    logger.info(f"{1 + len(others)} models are interpolated: --path {path} is converted to {' '.join(added)}")
+    logger.info(f"interpolating {1 + len(others)} models: --path {path} is converted to {' '.join(added)}")
     return [*argv, *added]

@@ -55,8 +55,8 @@ def count_folders(argv: list[str]) -> list[str]:
     added = [word for pair in converted(typed, folders) for word in pair]
     if os.environ.get("RANK", "0") == "0":
         logger.info(
-            f"{folders} data folders: an epoch of fairseq trains on one of them, so passes over all are "
-            f"converted to {' '.join(added)}"
+            f"{folders} data folders: fairseq counts each of them as an epoch, so passes over all of them "
+            f"are converted to {' '.join(added)}"
         )
     return [*argv, *added]
 

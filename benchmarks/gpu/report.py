@@ -26,7 +26,7 @@ def lines(outcomes: Sequence[Outcome], device: str, quick: bool) -> Iterator[str
     """Yield the lines of the report."""
     yield "# Report on a GPU\n"
     if quick or device == "cpu":
-        yield "**The sizes or the device are those of a trial: no figure below is meaningful.**\n"
+        yield "**This was a trial with tiny sizes or on a CPU: no figure below is meaningful.**\n"
     yield "\n".join(f"- {name}: {value}" for name, value in machine(device).items()) + "\n"
     yield "## Targets\n\n| what | target | measured | |\n|---|--:|--:|---|"
     for what, target, figure, unit, met in targets(outcomes):
@@ -38,8 +38,8 @@ def lines(outcomes: Sequence[Outcome], device: str, quick: bool) -> Iterator[str
         counts = outcome.figures if outcome.stage.name == "tests" else {}
         counted = "".join(f", {count} {what}" for what, count in counts.items())
         yield f"| {outcome.stage.name.replace('|', ', ')} | {outcome.state()}{counted} |"
-    yield "\n## Trainings\n\nThe median of the second half of the log.\n"
-    yield "| training | updates/s | words/s | peak GiB | wall of the epoch, s |\n|---|--:|--:|--:|--:|"
+    yield "\n## Training runs\n\nThe speeds are medians over the second half of the log.\n"
+    yield "| run | updates/s | words/s | peak GiB | wall time of the epoch, s |\n|---|--:|--:|--:|--:|"
     for outcome in outcomes:
         if "wps" in outcome.figures:
             ups, wps, peak, wall = (outcome.figures.get(n) for n in ("ups", "wps", "peak_gib", "train_wall"))

@@ -39,7 +39,7 @@ class Stage:
 
 @dataclass
 class Outcome:
-    """The outcome of a stage; `status` None: it was stopped, or not begun, for lack of time."""
+    """The outcome of a stage; `status` None: it was stopped, or was not started, for lack of time."""
 
     stage: Stage
     status: int | None
@@ -72,12 +72,12 @@ def run(stage: Stage, remaining: float, folder: Path) -> Outcome:
     output = log.read_text(errors="replace")
     figures = stage.read(output)
     if status == 0 and not figures:
-        status, output = 1, output + "\nno figures in this output"
+        status, output = 1, output + "\nthis output contains no figures"
     return Outcome(stage, status, time.monotonic() - start, figures, output)
 
 
 def stages(folder: Path, device: str, quick: bool) -> list[Stage]:
-    """Return all stages: the trainings first, because the targets are theirs."""
+    """Return all stages: the training runs first, because most targets are theirs."""
     return [
         tests(device),
         *trainings(folder, device, quick),
@@ -98,7 +98,7 @@ def tests(device: str) -> Stage:
 
 
 def trainings(folder: Path, device: str, quick: bool) -> list[Stage]:
-    """Return a stage for each training."""
+    """Return a stage for each training run."""
     ptb, wt103 = folder / "ptb", folder / "wt103"
     small = ["--decoder-embed-dim", "8", "--decoder-hidden-size", "12"] if quick else []
     graphs = ["--cuda-graphs"] if device == "cuda" else []
@@ -131,7 +131,7 @@ def trainings(folder: Path, device: str, quick: bool) -> list[Stage]:
 
 
 def speed(output: str) -> dict[str, Any]:
-    """Return the speed of a training: the median of the second half of its log lines."""
+    """Return the speed of a training run: the median of the second half of its log lines."""
     lines = [json.loads(line) for line in SPEED.findall(output)]
     lines = lines[len(lines) // 2 :]
     if not lines:

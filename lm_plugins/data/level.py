@@ -37,8 +37,9 @@ def level_of(folder: str | os.PathLike, stated: Optional[str] = None) -> str:
     if recorded or stated:
         return recorded or stated
     logger.info(
-        f"{folder} does not record what a token is: each is taken for a word; otherwise give --text-level "
-        f'{" or ".join(LEVELS[1:])}, or write {{"level": "character"}} to {os.path.join(folder, TEXT_JSON)}'
+        f"{folder} does not record what a token is, so each token is assumed to be a word; if it is not, "
+        f"give --text-level {' or '.join(LEVELS[1:])}, or write "
+        f'{{"level": "character"}} to {os.path.join(folder, TEXT_JSON)}'
     )
     return "word"
 

@@ -103,7 +103,7 @@ class Ngram:
                 "distribution: estimate the n-gram model with a method that normalises"
             )
         logger.info(
-            f"{self.path}: order {self.model.order}, {len(self.possible) - unknown:,} of the "
+            f"{self.path}: order {self.model.order}, knows {len(self.possible) - unknown:,} of the "
             f"{len(self.possible):,} symbols of the dictionary"
         )
         if total > 1 + ROUNDING:
@@ -116,7 +116,7 @@ class Ngram:
             logger.warning(
                 f"WARNING: {self.path} gives {1 - total:.1%} of the probability of a first word to words "
                 "that are not in the dictionary, which raises its perplexity: estimate it on the text that "
-                "was binarized, with <unk> for the words outside of dict.txt"
+                "was binarized, with <unk> for the words outside dict.txt"
             )
 
 

@@ -107,7 +107,7 @@ class CheckpointingMixin:
                 return
             logger.warning(
                 "no crash.pt is written: the vocabulary is sharded across processes, and cannot be gathered "
-                "after one of them failed"
+                "after one of them has failed"
             )
             raise self.failure
         self.rank_states = [None] * dist.get_world_size()

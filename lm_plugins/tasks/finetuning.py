@@ -45,7 +45,7 @@ class FinetuningMixin:
             return
         loss, name = self.validation_loss(model), f"checkpoint_best{cfg.checkpoint_suffix or ''}.pt"
         logger.info(
-            f"the loaded model has a validation loss of {loss:.6f} bits: only a better one replaces {name}"
+            f"the loaded model has a validation loss of {loss:.6f} bits: only a better model replaces {name}"
         )
         # fairseq keeps the best loss in this attribute of its function, and sets it when it resumes.
         best = 2**loss if cfg.best_checkpoint_metric == PERPLEXITY else loss

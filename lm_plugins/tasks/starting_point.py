@@ -68,8 +68,8 @@ def _prepare_folder(cfg: Any) -> Optional[TextIO]:
         check_whole(start)
         if saves and os.path.exists(last) and not (os.path.exists(start) and os.path.samefile(start, last)):
             logger.warning(
-                f"{last} will be replaced, because --restore-file starts from another checkpoint: leave that "
-                "out to continue"
+                f"{last} will be replaced, because --restore-file starts from another checkpoint: leave "
+                "--restore-file out to continue it"
             )
         return lock
     base = cfg.continue_once or cfg.finetune_from_model
@@ -84,7 +84,7 @@ def _prepare_folder(cfg: Any) -> Optional[TextIO]:
         if newest is not None:
             logger.warning(
                 f"there is no {last}: training continues from {newest.path} ({newest.updates} updates); to "
-                "start anew, give an empty --save-dir"
+                "start over, give an empty --save-dir"
             )
     return lock
 
@@ -103,8 +103,8 @@ def check_last(last: str, folder: str, suffix: str, base: Optional[str] = None) 
         newest = restore_last(folder, suffix, base)
         if newest is None:
             raise Refused(
-                f"checkpoint {last} {wrong}, and no other checkpoint of its folder is whole: start anew with "
-                "an empty --save-dir"
+                f"checkpoint {last} {wrong}, and no other checkpoint in its folder is complete: start over "
+                "with an empty --save-dir"
             )
         logger.warning(
             f"checkpoint {last} {wrong}: training continues from {newest.path} ({newest.updates} updates)"
@@ -114,7 +114,7 @@ def check_last(last: str, folder: str, suffix: str, base: Optional[str] = None) 
         raise Refused(
             f"checkpoint {last} {wrong}: "
             + (
-                "start anew with an empty --save-dir"
+                "start over with an empty --save-dir"
                 if newest is None
                 else f"remove it to continue from {newest.path} ({newest.updates} updates)"
             )
@@ -157,7 +157,7 @@ def check_starting_point(cfg: Any) -> None:
         raise Refused("--finetune-from-model and --restore-file exclude each other: give one of them")
     for name in RESETS:
         if getattr(cfg, name):
-            raise Refused(f"--finetune-from-model implies --{name.replace('_', '-')}: leave that out")
+            raise Refused(f"--finetune-from-model implies --{name.replace('_', '-')}: leave it out")
 
 
 def what_continues(cfg: Any) -> str:

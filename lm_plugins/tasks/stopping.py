@@ -72,7 +72,7 @@ class StoppingMixin:
         """
         limit, patience = self.options("optimization").max_update, self.cfg.patience
         if 0 < limit <= update_num:
-            reason = f"it has made {update_num} updates of --max-update {limit}"
+            reason = f"it has made {update_num} updates, and --max-update is {limit}"
         elif 0 < patience <= self.patience.stale:
             reason = f"{self.patience.stale} validations gave no new best, and --patience is {patience}"
         else:

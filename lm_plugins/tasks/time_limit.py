@@ -30,12 +30,14 @@ def check_time_limit(cfg: Any) -> None:
     hours = read_checkpoint(path).get("extra_state", {}).get("previous_training_time", 0) / 3600
     if path == last_checkpoint(cfg):
         if hours > limit:
-            logger.info(f"training is complete: it has taken {hours:.2f} of --stop-time-hours {limit:g}")
+            logger.info(
+                f"training is complete: it took {hours:.2f} hours, and --stop-time-hours is {limit:g}"
+            )
             raise SystemExit(0)
     elif hours > limit:
         raise Refused(
             f"--stop-time-hours {limit:g} would end training at once, because fairseq adds the {hours:.2f} "
-            f"hours of {path}: give more than these"
+            f"hours of {path}: give a larger number than these"
         )
     elif hours:
         logger.warning(f"--stop-time-hours {limit:g} includes the {hours:.2f} hours of {path}")

@@ -1,4 +1,4 @@
-"""The validation loss of the model as it is, computed within training."""
+"""The validation loss of the current model, computed during training."""
 
 from collections.abc import Iterable
 from typing import Any

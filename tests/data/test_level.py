@@ -39,7 +39,7 @@ def test_otherwise_tokens_are_words_unless_the_user_says_what_they_are(mark, tmp
         (tmp_path / ".complete").write_text(mark)
     with caplog.at_level(logging.INFO):
         assert level_of(tmp_path) == "word"
-    assert f"{tmp_path} does not record what a token is: each is taken for a word" in caplog.text
+    assert f"{tmp_path} does not record what a token is, so each token is assumed to be a word" in caplog.text
     assert "--text-level" in caplog.text and f"{tmp_path}/text.json" in caplog.text
     assert level_of(tmp_path, "byte") == "byte"
 

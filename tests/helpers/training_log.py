@@ -16,7 +16,7 @@ def line(seconds: float, name: str, message: str, level: str = "INFO") -> str:
 
 def folders(seconds: float, count: int) -> str:
     """Return what is logged of several data folders."""
-    return line(seconds, "lm_plugins.passes", f"{count} data folders: an epoch of fairseq trains on one")
+    return line(seconds, "lm_plugins.passes", f"{count} data folders: fairseq counts each of them")
 
 
 def inner(seconds: float, update: float, updates: int, **more: str) -> str:

@@ -76,7 +76,7 @@ def test_an_average_is_refused():
 def test_a_run_with_a_rollback_resumes_exactly(data_bin: Path, tmp_path: Path) -> None:
     flags = ("--lr-scheduler", "rollback", "--lr", "16", "--clip-norm", "1", "--lr-shrink", "0.5")
     whole = train(data_bin, tmp_path / "whole", *flags, "--max-epoch", "6")
-    assert whole.output.count("training returns to that model") == 1
+    assert whole.output.count("training returns to the model with that loss") == 1
     first = 1 + whole.output.split("training returns")[0].count("end of epoch")
     rates = [float(one["train_lr"]) for one in logged(whole.output, "train")]
     assert rates == [16.0] * first + [16 * 0.5**k for k in range(1, 7 - first)]

@@ -57,7 +57,7 @@ def test_epochs_of_a_schedule_and_validations_are_passes(flags, rates, data, tmp
     trained, validated = logged(run.output, "train"), logged(run.output, "valid")
     assert [float(one["train_lr"]) for one in trained] == pytest.approx(rates)
     assert [one["epoch"] for one in validated] == [3, 6, 9]
-    assert run.output.count("3 data folders: an epoch of fairseq trains on one of them") == 1
+    assert run.output.count("3 data folders: fairseq counts each of them as an epoch") == 1
     (tmp_path / "log").write_text(run.output)
     assert [one["epoch"] for one in epochs(tmp_path / "log", "valid")] == [1, 2, 3], "for the report"
 

@@ -80,7 +80,7 @@ def test_a_complete_training_makes_no_further_update(data_bin, tmp_path):
     train(data_bin, tmp_path, "--max-update", "7")
     before = files(tmp_path)
     again = train(data_bin, tmp_path, "--max-update", "7")
-    assert "training is complete: it has made 7 updates of --max-update 7" in again.output
+    assert "training is complete: it has made 7 updates, and --max-update is 7" in again.output
     assert files(tmp_path) == before
 
 
@@ -110,7 +110,7 @@ def test_the_hours_of_a_checkpoint_count(data_bin, tmp_path):
     train(data_bin, tmp_path / "first", *limit)
     before = files(tmp_path)
     again = train(data_bin, tmp_path / "first", *limit)
-    assert "training is complete: it has taken" in again.output and files(tmp_path) == before
+    assert "training is complete: it took" in again.output and files(tmp_path) == before
     tuning = ("--finetune-from-model", tmp_path / "first/checkpoint_last.pt")
     finished = train(data_bin, tmp_path / "second", *limit, *tuning, succeeds=False)
     refused(finished, "--stop-time-hours 1e-06 would end training at once")

@@ -101,8 +101,8 @@ class Rollback(FairseqLRScheduler):
             self.weights, self.due, self.decays = None, False, True
             logger.info(
                 f"no validation loss was below {self.best:.5f} in the last {self.stale} validations: "
-                "training returns to that model, and each validation multiplies the rate by "
-                f"{self.cfg.lr_shrink:g}"
+                "training returns to the model with that loss, and each validation multiplies the learning "
+                f"rate by {self.cfg.lr_shrink:g}"
             )
         self.epoch = epoch
         self.optimizer.set_lr(self.rate)
