@@ -1,10 +1,9 @@
 """The commands in README.md and docs/ run as they stand, in the order of their page, from a checkout's root.
 
-All ``bash`` blocks of a page are run by one `bash -eu` in a copy of the tree; blocks of other machines are
-marked ``text``. The corpora are there already, replaced by the tests' own, and LM_PLUGINS_ADDOPTS
-makes the models tiny. fairseq's commands and Python are forked from the tests' server
-(:mod:`tests.helpers.typed_commands`), and `make` only looks its target up. All
-pages together take less than a minute of processor time.
+One `bash -eu` runs all ``bash`` blocks of a page in a copy of the tree. Blocks that cannot run here are marked
+``text``. The tests' own corpus replaces all corpora, and LM_PLUGINS_ADDOPTS makes the models tiny. fairseq's
+commands and Python are forked from the tests' server (:mod:`tests.helpers.typed_commands`), and `make` only
+looks up its target. All pages together take less than a minute of processor time.
 """
 
 import re
@@ -103,6 +102,11 @@ def test_every_data_bin_is_that_of_a_corpus_or_made_on_the_page(page):
     made = set(re.findall(r"(?:--destdir|preprocess\.text) data-bin/(\w+)", text))
     corpora = {path.stem for path in ROOT.glob("preprocess/*.py") if "__main__" in path.read_text()}
     assert named <= made | corpora
+
+
+def test_every_picture_is_on_a_page():
+    shown = {name for page in PAGES for name in re.findall(r"!\[.+\]\(pictures/(\S+)\)", page.read_text())}
+    assert shown == {path.name for path in ROOT.glob("docs/pictures/*.png")}
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "bash")], ids=lambda page: page.name)
