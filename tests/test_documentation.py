@@ -1,9 +1,9 @@
 """The commands in README.md and docs/ run as they stand, in the order of their page, from a checkout's root.
 
-One `bash -eu` runs all ``bash`` blocks of a page in a copy of the tree. Blocks that cannot run here are marked
-``text``. The tests' own corpus replaces all corpora, and LM_PLUGINS_ADDOPTS makes the models tiny. fairseq's
-commands and Python are forked from the tests' server (:mod:`tests.helpers.typed_commands`), and `make` only
-looks up its target. All pages together take less than a minute of processor time.
+One `bash -eu` runs all ``bash`` blocks of a page in a copy of the tree. Blocks that cannot run here are
+marked ``text``. The tests' own corpus replaces all corpora, and LM_PLUGINS_ADDOPTS makes the models tiny.
+fairseq's commands and Python are forked from the tests' server (:mod:`tests.helpers.typed_commands`), and
+`make` only looks up its target. All pages together take less than a minute of processor time.
 """
 
 import re
