@@ -69,7 +69,7 @@ def test_each_flipped_bit_is_noticed_or_changes_nothing(tmp_path):
     assert noticed > 200
 
 
-def test_a_file_that_may_not_be_read_is_not_called_cut_short(tmp_path):
+def test_a_file_that_may_not_be_read_is_not_called_truncated(tmp_path):
     torch.save({"model": {}}, tmp_path / "a.pt")
     error = PermissionError(errno.EACCES, "Permission denied")
     assert "(Permission denied)" in why_unreadable(str(tmp_path / "a.pt"), error)

@@ -115,7 +115,7 @@ def test_flags_of_another_choice_are_left_out():
         ("awd_lstm_ptb", (), "lm_cross_entropy", None),
     ],
 )
-def test_criterion_and_output_layer_bring_each_other(arch, typed, criterion, layer):
+def test_criterion_and_output_layer_set_each_other(arch, typed, criterion, layer):
     flags = completed(*TRAIN, "--arch", arch, *typed)
     assert (flags["--criterion"], flags.get("--output-layer")) == (criterion, layer)
 
@@ -152,7 +152,7 @@ def test_the_published_streams_are_shared_out(world, streams):
     assert typed["--batch-size"] == "7"
 
 
-def test_added_options_are_typed_by_the_environment_and_lose_against_the_command_line():
+def test_options_from_the_environment_lose_against_the_command_line():
     environ = {"LM_PLUGINS_ADDOPTS": "--decoder-layers 3 --lr 2 --rotate-streams"}
     flags = completed(*TRAIN, "--arch", "qrnn_ptb", "--lr", "7", **environ)
     assert (flags["--decoder-layers"], flags["--lr"], flags["--rotate-streams"]) == ("3", "7", None)
@@ -220,7 +220,7 @@ def test_one_cycle_is_as_long_as_its_epochs(data_bin):
     "tokens, epochs, window, dropout",
     [(50_000, 16, 35, 0.4), (250_000, 8, 35, 0.2), (1_000_000, 4, 70, 0.1), (100_000_000, 2, 70, 0.05)],
 )
-def test_a_small_training_fits_its_text(tokens, epochs, window, dropout):
+def test_the_training_of_a_small_model_fits_its_text(tokens, epochs, window, dropout):
     flags = small.training({}, tokens, 1)
     assert (int(flags["--max-epoch"]), int(flags["--tokens-per-sample"])) == (epochs, window)
     assert float(flags["--dropout"]) == dropout
@@ -245,7 +245,7 @@ def test_a_small_training_fits_its_text(tokens, epochs, window, dropout):
     ],
 )
 def test_options_of_another_output_layer_are_refused(flags, needed):
-    """Or a softmax would be trained for the mixture that was meant."""
+    """Otherwise a softmax would be trained instead of the intended mixture."""
     with pytest.raises(Refused, match=f"{flags[-2]} has no effect .* give --output-layer {needed}"):
         completed(*TRAIN, "--arch", *flags)
 
@@ -289,12 +289,12 @@ def test_fine_tuning_is_one_flag():
 
 
 def test_half_precision_on_a_cpu_is_not_flattened():
-    """fairseq flattens on the current GPU, where there is none."""
+    """fairseq flattens on the current GPU, and a CPU has none."""
     assert "--fp16-no-flatten-grads" in completed(*TRAIN, "--arch", "qrnn_ptb", "--cpu", "--fp16")
     assert "--fp16-no-flatten-grads" not in completed(*TRAIN, "--arch", "qrnn_ptb", "--cpu")
 
 
-def test_torchrun_is_told_to_fairseq():
+def test_fairseq_is_told_about_torchrun():
     environ = {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}
     flags = completed(*TRAIN, "--arch", "qrnn_ptb", "--cpu", **environ)
     assert flags["--distributed-world-size"] == "4"

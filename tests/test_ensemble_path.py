@@ -33,7 +33,7 @@ def test_a_file_of_the_whole_name_is_one_model(tmp_path):
 
 @pytest.mark.parametrize("path", ["a.pt:", ":b.pt", "a.pt::b.pt"])
 def test_an_empty_name_is_refused(path):
-    """As of a variable of the shell that is not set: one model would be evaluated as the mixture of two."""
+    """An unset shell variable gives such a name; one model would be evaluated as a mixture of two."""
     with pytest.raises(Refused, match=f"--path {path} has an empty name next to a colon"):
         split_ensemble(["fairseq-eval-lm", "data", "--path", path, *TASK])
 

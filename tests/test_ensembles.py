@@ -50,7 +50,7 @@ def test_one_text_has_the_score_of_a_list_of_one(ensemble):
 
 
 @pytest.mark.parametrize("option", ["scorer", "state"])
-def test_what_belongs_to_one_model_is_no_option(ensemble, option):
+def test_what_belongs_to_one_model_is_not_an_option(ensemble, option):
     """A cache would hold the states of all models, and the second one would find the text in it."""
     with pytest.raises(TypeError, match=option):
         ensemble.score(TEXTS, **{option: None})

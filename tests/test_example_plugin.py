@@ -1,4 +1,4 @@
-"""examples/gru_plugin, used as somebody does who has installed lm_plugins, and the page that explains it."""
+"""examples/gru_plugin, used by somebody who has installed lm_plugins, and the page that explains it."""
 
 import importlib.util
 import re

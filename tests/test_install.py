@@ -68,7 +68,7 @@ def test_the_stamp_changes_with_each_input_and_with_nothing_else(tmp_path):
         ("error: command 'c++' failed", "`pip install torch==2.13.0 ...` failed"),
     ],
 )
-def test_a_failed_command_is_one_sentence(output, part):
+def test_a_failed_command_is_explained_in_one_sentence(output, part):
     assert part in install.explain(["python", "-m", "pip", "install", "torch==2.13.0"], output)
 
 
@@ -86,7 +86,7 @@ def test_a_folder_that_the_set_up_did_not_make_is_left_untouched(tmp_path):
 
 
 def test_nothing_is_done_if_the_stamp_exists(tmp_path):
-    """This interpreter has a torch, so that its stamp is the one of a borrowed torch."""
+    """This interpreter has a torch, so its stamp is that of a borrowed torch."""
     (tmp_path / install.stamp(None)).touch()
     done = run("--venv", tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -110,7 +110,7 @@ def make(*arguments, **environ):
 
 
 def test_make_keeps_the_interpreter_that_the_environment_was_made_from(tmp_path):
-    """Also where the environment is activated, so that its own python3 comes first."""
+    """This also holds if the environment is activated, so that its own python3 comes first."""
     venv = tmp_path / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     activated = {"PATH": f"{venv}/bin:{os.environ['PATH']}"}

@@ -1,4 +1,4 @@
-"""Packages import only the packages below them (docs/design.md), and no module of tests another one."""
+"""Packages import only the packages below them (docs/design.md), and no test module imports another."""
 
 import ast
 import sys
@@ -85,7 +85,7 @@ def test_ops_and_modules_need_torch_only(folder):
 
 
 def test_no_module_of_tests_imports_another():
-    """What several of them need stands in tests/helpers; fixtures stand in a conftest.py."""
+    """Shared code belongs in tests/helpers, and fixtures in a conftest.py."""
     wrong = [
         f"{path.relative_to(ROOT)}: {name}"
         for path, name in imports(ROOT / "tests")

@@ -14,5 +14,5 @@ def test_a_uniform_distribution_has_its_size_as_perplexity():
     assert metrics.bits(nats, 400) == pytest.approx(0.75)
 
 
-def test_what_is_no_float_is_infinite():
+def test_what_does_not_fit_in_a_float_is_infinite():
     assert metrics.perplexity(1e6, 10) == math.inf

@@ -67,7 +67,7 @@ def checkout(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def wheel(checkout, tmp_path_factory):
-    """Built where an earlier version was built before."""
+    """Build a wheel in a folder in which an earlier version was built before."""
     built = (
         checkout / f"build/lib.{sysconfig.get_platform()}-{sys.implementation.cache_tag}/lm_plugins/ops/old"
     )
@@ -92,7 +92,7 @@ def environment(tmp_path_factory):
 
 @pytest.fixture
 def elsewhere(tmp_path):
-    """A current folder that holds no lm_plugins."""
+    """Return a current folder without lm_plugins."""
     return tmp_path
 
 
@@ -138,7 +138,7 @@ def test_a_wheel_trains_from_any_folder_with_its_kernels(wheel, environment, dat
 
 @needs_compiler
 def test_an_editable_install_is_imported_from_any_folder(checkout, environment, data_bin, elsewhere):
-    """Also where a wheel was installed before, and where the current folder is the checkout."""
+    """This also holds if a wheel was installed before, and if the current folder is the checkout."""
     pip("install", "--editable", checkout, python=environment / "bin/python", cwd=elsewhere)
     for folder in (elsewhere, checkout):
         found = reported(run(environment / "bin/python", "-c", IMPORT, cwd=folder))

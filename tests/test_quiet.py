@@ -9,7 +9,7 @@ from lm_plugins.quiet import DUMPING, filter_configuration
 
 
 class Kept(logging.Handler):
-    """Keeps what it is given."""
+    """Keep every record."""
 
     def __init__(self):
         super().__init__()

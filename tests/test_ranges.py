@@ -1,4 +1,4 @@
-"""Every numeric option has a range, and a value outside of it is one sentence before anything is built."""
+"""Every numeric option has a range, and a value outside it is refused before anything is built."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""A process that starts one process for each GPU passes on the signals that end a training."""
+"""A process that starts one process for each GPU passes on the signals that end training."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from tests.helpers.runner import end_with, server
 
 
 def train(rank: int, folder: Path) -> None:
-    """Wait for a signal, and end by it, as a training does."""
+    """Wait for a signal, and end by it, as a training run does."""
     signals = StopSignals()
     signals.listen()
     (folder / f"ready{rank}").touch()
@@ -28,7 +28,7 @@ def train(rank: int, folder: Path) -> None:
 
 
 def start_two(folder: Path) -> None:
-    """Start two processes as fairseq does, but forked: spawned ones would import torch anew."""
+    """Start two processes as fairseq does, but forked: spawned ones would import torch again."""
     descriptor = os.open(folder / "log", os.O_WRONLY | os.O_CREAT)
     os.dup2(descriptor, 1), os.dup2(descriptor, 2)
     sys.excepthook = excepthook
@@ -69,7 +69,7 @@ def test_a_signal_to_the_parent_reaches_all_and_decides_its_status(number, tmp_p
         ("torch.OutOfMemoryError: CUDA out of memory", "lower --batch-size"),
     ],
 )
-def test_the_sentence_of_a_spawned_process_is_that_of_the_training(last, phrase):
+def test_the_error_of_a_spawned_process_is_that_of_the_run(last, phrase):
     trace = f"\n\n-- Process 1 terminated with the following error:\nTraceback (...):\n  File\n{last}\n"
     assert phrase in sentence(ProcessRaisedException(trace, 1, 123))
     assert sentence(ProcessRaisedException(trace.replace(last, "IndexError: 3"), 1, 123)) is None

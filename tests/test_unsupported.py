@@ -1,4 +1,4 @@
-"""fairseq's options that cannot work here are refused in a sentence before anything is built."""
+"""fairseq's options that cannot work here are refused in one sentence before anything is built."""
 
 import pytest
 import torch

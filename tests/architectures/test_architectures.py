@@ -87,7 +87,7 @@ def test_parameter_counts_of_the_thesis(arch, count):
 
 
 def test_the_published_151_million_of_the_qrnn_are_those_of_width_1():
-    """awd-lstm-lm's own code has a first layer of width 2, and 153.9 M parameters as ours."""
+    """awd-lstm-lm's own code has a first layer of width 2, and 153.9 M parameters, like ours."""
     narrow = build("qrnn_wt103", 267_735, "--qrnn-window", "1")
     assert round(sum(parameter.numel() for parameter in narrow.parameters()) / 1e6) == 151
 
@@ -123,7 +123,7 @@ def test_the_last_layer_has_embedding_size_if_tied():
     assert untied.decoder.output_head.vocabulary.weight.shape == (50, 1150)
 
 
-def test_an_untied_output_matrix_may_have_a_start_of_its_own():
+def test_an_untied_output_matrix_may_have_its_own_initial_range():
     plain = models.build("lstm_small", 50)
     small = models.build("lstm_small", 50, "--output-init-range", "0.01")
     for model, limit in ((plain, 0.1), (small, 0.01)):

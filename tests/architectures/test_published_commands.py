@@ -99,7 +99,7 @@ def published(command: str, defaults: str) -> argparse.Namespace:
 
 
 def completed(arch: str, *typed: str) -> argparse.Namespace:
-    """Return all options of ``fairseq-train --arch arch``, those of the model included."""
+    """Return all options of ``fairseq-train --arch arch``, including those of the model."""
     args = parsed(["fairseq-train", "data", "--user-dir", "lm_plugins", "--arch", arch, *typed])
     sections = convert_namespace_to_omegaconf(args).values()
     options = {
@@ -395,7 +395,7 @@ def test_the_qrnn_for_characters_has_the_regime_of_the_lstm():
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: "/".join(path.parts[-2:]))
 def test_the_dry_run_of_a_recipe_trains_its_architecture_as_published(path):
-    """The recipe adds no training flag of its own."""
+    """The recipe itself adds no training flag."""
     trainings = [command for command in commands(path) if command[0] == "fairseq-train"]
     arch = trainings[0][trainings[0].index("--arch") + 1]
     first, alone = parsed(trainings[0]), parsed(["fairseq-train", "data", "--arch", arch])

@@ -32,7 +32,7 @@ def test_every_case_runs_twice(group):
         assert output is None or output.isfinite().all()
 
 
-def test_rivals_do_the_same_work():
+def test_the_methods_of_peers_do_the_same_work():
     gates, c0 = torch.randn(5, 3, 12), torch.randn(3, 4)
     torch.testing.assert_close(peer_pooling(gates, c0), fo_pooling(gates, c0))
     x, target = torch.randn(6, 8), torch.randint(9, (6,))
@@ -125,7 +125,7 @@ PEER_FILES = {
 
 
 def test_the_command_compares_with_the_code_of_peers_and_writes_json(tmp_path):
-    """In a process of its own: its forkserver imports the plug-in, that of the other tests must not."""
+    """In a separate process: its forkserver imports the plug-in, which that of other tests must not do."""
     for name, text in PEER_FILES.items():
         path = tmp_path / ("qrnn" if "/" in name else "lstm") / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The report of ``make gpu``, without a GPU; the stages are tried with ``--device cpu --quick`` by hand."""
+"""The report of ``make gpu``, without a GPU; the stages are run by hand, with ``--device cpu --quick``."""
 
 import sys
 from pathlib import Path

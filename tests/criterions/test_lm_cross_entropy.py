@@ -19,7 +19,7 @@ PAD = 1
 
 
 class Model(torch.nn.Module):
-    """Gives back the tensors that it was made of, and like a head zeros for pads."""
+    """Return the tensors that it was made with and, like a head, zeros for pads."""
 
     def __init__(self, time=5, rows=3, width=4):
         super().__init__()
@@ -107,7 +107,7 @@ def test_the_average_of_sentences_is_refused():
 
 
 def logged(level="word", exact=True, unknown=(), training=True):
-    """What the task logs of two batches of 3 and 5 targets of a text of `level`."""
+    """Return what the task logs for two batches of 3 and 5 targets of a text of `level`."""
     cfg = RecurrentLanguageModelingConfig(data="none", text_level=level, train_subset="train")
     task = RecurrentLanguageModelingTask(cfg, Dictionary())
     task.unknown_characters |= set(unknown)

@@ -1,4 +1,4 @@
-"""A dict.txt that is missing, damaged or of another corpus is refused, and the line is named."""
+"""A dict.txt that is missing, damaged or from another corpus is refused, and the line is named."""
 
 import hashlib
 import json

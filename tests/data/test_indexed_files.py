@@ -1,4 +1,4 @@
-"""A damaged subset is refused with a true sentence; the format of fairseq before 0.9 is read."""
+"""A damaged subset is refused, with the actual reason; the format of fairseq before 0.9 is read."""
 
 import os
 import shutil
@@ -122,7 +122,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage, sentence", DAMAGES.values(), ids=DAMAGES)
-def test_each_damage_has_its_sentence(damage, sentence, folder):
+def test_each_kind_of_damage_has_its_own_message(damage, sentence, folder):
     damage(folder)
     with pytest.raises(Refused, match=sentence) as refusal:
         load(folder)
@@ -139,7 +139,7 @@ def test_a_negative_id_is_refused(folder):
 
 
 def test_lines_without_an_end_are_read(folder):
-    """As in corpora of bytes and characters, where fairseq's </s> is removed."""
+    """Corpora of bytes and characters have such lines, because fairseq's </s> is removed."""
     edit_tokens(folder / "train.bin", lambda tokens: tokens.__setitem__(tokens == 2, 5))
     assert (load(folder)[:] != 2).all()
     edit_tokens(folder / "train.bin", at(0, 2))
@@ -150,7 +150,7 @@ def test_lines_without_an_end_are_read(folder):
 
 
 def write_cached(folder, split):
-    """Write `split` in the default format of fairseq before 0.9, in place of the present one."""
+    """Write `split` in the default format of fairseq before 0.9, in place of the current one."""
     stream = load(folder, split)
     ids, ends = np.array(stream[:], np.int64), np.cumsum(stream.line_sizes)
     builder = IndexedDatasetBuilder(str(folder / f"{split}.bin"))

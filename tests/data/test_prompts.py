@@ -9,7 +9,7 @@ PAD, EOS = 1, 2
 
 
 def test_the_targets_are_the_tokens_of_the_corpus():
-    """Also of lines without </s>, as corpora of characters have them."""
+    """Corpora of characters, for example, have lines without </s>."""
     tokens, sizes = np.array([4, 5, EOS, EOS, 6, 7, 8], dtype=np.uint16), np.array([3, 1, 3, 0])
     prompts = Prompts.of_corpus(TokenStream("test", tokens, sizes), PAD, EOS)
     batch = prompts.collater([prompts[number] for number in range(4)])
@@ -28,6 +28,6 @@ def test_the_targets_are_the_tokens_of_the_corpus():
     assert [prompts.num_tokens(number) for number in range(4)] == [3, 1, 4, 1]
 
 
-def test_what_is_typed_has_no_end_to_score():
+def test_a_typed_text_has_no_end_to_score():
     prompts = Prompts([[4, 5], []], PAD, EOS)
     assert prompts.collater([prompts[1], prompts[0]])["target"].tolist() == [[PAD, PAD, PAD], [4, 5, PAD]]

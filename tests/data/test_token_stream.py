@@ -57,7 +57,7 @@ def test_nothing_of_a_memory_map_stays_resident(tmp_path):
 
 
 def resident():
-    """Of files, in bytes."""
+    """Return the resident memory of files, in bytes."""
     return int(re.search(r"RssFile:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) << 10
 
 

@@ -55,7 +55,7 @@ def test_varied_windows_cover_the_stream_too(length, size, delta):
 
 
 def test_the_distribution_of_varied_lengths():
-    """Mean 67.75 for a base of 70: int() takes half a token, one window in twenty is half as long."""
+    """The mean is 67.75 for a base of 70: int() takes half a token, and one window in 20 is half as long."""
     drawn = np.array(varied(10_000_000, 70, 5, 20, seed=1, epoch=1)[1:])
     assert abs(drawn.mean() - 67.75) < 0.1
     assert abs((drawn > 80).mean() - 0.95 * 0.0139) < 0.001

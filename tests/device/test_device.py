@@ -131,7 +131,7 @@ def test_heads(make: type) -> None:
 
 
 def losses(graphs: GraphedSteps | None, arch: str) -> list[float]:
-    """Return the losses of a small training without dropout, over windows of two lengths."""
+    """Return the losses of a small training run without dropout, over windows of two lengths."""
     torch.manual_seed(3)
     flags = [f"--{name}-dropout=0" for name in ("input", "embedding", "hidden", "weight")]
     task = Task(60)

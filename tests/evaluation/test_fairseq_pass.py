@@ -49,7 +49,7 @@ def test_the_report_has_the_sum_of_what_the_model_returned(decoder, batches, cap
     assert len(batches) == 6 and "scored 44 of 44 targets of 'test'" in caplog.text
     assert f"test: 44 targets, {nats:.2f} nats" in caplog.text
     assert same(weights(decoder), before)
-    assert score(decoder, batches) == nats, "an iteration starts anew"
+    assert score(decoder, batches) == nats, "an iteration starts again"
 
 
 def test_reading_batches_scores_nothing(decoder, batches, caplog):

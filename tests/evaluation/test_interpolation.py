@@ -53,7 +53,7 @@ def test_equals_the_mixture_of_whole_distributions(decoders, text):
 
 
 def test_a_cache_and_dynamic_evaluation_belong_to_the_first_model(decoders, text):
-    """The mixture is that of the first model's scores with both and of the others' without."""
+    """The mixture uses the first model's scores with both, and the other models' scores without them."""
     with composed_scorer(decoders[0], CACHE, RATES) as scorer:
         recorder = RecordingScorer(scorer)
         evaluate(decoders[0], text, recorder)
@@ -104,7 +104,7 @@ def test_em_finds_the_weight_of_a_golden_section_search(shift):
 
 
 def test_em_of_three_models_has_equal_gradients():
-    """At the optimum the mean of p_i / p is 1 for each model with a weight above 0, and at most 1 else."""
+    """At the optimum, the mean of p_i / p is 1 for each model with a weight above 0, else at most 1."""
     log_probs = -3 + torch.randn(3, 500, dtype=torch.float64)
     log_probs[2] -= 9
     weights = em_weights(log_probs)

@@ -58,7 +58,7 @@ def test_the_probabilities_sum_to_one_over_the_dictionary(arpa, words, history):
 
 
 def test_the_symbols_that_pad_a_dictionary_have_no_probability(arpa, tmp_path):
-    """Else those of fairseq-preprocess, which no text has, would take most of the probability of <unk>."""
+    """Otherwise those that fairseq-preprocess adds would take most of the probability of <unk>."""
     symbols = dictionary("a", "b", "c", "madeupword")
     symbols.count[-1] = 0  # a word of the user's
     expected = Ngram(arpa, symbols).distribution([])
@@ -75,7 +75,7 @@ def test_a_smaller_dictionary_is_reported(arpa, caplog):
 
 
 def test_a_sum_slightly_above_one_is_reported(arpa, tmp_path, caplog):
-    """As that of a quantised model."""
+    """A quantised model has such a sum."""
     text, path = open(arpa).read(), tmp_path / "quantised.arpa"
     backoff = text.split("\t<s>\t")[1].split("\n")[0]
     path.write_text(text.replace(f"\t<s>\t{backoff}", f"\t<s>\t{float(backoff) + 0.004}"))

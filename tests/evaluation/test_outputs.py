@@ -50,7 +50,7 @@ def test_outputs_are_opened_before_the_work(tmp_path, monkeypatch, results, tune
 
 
 def test_the_digest_is_of_the_checkpoint_that_was_read(tmp_path):
-    """A training that goes on replaces the file while it is evaluated."""
+    """Training that is still running replaces the file while it is evaluated."""
     checkpoint = tmp_path / "checkpoint_best.pt"
     checkpoint.write_text("read")
     report = Report("test", None, None, str(tmp_path), identified(str(checkpoint)))

@@ -58,7 +58,7 @@ class AllHeads(nn.Module):
 
 
 def test_windows(tmp_path):
-    """Of any length and number of streams, with resets."""
+    """The window has any length and number of streams, and resets."""
     layers = [
         QRNNLayer(C, 7, window=2, zoneout=0.2),
         WeightDropLSTM(7, 4, memory_cells=9),

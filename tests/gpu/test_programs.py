@@ -30,7 +30,7 @@ RESUMED = {
 
 
 @pytest.mark.parametrize("name", RESUMED)
-def test_a_resumed_training_ends_with_the_same_bits(
+def test_a_resumed_run_ends_with_the_same_bits(
     train: Callable[..., OnGPU], tmp_path: Path, name: str
 ) -> None:
     whole, halves = tmp_path / "whole", tmp_path / "halves"
@@ -41,7 +41,7 @@ def test_a_resumed_training_ends_with_the_same_bits(
 
 
 @pytest.mark.parametrize("first, second", [((), ("--cpu",)), (("--cpu",), ())], ids=["to_cpu", "from_cpu"])
-def test_a_training_changes_its_device(
+def test_a_run_changes_its_device(
     train: Callable[..., OnGPU], tmp_path: Path, first: tuple[str, ...], second: tuple[str, ...]
 ) -> None:
     whole = losses(train("qrnn_ptb", *DETERMINISTIC, "--save-dir", tmp_path / "whole"))

@@ -62,7 +62,7 @@ MOST_KERNELS = {"qrnn": 150, "lstm": 110, "mos": 140, "adaptive": 195}
 
 
 @pytest.mark.parametrize("name", TRAININGS)
-def test_a_training_stays_on_the_gpu_and_waits_where_it_must(train: Callable[..., OnGPU], name: str) -> None:
+def test_training_stays_on_the_gpu_and_waits_where_it_must(train: Callable[..., OnGPU], name: str) -> None:
     waits, arch, *flags = TRAININGS[name]
     finished = train(arch, *flags)
     assert "done training" in finished.output

@@ -1,4 +1,4 @@
-"""Compile the pooling kernels for GPUs that are not here: ``python -m tests.helpers.compile_triton``.
+"""Compile the pooling kernels for GPUs that this machine lacks: ``python -m tests.helpers.compile_triton``.
 
 It prints the PTX code as JSON, {"KERNEL PRECISION ARCHITECTURE": code}. A process that has imported the
 kernels for Triton's interpreter cannot compile them.

@@ -1,4 +1,4 @@
-"""A small text, and the data-bin that fairseq-preprocess makes of it."""
+"""A small text, and the data-bin that fairseq-preprocess makes from it."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Kill a training at a checkpoint."""
+"""Kill a training run at a checkpoint."""
 
 import filecmp
 import os

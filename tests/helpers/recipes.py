@@ -26,7 +26,7 @@ def recipe(path: Path, *arguments: object, **environ: str) -> subprocess.Complet
 
 
 def recipe_process(path: Path, *arguments: object, **environ: str) -> subprocess.Popen:
-    """Start `path` in a process group of its own, with its output in a pipe."""
+    """Start `path` in its own process group, with its output in a pipe."""
     return subprocess.Popen(
         [str(path), *map(str, arguments)], env={**os.environ, **environ}, text=True, process_group=0,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

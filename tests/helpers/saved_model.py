@@ -1,4 +1,4 @@
-"""A checkpoint of an untrained model, for tests of what reads checkpoints."""
+"""A checkpoint of an untrained model, for tests of code that reads checkpoints."""
 
 from pathlib import Path
 

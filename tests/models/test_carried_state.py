@@ -16,7 +16,7 @@ ROWS = torch.zeros(7, 3, dtype=torch.long)  # [T, B]
 
 
 def state(value):
-    """Of an LSTM, which has two parts, and of a QRNN whose first layer also has an input."""
+    """The states are those of an LSTM, which has two parts, and of a QRNN, whose first layer has an input."""
     return [(torch.full((3, 2), value), torch.full((3, 2), -value)), (torch.full((3, 4), value), None)]
 
 
@@ -97,7 +97,7 @@ class Memory(NamedTuple):
 
 
 class WithMemory(RecurrentLayer):
-    """Only what a checkpoint asks a layer for."""
+    """A layer with only what a checkpoint asks for."""
 
     def initial_state(self, batch_size):
         return Memory(torch.zeros(batch_size, 2), (torch.zeros(batch_size, 4),))

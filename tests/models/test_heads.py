@@ -1,4 +1,4 @@
-"""The table of heads: what --output-layer builds, which criterion belongs to it, and heads of others."""
+"""The table of heads: what --output-layer builds, which criterion belongs to it, and heads of plug-ins."""
 
 import pytest
 import torch
@@ -64,7 +64,7 @@ def test_every_criterion_of_the_table_exists():
         assert {entry.criterion, *entry.other_criteria} <= REGISTRIES["criterion"]["registry"].keys()
 
 
-def test_option_and_criterion_bring_each_other():
+def test_option_and_criterion_set_each_other():
     assert [default_criterion(name) for name in heads.HEADS] == [
         "lm_cross_entropy",
         "adaptive_softmax",

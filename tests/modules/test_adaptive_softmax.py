@@ -70,7 +70,7 @@ def test_probabilities_sum_to_one(made):
 
 @pytest.mark.parametrize("made", [tied, untied])
 def test_a_tail_without_targets_has_a_gradient_of_zero(made):
-    """Without any gradient DistributedDataParallel would wait for it."""
+    """DistributedDataParallel would wait for a gradient that never comes."""
     head = made([4, 9])
     head.nll(torch.randn(3, 2, C).double(), torch.tensor([[0, 1], [2, 3], [4, 8]])).sum().backward()
     assert all(parameter.grad is not None for parameter in head.parameters())

@@ -7,7 +7,7 @@ from lm_plugins.ops.alias_table import alias_draw, alias_table
 
 
 def distribution(keep, alias):
-    """What the table draws: each column's two words, added up."""
+    """Return the distribution that the table draws from, the sum over the two words of each column."""
     return keep.clone().scatter_add_(0, alias, 1 - keep) / len(keep)
 
 

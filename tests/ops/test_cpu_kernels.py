@@ -15,7 +15,7 @@ OPS = ("dropout", "fo_pooling", "linear_cross_entropy")
 
 
 @pytest.fixture(autouse=True)
-def anew():
+def forget_the_library():
     cpu_kernels.library.cache_clear()
     yield
     cpu_kernels.library.cache_clear()
@@ -28,7 +28,7 @@ def test_a_library_of_another_source_is_not_used(monkeypatch, caplog):
     assert cpu_kernels.why_unsupported(torch.zeros(1)) == cpu_kernels.MISSING
 
 
-def test_a_file_that_is_no_library_is_passed_over(monkeypatch, tmp_path, caplog):
+def test_a_file_that_is_not_a_library_is_skipped(monkeypatch, tmp_path, caplog):
     (tmp_path / "_cpu.so").write_text("of another machine")
     monkeypatch.setattr(cpu_kernels, "FOLDER", tmp_path)
     assert cpu_kernels.library() is None and "missing or out of date" in caplog.text
@@ -61,7 +61,7 @@ def test_which_tensors_are_supported():
 
 
 def declared(source):
-    """{name: argtypes} of the C functions in a source, but for the number of threads."""
+    """Return {name: argtypes} of the C functions in a source, except for the number of threads."""
     fixed = {"uint8_t*": BOOL, "int64_t*": INT64, "int64_t": INT, "double": DOUBLE}
     kinds = {"float": REAL, "double": REAL, "bfloat16": BFLOAT16}
     parameters, *calls = re.findall(r"FUNCTIONS_FOR\((.*?)\)", source)

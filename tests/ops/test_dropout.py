@@ -26,7 +26,7 @@ def run(x, p, impl, seed=1):
      (0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1)),
 ])  # fmt: skip
 def test_philox_gives_the_published_numbers(counter, key, answer):
-    """The known answers of Random123."""
+    """The numbers are the known answers of Random123."""
     words = philox([torch.tensor([word]) for word in counter], key[0] + (key[1] << 32))
     assert tuple(int(word) for word in words) == answer
 
@@ -48,7 +48,7 @@ def test_many_blocks_and_a_large_seed(impl):
 
 @same_masks
 def test_as_much_of_the_random_state_is_used(impl):
-    """So that what is drawn after a mask does not depend on the implementation either."""
+    """What is drawn after a mask then does not depend on the implementation either."""
     states = []
     for name in (impl, "naive"):
         run(torch.ones(300), 0.3, name)
@@ -66,7 +66,7 @@ def test_infinity_and_nan_are_dropped(impl):
 
 @each_impl
 @pytest.mark.parametrize("p", [0.1, 0.5])
-def test_as_many_are_dropped_as_said_and_the_mean_is_kept(impl, p):
+def test_the_stated_share_is_dropped_and_the_mean_is_kept(impl, p):
     x = torch.ones(1000, 1000)
     y, grad = run(x, p, impl)
     kept = (y != 0).double()
@@ -144,7 +144,7 @@ def test_bad_arguments_are_refused():
 @needs_compiler
 @pytest.mark.parametrize("size", [1, 128, 1000])
 def test_rounding_to_bfloat16_in_the_same_pass_changes_no_bit(size):
-    """Also for infinities and NaN; the gradient in bfloat16 is converted to that of float32."""
+    """This also holds for infinities and NaN; the gradient in bfloat16 is converted to that of float32."""
     x = torch.randn(size) * 10.0 ** torch.randint(-40, 39, (size,))
     x[::7] = torch.inf
     x[::11] = torch.nan

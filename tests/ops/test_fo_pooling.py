@@ -22,7 +22,7 @@ IMPLS = [
 
 
 def inputs(shape, zoneout=None, resets=False, dtype=torch.float64):
-    """Leaves (gates, c0) and the further arguments (f_factor, reset)."""
+    """Return the leaves (gates, c0) and the other arguments (f_factor, reset)."""
     steps, streams, units = shape
     gates = torch.randn(steps, streams, 3 * units, dtype=dtype) * 2
     c0 = torch.randn(streams, units, dtype=dtype)
@@ -159,7 +159,7 @@ def test_without_a_library_torch_takes_over(monkeypatch):
     (torch.bfloat16, torch.float32),
 ])  # fmt: skip
 def test_gradients_where_the_gates_were(impl, dtype, of_state):
-    """`overwrite` changes no number; who needs the gates again is told, where they were overwritten."""
+    """`overwrite` changes no number; using overwritten gates again is an error."""
     (gates, c0), options = inputs((6, 3, 17), "mask", resets=True)
     weights = weights_like((6, 3, 17))[0]
     result = []
@@ -192,7 +192,7 @@ def test_bad_arguments_are_refused():
         fo_pooling(gates.to("meta"), c0.to("meta"), impl="cpu")
 
 
-def test_kernels_that_fail_or_are_wrong_are_found_out(caplog):
+def test_kernels_that_fail_or_are_wrong_are_detected(caplog):
     class Broken:
         @staticmethod
         def prepare(gates, c0):
@@ -221,14 +221,14 @@ def test_kernels_that_fail_or_are_wrong_are_found_out(caplog):
 
 @needs_compiler
 def test_kernels_agree_where_gradients_are_off():
-    """The first use may be in evaluation."""
+    """Their first use may be in evaluation."""
     with torch.no_grad():
         assert self_test.agrees(cpu, "cpu")
 
 
 @pytest.mark.parametrize("impl", IMPLS)
 @pytest.mark.parametrize("training", [False, True])
-def test_the_state_is_no_view_of_the_window(impl, training):
+def test_the_state_is_not_a_view_of_the_window(impl, training):
     """A view would keep c of all steps in memory, and in checkpoints."""
     gates, c0 = on(impl, inputs((6, 3, 17))[0])
     _, c = fo_pooling(gates.requires_grad_(training), c0, impl=impl)
@@ -236,7 +236,7 @@ def test_the_state_is_no_view_of_the_window(impl, training):
 
 
 class Wrong:
-    """Kernels whose gradient is off by a factor."""
+    """Stand in for kernels whose gradient is off by a factor."""
 
     prepare, forward = staticmethod(cpu.prepare), staticmethod(cpu.forward)
 

@@ -110,7 +110,7 @@ def test_autocast_computes_products_in_bfloat16_and_keeps_float32_gradients(mixt
 
 
 def test_a_large_bias_is_not_rounded_to_bfloat16():
-    """At -ln V, where it starts: bfloat16 knows numbers of that size to 0.03."""
+    """The bias starts at -ln V, and bfloat16 represents numbers of that size only to within 0.03."""
     features, weight, target = torch.zeros(1, 4), torch.zeros(3, 4), torch.tensor([0])
     bias = torch.tensor([-9.21, -9.23, -9.19])
     with torch.autocast("cpu", torch.bfloat16):
@@ -119,7 +119,7 @@ def test_a_large_bias_is_not_rounded_to_bfloat16():
 
 
 def test_float16_gradients_hold_the_loss_scale():
-    """A gradient of 1e-9 is zero in float16, times the loss scale it is not."""
+    """A gradient of 1e-9 is zero in float16, but not after multiplication by the loss scale."""
     features = torch.ones(1, 1, dtype=torch.float16)
     weight = torch.tensor([[20.7], [0.0]], dtype=torch.float16, requires_grad=True)  # p = 1e-9
     loss = linear_cross_entropy(features, weight, None, torch.tensor([0])).sum()
@@ -139,7 +139,7 @@ def test_no_more_than_a_chunk_is_held(mixture):
 
 @each_impl
 def test_single_precision_at_large_sizes(impl):
-    """More words than the kernels add up at a time, logits that float32 cannot tell apart from zero."""
+    """There are more words than the kernels add up at a time, and logits that float32 rounds to zero."""
     features, weight, bias = torch.randn(5, 8), torch.randn(9001, 8) * 4, torch.randn(9001)
     tensors, target = [x.requires_grad_() for x in (features, weight, bias)], torch.randint(9001, (5,))
     exact = run([*(x.detach().double().requires_grad_() for x in tensors), None], target, 1.0, impl="naive")
@@ -182,7 +182,7 @@ def test_what_the_kernels_do_not_take_is_refused():
 @each_impl
 @pytest.mark.parametrize("mixture", [False, True], ids=["softmax", "mixture"])
 @pytest.mark.parametrize("word", [-1, WORDS, 99 * WORDS])
-def test_a_target_that_is_no_word_is_an_error(impl, mixture, word):
+def test_a_target_that_is_not_a_word_is_an_error(impl, mixture, word):
     """The kernels would take the logit of another row for it, or read other memory."""
     (features, weight, bias, prior), target = inputs(mixture), torch.randint(WORDS, (ROWS,))
     target[-1] = word
@@ -238,7 +238,7 @@ def test_the_gradient_of_the_weight_is_not_copied(impl):
 @each_impl
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
 def test_without_gradients_only_the_logits_are_computed(impl, context):
-    """An evaluation would otherwise take two products in place of one, and memory for the gradient of W."""
+    """Otherwise evaluation would need two products instead of one, and memory for the gradient of W."""
     features, weight, bias, _ = inputs(False)
     target, products = torch.randint(WORDS, (ROWS,)), []
     for mode in (context, torch.enable_grad):

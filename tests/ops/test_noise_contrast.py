@@ -118,7 +118,7 @@ def test_few_noise_words_bias_the_form_of_tensorflow_less():
 
 @pytest.mark.parametrize("loss", ["nce", "sampled_softmax"])
 def test_the_gradient_tends_to_that_of_the_softmax_with_k(loss):
-    """With respect to the scores; the mean over many draws, so that what remains is the bias at this k."""
+    """The gradient is with respect to the scores. Its mean over many draws leaves the bias at this k."""
     s, target, q = torch.randn(V).double().requires_grad_(), 4, torch.softmax(torch.randn(V).double(), 0)
     log_z = torch.logsumexp(s, 0).detach()
     exact = torch.softmax(s, 0).detach() - torch.eye(V).double()[target]

@@ -108,7 +108,7 @@ def test_equals_the_definition_with_gradients(name, impl, shape, share):
 
 
 @pytest.mark.parametrize("name, impl", [*CASES, *((name, "naive") for name in RECURRENCES)])
-def test_a_reset_is_a_zero_state_and_the_state_is_no_view(name, impl):
+def test_a_reset_is_a_zero_state_and_the_state_is_not_a_view(name, impl):
     op, _, sizes, _ = RECURRENCES[name]
     x, *rest = inputs(name, 6, 2, 3, 4)
     states = len(sizes(1))

@@ -65,7 +65,7 @@ def test_the_average_is_the_mean_of_all_iterates_since_the_trigger(trigger):
 
 
 def test_the_rate_is_restored_as_torchs_optimizers_do():
-    """fairseq compares it with --stop-min-lr before a resumed training begins its next epoch."""
+    """fairseq compares it with --stop-min-lr before a resumed run begins its next epoch."""
     optimizer, resumed = (AveragedSGD(parameters(), lr=1.0) for _ in range(2))
     optimizer.param_groups[0]["lr"] = 0.1
     saved = optimizer.state_dict()

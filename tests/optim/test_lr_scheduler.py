@@ -87,7 +87,7 @@ def test_plateau_counts_validations_without_a_new_best():
 
 
 @pytest.mark.parametrize("saved_after", range(len(LOSSES)))
-def test_plateau_goes_on_where_it_was_saved(saved_after):
+def test_plateau_continues_where_it_was_saved(saved_after):
     config = PlateauConfig(lr=[1.0], lr_patience=2, lr_shrink=0.5)
     whole = validate(Plateau(config, optimizer()), LOSSES)
     first, second = Plateau(config, optimizer()), Plateau(config, optimizer())

@@ -31,6 +31,6 @@ def test_the_trajectory_is_that_of_torch(decoupled, theirs):
     torch.testing.assert_close(result, expected, rtol=0, atol=1e-9)
 
 
-def test_betas_that_are_no_pair_are_refused():
+def test_betas_that_are_not_a_pair_are_refused():
     with pytest.raises(Refused, match="--adam-betas is 0.9"):
         trajectory(lambda p: TorchAdam(config(adam_betas="0.9"), p), steps=1)

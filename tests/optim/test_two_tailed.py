@@ -112,7 +112,7 @@ def test_saved_and_restored_bitwise(saved_at, tmp_path):
     assert all(map(torch.equal, ours, theirs))
 
 
-def test_continues_from_a_training_without_two_averages():
+def test_continues_from_a_run_without_two_averages():
     plain = NTASGD(NTASGDConfig(lr=[0.1], averaging="never"), [torch.nn.Parameter(torch.ones(5).double())])
     optimizer, parameter = build()
     run(optimizer, parameter, range(1, 7), 1.0)

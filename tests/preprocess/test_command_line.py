@@ -1,4 +1,4 @@
-"""Options out of range, unknown or empty, and texts that are not there, are one sentence each."""
+"""Options out of range, unknown or empty, and missing texts, are refused in one sentence each."""
 
 import errno
 import sys
@@ -56,7 +56,7 @@ def folder(tmp_path, monkeypatch):
     SENTENCES,
     ids=[" ".join([module.__name__.split(".")[1], *words])[:60] for module, words, _ in SENTENCES],
 )
-def test_each_mistake_has_its_sentence(module, arguments, sentence, folder, monkeypatch, capsys):
+def test_each_mistake_has_its_own_message(module, arguments, sentence, folder, monkeypatch, capsys):
     before = sorted(folder.iterdir())
     monkeypatch.setattr(sys, "argv", ["program", *arguments])
     with pytest.raises(SystemExit) as end:
@@ -79,7 +79,7 @@ def raiser(error):
     return main
 
 
-def test_an_interruption_and_a_full_disk_are_no_tracebacks(capsys):
+def test_an_interruption_and_a_full_disk_print_no_traceback(capsys):
     with pytest.raises(SystemExit) as end:
         run(raiser(KeyboardInterrupt()))
     assert end.value.code == 130 and "interrupted: run the same command again" in capsys.readouterr().err

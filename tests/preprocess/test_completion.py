@@ -64,7 +64,7 @@ def test_a_folder_made_under_an_earlier_name_of_the_corpus_is_complete(tmp_path)
         assert needed and (unfinished / "text").exists(), "it is resumed, not started again"
 
 
-def test_an_unfinished_folder_is_resumed_or_begun_again(tmp_path, capsys):
+def test_an_incomplete_folder_is_resumed_or_started_again(tmp_path, capsys):
     class Killed(Exception):
         pass
 
@@ -85,7 +85,7 @@ def test_an_unfinished_folder_is_resumed_or_begun_again(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["thesis.txt", "text/train.txt", "checkpoints/checkpoint_best.pt"])
-def test_a_folder_of_other_files_is_left_alone(name, tmp_path):
+def test_a_folder_of_other_files_is_left_untouched(name, tmp_path):
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("mine")
     with pytest.raises(SystemExit, match="holds other files .*, and is left untouched"):
@@ -123,7 +123,7 @@ def test_a_second_process_waits_and_finds_the_work_done(tmp_path, capsys):
 
 
 def with_data(dest, inputs=INPUTS):
-    """Make a folder of a dictionary and a shard."""
+    """Make a folder with a dictionary and a shard."""
     with making(dest, inputs) as needed:
         assert needed
         (dest / "01").mkdir()

@@ -1,4 +1,4 @@
-"""A corpus is got, verified and binarized whole, or not at all."""
+"""A corpus is obtained, verified and binarized completely, or not at all."""
 
 import dataclasses
 import gzip
@@ -57,7 +57,7 @@ def served(tmp_path):
 @pytest.mark.parametrize(
     "answer", [b"<html>log in</html>\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked"]
 )
-def test_an_answer_that_is_not_http_is_one_sentence(answer, tmp_path):
+def test_an_answer_that_is_not_http_is_explained_in_one_sentence(answer, tmp_path):
     """It is that of a proxy, or of a connection that ended."""
     server = socket.create_server(("127.0.0.1", 0))
 
@@ -98,7 +98,7 @@ def write(folder, content=LINES):
     return folder
 
 
-def test_from_files_at_hand_to_a_data_bin(tmp_path, capsys):
+def test_from_local_files_to_a_data_bin(tmp_path, capsys):
     dest = tmp_path / "bin"
     corpus.prepare(small(dictionary=4 + 5), dest, write(tmp_path / "here"))
     assert {"dict.txt", "train.bin", "valid.idx", "test.bin", ".complete"} <= {p.name for p in dest.iterdir()}
@@ -138,7 +138,7 @@ def test_compressed_files_are_found(kind, tmp_path):
         extract(source, ("train.txt",), tmp_path / "again")
 
 
-def test_a_download_goes_on_where_it_was_and_takes_the_next_mirror(served, tmp_path):
+def test_a_download_resumes_and_tries_the_next_mirror(served, tmp_path):
     folder, address, requests = served
     data = bytes(range(256)) * 10
     (folder / "file").write_bytes(data)
@@ -156,7 +156,7 @@ def test_a_download_goes_on_where_it_was_and_takes_the_next_mirror(served, tmp_p
         assert not (tmp_path / "other").exists()
 
 
-def test_from_the_net_and_after_a_kill_in_each_step(served, tmp_path, monkeypatch):
+def test_from_the_network_and_after_a_kill_in_each_step(served, tmp_path, monkeypatch):
     folder, address, requests = served
     write(folder)
     digests = {name: hashlib.sha256(lines.encode()).hexdigest() for name, lines in LINES.items()}
@@ -204,7 +204,7 @@ def test_another_text_is_refused(tmp_path):
     assert not any(completion.is_complete(tmp_path / name) for name in ("bin", "other", "third", "fourth"))
 
 
-def test_a_first_try_from_a_wrong_source_can_be_mended(tmp_path, capsys):
+def test_a_first_try_from_a_wrong_source_can_be_corrected(tmp_path, capsys):
     wrong = write(tmp_path / "wrong", {**LINES, "valid": "the cat sat\n"})
     with pytest.raises(SystemExit, match="valid.txt has 4 tokens"):
         corpus.prepare(small(), tmp_path / "bin", wrong)
@@ -218,7 +218,7 @@ def test_a_first_try_from_a_wrong_source_can_be_mended(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "  \n", " \t\n"])
-def test_blanks_at_line_ends_make_no_other_text(end, tmp_path, capsys):
+def test_white_space_at_line_ends_does_not_change_the_text(end, tmp_path, capsys):
     official = {
         name: "".join(f" {line} \n" if line else " \n" for line in lines.splitlines())
         for name, lines in LINES.items()

@@ -1,4 +1,4 @@
-"""A file is there whole or as it was; its digest is that of its content."""
+"""A file is written completely or stays as it was; its digest is that of its content."""
 
 import hashlib
 import io

@@ -43,7 +43,7 @@ def test_a_killed_writer_leaves_no_lock_and_no_other_writer(tmp_path, capsys):
     writer.join()
     with locked(tmp_path):
         assert "waiting" not in capsys.readouterr().out
-        assert alive(reader), "the lock is free although a process that only reads goes on"
+        assert alive(reader), "the lock is free although a process that only reads is still running"
     os.kill(reader, signal.SIGKILL)
     deadline = time.monotonic() + 20
     while alive(worker) and time.monotonic() < deadline:

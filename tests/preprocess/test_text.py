@@ -1,4 +1,4 @@
-"""A text of one's own, as words, characters or pieces."""
+"""The user's own text, as words, characters or pieces."""
 
 import bz2
 import gzip
@@ -25,7 +25,7 @@ def written(path, lines=LINES):
 
 
 @pytest.mark.parametrize("level", ["word", "character", "sentencepiece"])
-def test_a_text_of_ones_own_at_each_level(level, tmp_path, capsys):
+def test_the_users_own_text_at_each_level(level, tmp_path, capsys):
     options = {"level": level} | ({"size": 34} if level == "sentencepiece" else {})
     text.prepare(tmp_path / "bin", written(tmp_path / "mine.txt"), **options)
     counts = read_text_json(tmp_path / "bin")

@@ -36,7 +36,7 @@ QRNN, PTB = ROOT / "recipes/text/qrnn.sh", ROOT / "recipes/ptb/lstm_small.sh"
         (["--stage", "2", "--data", "nowhere"], "nowhere holds no dict.txt: begin with --stage 1"),
     ],
 )
-def test_a_sentence_and_status_2(arguments, sentence, tmp_path):
+def test_one_sentence_and_status_2(arguments, sentence, tmp_path):
     for path in (PTB, QRNN):
         source = ["--source", "x.txt"] if path == QRNN else []
         run = recipe(path, *source, "--exp", tmp_path / "exp", *arguments)
@@ -106,7 +106,7 @@ def test_slurm_runs_the_stages_that_are_asked_for(tmp_path):
         assert done.returncode == 2 and done.stderr.startswith("error: --stage")
 
 
-def test_an_unknown_option_comes_to_light_before_anything_is_done(tmp_path):
+def test_an_unknown_option_is_found_before_anything_is_done(tmp_path):
     run = recipe(PTB, "--sorce", "x", "--data", tmp_path / "bin", "--exp", tmp_path / "exp")
     assert run.returncode == 2 and run.stdout == "", run.stdout
     sentence = "error: unrecognized arguments: --sorce x (did you mean --source?), see"

@@ -1,4 +1,4 @@
-"""Logs of restarted trainings, and the curves drawn from them."""
+"""Logs of restarted training runs, and the curves drawn from them."""
 
 import subprocess
 import sys
@@ -68,7 +68,7 @@ def test_fine_tuning_comes_after_the_training(experiment):
     assert found["fine-tuned, validation"].values == [52, 51]
 
 
-def test_a_loss_is_no_perplexity(experiment):
+def test_a_loss_is_not_a_perplexity(experiment):
     (experiment / "logs/train.log").write_text(
         COMMAND + line(0, "fairseq_cli.train", BEGIN) + epoch(10, 1, 4.0, loss_only=True)
     )

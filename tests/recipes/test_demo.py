@@ -57,7 +57,7 @@ def test_its_commands_find_the_folder_from_where_they_run(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("name", ["thesis.txt", ".hidden"])
-def test_a_folder_with_other_files_is_left_alone(tmp_path, name):
+def test_a_folder_with_other_files_is_left_untouched(tmp_path, name):
     (tmp_path / name).write_text("mine")
     done = demo("--folder", tmp_path)
     assert done.returncode == 1 and "holds files that the demo did not make" in done.stderr

@@ -1,4 +1,4 @@
-"""Several evaluations in one process: their order, their marks, and what a failure leaves."""
+"""Several evaluations in one process: their order, their records, and what a failure leaves."""
 
 import json
 import os

@@ -57,7 +57,7 @@ def test_a_bigram_follows_the_equation():
     ],
 )
 def test_marks_in_the_text_are_refused(text, sentence, tmp_path, monkeypatch, capsys):
-    """They would be counted as words, and <s> be given a probability."""
+    """They would be counted as words, and <s> would get a probability."""
     (tmp_path / "train.txt").write_text(text)
     monkeypatch.setattr("sys.argv", ["kneser_ney", str(tmp_path / "train.txt"), str(tmp_path / "out.arpa")])
     with pytest.raises(SystemExit):

@@ -1,4 +1,4 @@
-"""The range test runs the real training, stops where the loss diverges, and reads the curve right."""
+"""The range test runs the real training, stops where the loss diverges, and reads the curve correctly."""
 
 import json
 import math
@@ -89,7 +89,7 @@ def test_a_loss_that_never_falls_gives_no_suggestion():
         lr_range.suggest(curve(lambda rate: 9 + rate).points)
 
 
-def test_a_constant_loss_is_smoothed_to_itself_and_a_loss_that_is_no_number_diverges():
+def test_a_constant_loss_is_smoothed_to_itself_and_nan_diverges():
     test = curve(lambda rate: 5.0 if rate < 1 else math.nan)
     assert test.diverged and test.points[-1].lr < 1
     assert [point.smoothed for point in test.points] == pytest.approx([5.0] * len(test.points))

@@ -1,4 +1,4 @@
-"""A file or folder that cannot be written is refused before the work whose outcome it is to hold."""
+"""A file or folder that cannot be written is refused before the work that it is for."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ def sampled(path: str) -> None:
     ],
     ids=["check_output", "sample", "benchmarks", "lr_range", "demo", "sweep", "output_memory"],
 )
-def test_a_place_under_a_file(tmp_path, write):
+def test_a_path_below_a_file(tmp_path, write):
     (tmp_path / "file").touch()
     with pytest.raises(
         SystemExit, match=f"^error: {tmp_path}/file.* cannot be written .(it is a file|Not a)"
@@ -52,6 +52,6 @@ def test_a_place_under_a_file(tmp_path, write):
     assert (tmp_path / "file").read_text() == ""
 
 
-def test_a_folder_is_no_file(tmp_path):
+def test_a_folder_is_not_a_file(tmp_path):
     with pytest.raises(SystemExit, match="is a folder: give the name of a file"):
         check_output(tmp_path)

@@ -13,7 +13,7 @@ import pytest
 from tests.helpers.recipes import recipe_process
 from tests.helpers.runner import ROOT
 
-# A parent whose child says which signal it received, and ends with a status of its own or by default.
+# A parent whose child says which signal it received, and ends with its own status or the default one.
 PARENT = """
 import sys
 from recipes.processes import end_quietly_by_interrupt, piped

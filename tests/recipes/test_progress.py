@@ -1,4 +1,4 @@
-"""What a terminal shows of a training's log."""
+"""What a terminal shows of the log of a training run."""
 
 import subprocess
 import sys
@@ -49,7 +49,7 @@ def test_an_epoch_is_a_line_with_the_time_left(terminal):
     assert "left" not in lines[-1] and lines[-1].startswith("  epoch 4 of 4 ")
 
 
-def test_of_several_data_folders_an_epoch_is_a_pass_over_all(terminal):
+def test_an_epoch_of_several_data_folders_is_a_pass_over_all(terminal):
     feed, lines = terminal
     feed(0, folders(0, 12) + line(0, "fairseq_cli.train", "{'max_epoch': 36, 'max_update': 0}"))
     feed(0, line(0, "fairseq.trainer", "begin training epoch 1") + line(0, "fairseq_cli.train", BEGIN))
@@ -75,7 +75,7 @@ def test_the_last_of_epochs_and_updates_ends_it_and_a_loss_is_shown_where_there_
     assert lines[-1] == "  epoch   1 of 100,  20 %   training   loss    5.000   1,000 tokens/s   20 s left"
 
 
-def test_no_end_is_no_time_left(terminal):
+def test_without_an_end_no_remaining_time_is_shown(terminal):
     feed, lines = terminal
     begin(feed, "")
     feed(20, epoch(20, 1))

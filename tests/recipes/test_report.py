@@ -1,4 +1,4 @@
-"""The report names what made its numbers, and leaves out what is damaged or of another model."""
+"""The report names what made its numbers, and leaves out what is damaged or belongs to another model."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from tests.helpers.training_log import BEGIN, COMMAND, epoch, line
 
 @pytest.fixture
 def experiment(tmp_path):
-    """A training with a restart at another commit, and its evaluation at a third one."""
+    """A training run with a restart at another commit, and its evaluation at a third one."""
     folder = tmp_path / "ptb" / "tiny"
     for name in ("logs", "checkpoints", "results/plain"):
         (folder / name).mkdir(parents=True)
@@ -74,7 +74,7 @@ def test_split_tables_count_as_parameters(experiment):
 
 
 def test_a_log_without_commands_is_timed_by_its_configurations(tmp_path):
-    """It is one that fairseq-train was piped into, twice."""
+    """The output of fairseq-train was piped into this log twice."""
     starts = [line(0, "fairseq_cli.train", text) for text in ("{'_name': None, 'common': {}}", BEGIN)]
     late = [text.replace(" 10:", " 22:") for text in starts]
     (tmp_path / "log").write_text("".join([*starts, epoch(3600, 1), *late, epoch(12 * 3600 + 60, 2)]))
@@ -105,7 +105,7 @@ def test_experiments_of_the_same_name_are_told_apart(experiment, tmp_path, capsy
 
 
 def test_the_hardware_is_that_which_trained(experiment, monkeypatch):
-    """Not all GPUs of the machine, and none with --cpu."""
+    """It is not all GPUs of the machine, and none with --cpu."""
     run = {"hardware": "8 x H100"}
     for processes, shown in (("1", "8 x H100, 1 process"), ("2", "8 x H100, 2 processes")):
         begin(experiment, "train", {}, [run], settings={"processes": processes})
@@ -165,7 +165,7 @@ def test_a_result_of_other_data_has_a_warning(experiment, capsys):
 
 
 def test_the_commit_is_that_of_this_repository(tmp_path, monkeypatch):
-    """A copy without a repository of its own is in the folder of another project."""
+    """A copy that is not a repository is in the folder of another project."""
     for command in (["init", "-q"], ["-c", "user.name=a", "-c", "user.email=a", "commit", "-qm", "a"]):
         subprocess.run(
             ["git", "-C", tmp_path, *command, *["--allow-empty"] * (command[0] == "-c")], check=True

@@ -21,7 +21,7 @@ SPACE = {
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Runs a search in which `stand_in` takes the place of training."""
+    """Return a function that runs a search, in which `stand_in` takes the place of training."""
     (tmp_path / "space.json").write_text(json.dumps(SPACE))
     for name in ("data", "other"):
         (tmp_path / name).mkdir()
@@ -56,7 +56,7 @@ def quadratic(command, log, tell):
     return None if tell(1, bits) else bits
 
 
-def test_a_search_goes_on_and_finds_the_best(run, tmp_path, capsys):
+def test_a_search_continues_and_finds_the_best(run, tmp_path, capsys):
     for _ in range(2):
         run(quadratic)
     printed = capsys.readouterr().out
@@ -135,7 +135,7 @@ def test_a_typed_flag_is_not_drawn(run, tmp_path):
 
 
 def test_the_table_has_what_was_typed(tmp_path):
-    """Also where the space draws under other names, and where a small number has an exponent."""
+    """This also holds if the space draws under other names, and if a small number has an exponent."""
     study = optuna.create_study()
     options = type("Options", (), {"data": "data", "arch": "lstm_mos_bm"})
     draws = (
@@ -158,7 +158,7 @@ def test_the_table_has_what_was_typed(tmp_path):
     )
 
 
-def test_a_search_with_a_seed_goes_on_with_other_points(run, tmp_path):
+def test_a_continued_search_with_a_seed_draws_other_points(run, tmp_path):
     for _ in range(2):
         run(quadratic, "--sampler", "random", trials=3)
     assert len({trial.params["--dropout"] for trial in trials(tmp_path)}) == 6
@@ -276,7 +276,7 @@ def test_another_optimizer_has_its_own_learning_rates():
         ("\udcff", "is not JSON"),
     ],
 )
-def test_a_bad_space_is_one_sentence(tmp_path, text, part):
+def test_a_bad_space_is_explained_in_one_sentence(tmp_path, text, part):
     if text is not None:
         (tmp_path / "space.json").write_text(text, errors="surrogateescape")
     with pytest.raises(SystemExit, match=part):

@@ -1,4 +1,4 @@
-"""An outcome is decided by flags and by the content of what was read; a training continues only the same."""
+"""An outcome is decided by flags and by the content of the files read; only the same run is continued."""
 
 import shutil
 
@@ -78,7 +78,7 @@ SETTINGS = {"--lr": "1", "--max-epoch": "2", "--lr-scheduler": "fixed", "data": 
         ),
     ],
 )
-def test_a_training_continues_only_the_same_for_longer(tmp_path, change, sentence):
+def test_a_run_is_continued_only_with_the_same_flags_for_longer(tmp_path, change, sentence):
     folder = tmp_path / "checkpoints"
     begin(tmp_path, "train", SETTINGS, [{}], settings=SETTINGS)
     (tmp_path / "logs").mkdir()
@@ -92,7 +92,7 @@ def test_a_training_continues_only_the_same_for_longer(tmp_path, change, sentenc
         check_resumable(tmp_path, "train", folder, now, now)
 
 
-def test_an_evaluation_names_no_flags_of_another_training(tmp_path):
+def test_an_evaluation_names_no_flags_of_another_run(tmp_path):
     check_trained_with(tmp_path, {"--lr": "2"})  # nothing is known of an earlier version's
     begin(tmp_path, "train", {}, [{}], settings=SETTINGS)
     for typed in ({}, {"--lr": "1"}, {"--cpu": None, "--max-epoch": "9", "--lr": "1"}):
@@ -112,7 +112,7 @@ def test_a_schedule_of_known_length_is_not_made_longer(tmp_path):
         check_resumable(tmp_path, "train", tmp_path, longer, {**longer, "--lr-scheduler": "cosine"})
 
 
-def test_a_training_without_a_record_is_not_continued(tmp_path):
+def test_a_run_without_a_record_is_not_continued(tmp_path):
     assert not has_begun(tmp_path)
     (tmp_path / "checkpoint_last.pt").touch()
     assert has_begun(tmp_path)
@@ -120,7 +120,7 @@ def test_a_training_without_a_record_is_not_continued(tmp_path):
         check_resumable(tmp_path, "train", tmp_path, SETTINGS, SETTINGS)
 
 
-def test_the_log_of_another_training_is_set_aside(tmp_path):
+def test_the_log_of_another_run_is_set_aside(tmp_path):
     log = tmp_path / "train.log"
     for text in ("first", "second"):
         log.write_text(text)
@@ -128,7 +128,7 @@ def test_the_log_of_another_training_is_set_aside(tmp_path):
     assert not log.exists() and (tmp_path / "train.2.log").read_text() == "second"
 
 
-def test_a_log_with_epochs_of_removed_checkpoints_is_that_of_another_training(tmp_path):
+def test_a_log_with_epochs_of_removed_checkpoints_belongs_to_another_run(tmp_path):
     log = tmp_path / "train.log"
     assert not is_of_another(log, SETTINGS, SETTINGS) and is_of_another(log, None, SETTINGS)
     log.write_text(COMMAND + line(0, "fairseq_cli.train", BEGIN))

@@ -18,7 +18,7 @@ SPACE = {"--n-experts": [1, 3], "--output-rank": {"choices": [4, 8]}}
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Runs a search in which a formula takes the place of training; returns the drawn points."""
+    """Return a function that runs a search with a formula in place of training, and returns its points."""
 
     def run(*flags, space=SPACE, name="study", trials=20):
         (tmp_path / "space.json").write_text(json.dumps(space))
@@ -55,7 +55,7 @@ def run(tmp_path, monkeypatch):
     return run
 
 
-def test_a_grid_has_every_point_once_also_in_two_goes(run):
+def test_a_grid_has_every_point_once_also_in_two_searches(run):
     first = run("--sampler", "grid", trials=4)
     second = run("--sampler", "grid")
     assert len(first) == 4 and len(second) == 2
@@ -106,7 +106,7 @@ def test_two_workers_share_a_grid(tmp_path):
     assert sorted(drawn) == [1, 2, 3]
 
 
-def test_a_typed_flag_is_no_dimension_of_a_grid(run):
+def test_a_typed_flag_is_not_a_dimension_of_a_grid(run):
     assert run("--sampler", "grid", "--output-rank", "8") == [(1, "8"), (2, "8"), (3, "8")]
 
 

@@ -1,4 +1,4 @@
-"""n-best lists and references are read as a whole, or refused by a sentence with the line."""
+"""n-best lists and references are read as a whole, or refused in a sentence that names the line."""
 
 import pytest
 

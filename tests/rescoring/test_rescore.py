@@ -112,7 +112,7 @@ def test_what_is_refused_writes_nothing(checkpoint, data_bin, tmp_path, monkeypa
 
 
 def test_what_is_printed_is_utf_8(monkeypatch):
-    """Also where the locale cannot encode the hypotheses, which would lose them after all the work."""
+    """If the locale could not encode the hypotheses, they would be lost after all the work."""
     nbest = [NBest("u1", [Hypothesis("u1", "für 語", [0.0], "")])]
     rescored = Rescored(nbest, list_scores(nbest, [[-1.0]]), 0.0, 0.0, None, None)
     monkeypatch.setattr("lm_plugins.rescore.rescore", lambda options: (rescored, {}))

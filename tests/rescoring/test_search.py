@@ -43,7 +43,7 @@ def test_the_errors_are_those_of_jiwer(lists):
 
 
 def test_words_are_separated_by_white_space_of_any_kind():
-    """As they are for the language model and for beta: also by U+3000 and U+00A0."""
+    """They are separated as for the language model and for beta, also by U+3000 and U+00A0."""
     lists = [NBest("u", [Hypothesis("u", text, [0.0], "") for text in ("a b c", "a\u00a0b\u3000 d")])]
     errors = word_errors(lists, ["a\u3000b c "])
     assert (errors.errors.tolist(), errors.words) == ([[0, 1]], 3)

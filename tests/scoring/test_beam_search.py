@@ -46,7 +46,7 @@ def test_a_search_starts_after_a_context(tmp_path):
 
 
 def test_espnet_scores_its_own_tokens(model):
-    """In the order of another token list, as ESPnet's BatchBeamSearch calls the methods."""
+    """The token list has another order, and the methods are called as ESPnet's BatchBeamSearch calls them."""
     tokens = ["<blank>", "<unk>", "w9", "w5", "w30", "<sos/eos>"]
     scorer, speech = ESPnetScorer(model.decoder, model.encoder, tokens), torch.zeros(2, 7, 4)
     ys = torch.tensor([[5], [5]])

@@ -64,7 +64,7 @@ def whole_distribution(path, data, window, theta, weight):
 
 @pytest.fixture(scope="module")
 def without(checkpoints, data_bin):
-    """Return the evaluation of each model without further flags."""
+    """Return the evaluation of each model without additional flags."""
     return {name: evaluate(data_bin, checkpoints[name]) for name in ("lstm", "qrnn")}
 
 

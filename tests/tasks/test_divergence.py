@@ -1,4 +1,4 @@
-"""A training that has diverged or has no memory left stops with one sentence, and replaces no checkpoint."""
+"""A run that diverges or runs out of memory stops with one sentence, and replaces no checkpoint."""
 
 import pytest
 

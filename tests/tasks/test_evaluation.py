@@ -20,7 +20,7 @@ def trained(request, data_bin, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluated(trained, data_bin):
-    """Return its evaluation without further flags."""
+    """Return its evaluation without additional flags."""
     return evaluate(data_bin, trained[0] / "checkpoint_last.pt")
 
 

@@ -15,7 +15,7 @@ REGIME = ("--optimizer", "nt_asgd", "--nonmono", "2", *NO_DROPOUT)
 
 @pytest.fixture(scope="module")
 def trained(data_bin: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, float]:
-    """Return the best checkpoint of a training, and its validation loss in bits."""
+    """Return the best checkpoint of a training run, and its validation loss in bits."""
     folder = tmp_path_factory.mktemp("trained")
     run = train(data_bin, folder, *REGIME, "--lr", "4", "--max-epoch", "4")
     return folder / BEST, min(losses(run))

@@ -139,7 +139,7 @@ def _nucleus(p, mass):
     return ordered[(ordered.cumsum(0) < mass).sum()] * p.sum()
 
 
-def test_a_seed_repeats_a_sample_that_goes_over_lines(checkpoint, data_bin):
+def test_a_seed_repeats_a_sample_of_several_lines(checkpoint, data_bin):
     lm = load(checkpoint, data_bin)
     one, two = (lm.sample("w3", length=60, seed=7) for _ in range(2))
     assert one == two != lm.sample("w3", length=60, seed=8)

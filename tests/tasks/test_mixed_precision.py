@@ -67,4 +67,4 @@ def test_an_overflow_on_the_cpu_is_explained(data_bin, tmp_path):
         data_bin, tmp_path, "--max-update", "20", "--fp16", "--fp16-init-scale", "1000000000", succeeds=False
     )
     assert "overflowed float16" in finished.error() and "--fp16-init-scale" in finished.error()
-    assert sentence(OverflowError("setting loss scale")) is None, "only where fairseq failed to go on"
+    assert sentence(OverflowError("setting loss scale")) is None, "only where fairseq could not continue"

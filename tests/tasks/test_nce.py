@@ -79,7 +79,7 @@ def test_the_estimate_of_z_is_kept_and_alike_on_all_ranks(data_bin, tmp_path):
     assert 0 < abs(weights["decoder.output_head.log_z"].item()) < 1
 
 
-def test_each_rank_draws_noise_of_its_own(data_bin, tmp_path):
+def test_each_rank_draws_its_own_noise(data_bin, tmp_path):
     """With the same noise two ranks of two streams would train like one of four."""
     one = ("--max-update", "1", "--no-epoch-checkpoints", "--dropout", "0", "--embedding-dropout", "0")
     train(data_bin, tmp_path / "one", *NCE, *one)
@@ -131,7 +131,7 @@ def test_sparse_gradients_of_several_processes_are_refused(data_bin, tmp_path):
         runs(2, data_bin, tmp_path, *NCE, *SPARSE, "--batch-size", "2", "--max-update", "2")
 
 
-def test_words_that_never_occur_are_told(data_bin, tmp_path):
+def test_words_that_never_occur_are_reported(data_bin, tmp_path):
     run = train(data_bin, tmp_path, *NCE, "--max-update", "1")
     assert (
         "words never occur in the training data: the noise distribution counts each as 1" in run.output

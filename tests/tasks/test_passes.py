@@ -97,7 +97,7 @@ def converted(*argv: str) -> list[str]:
     return result[len(completed) :]
 
 
-def test_what_is_typed_and_what_an_architecture_brings_is_converted(data, shards, caplog):
+def test_what_is_typed_and_what_an_architecture_sets_is_converted(data, shards, caplog):
     caplog.set_level(logging.INFO)
     assert converted(data, "--arch", "lstm_gbw_2x250") == [
         "--max-epoch", "60", "--validate-interval", "3", "--saturate-epochs", "57",

@@ -1,4 +1,4 @@
-"""--patience counts validations over the restarts of a training, and a training that it ended stays ended."""
+"""--patience counts validations over the restarts of a run, and a run that it ended stays ended."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def validations(output):
 
 
 @pytest.mark.parametrize("maximize", [False, True])
-def test_an_equal_value_is_no_new_best(maximize):
+def test_an_equal_value_is_not_a_new_best(maximize):
     patience, counts = Patience(), []
     for value in (4.0, 5.0, 5.0, 3.0, 3.0, 6.0):
         patience.count(-value if maximize else value, maximize)
@@ -29,7 +29,7 @@ def test_an_equal_value_is_no_new_best(maximize):
     assert (resumed.best, resumed.stale) == (-3.0 if maximize else 3.0, 2)
 
 
-def test_a_resumed_training_ends_after_the_same_validation(data_bin, tmp_path):
+def test_a_resumed_run_ends_after_the_same_validation(data_bin, tmp_path):
     whole = train(data_bin, tmp_path / "whole", *STALE, "--max-epoch", "9")
     assert validations(whole.output) == 4
     for epochs in (2, 3, 9):
@@ -39,21 +39,21 @@ def test_a_resumed_training_ends_after_the_same_validation(data_bin, tmp_path):
     assert same_weights(tmp_path / "whole" / LAST, tmp_path / "resumed" / LAST)
 
 
-def test_the_last_validation_of_a_resumed_training_is_saved(data_bin, tmp_path):
+def test_the_last_validation_of_a_resumed_run_is_saved(data_bin, tmp_path):
     flags = (*STALE, "--patience", "2", "--save-interval", "2")
     for epochs in (2, 9):
         train(data_bin, tmp_path, *flags, "--max-epoch", epochs)
     assert load(tmp_path / LAST)["extra_state"]["train_iterator"]["epoch"] == 4, "the third one has ended"
 
 
-def test_a_new_training_from_the_weights_counts_anew(data_bin, tmp_path):
+def test_a_new_run_from_the_weights_starts_counting_again(data_bin, tmp_path):
     flags = (*STALE, "--patience", "1")
     train(data_bin, tmp_path / "ended", *flags, "--max-epoch", "9")
     restore = ("--restore-file", tmp_path / "ended" / LAST, "--reset-optimizer", "--max-epoch", "9")
     assert validations(train(data_bin, tmp_path / "new", *flags, *restore).output) == 2
 
 
-def test_an_ended_training_makes_no_further_update_until_it_is_given_more_patience(data_bin, tmp_path):
+def test_an_ended_run_makes_no_further_update_until_it_is_given_more_patience(data_bin, tmp_path):
     train(data_bin, tmp_path, *STALE, "--max-epoch", "9")
     before = files(tmp_path)
     again = train(data_bin, tmp_path, *STALE, "--max-epoch", "9")

@@ -1,4 +1,4 @@
-"""The peak of a training on a GPU, whose statistics fairseq resets after every update."""
+"""The peak memory of training on a GPU, whose statistics fairseq resets after every update."""
 
 import torch
 
@@ -17,7 +17,7 @@ def test_the_peak_outlives_a_reset(monkeypatch):
     assert peak.gib == 10
 
 
-def test_a_process_that_used_no_gpu_memory_tells_its_resident_set(monkeypatch):
+def test_a_process_that_used_no_gpu_memory_reports_its_resident_set(monkeypatch):
     resident = peak_memory()
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     statistics = {"allocated_bytes": {"all": {"peak": 0}}}

@@ -1,4 +1,4 @@
-"""Bad input gets one clear sentence, a status other than zero, and nothing is written over."""
+"""Bad input gets one clear sentence, a status other than zero, and nothing is overwritten."""
 
 import pickle
 import shutil
@@ -108,7 +108,7 @@ def test_a_checkpoint_that_is_not_there(data_bin, tmp_path):
 
 
 def test_a_part_of_a_corpus(data_bin, checkpoints):
-    """fairseq-validate has --max-valid-steps, and reads all of the subset all the same."""
+    """fairseq-validate has --max-valid-steps, but reads the whole subset anyway."""
     path = ("--user-dir", PLUGIN, "--cpu", "--path", checkpoints / "checkpoint1.pt")
     whole, part = (
         logged(run_fairseq("validate", data_bin, *path, "--log-format", "json", *flags).output, "valid")
@@ -126,7 +126,7 @@ def test_literal_special_symbols(tmp_path, checkpoints):
 
 
 def test_another_dictionary(data_bin, other_data_bin, checkpoints, tmp_path):
-    """Of the same size, where only the words tell."""
+    """The other dictionary has the same size, so only the words differ."""
     before = files(checkpoints)
     path = checkpoints / "checkpoint1.pt"
     refused(evaluate(other_data_bin, path, succeeds=False), "a different dictionary")
@@ -184,8 +184,8 @@ def test_a_malicious_checkpoint_does_not_run(data_bin, checkpoints, tmp_path, le
     assert not trace.exists()
 
 
-def test_a_loss_that_is_no_number(data_bin, tmp_path):
-    """Training diverges at once: what there was stays the best."""
+def test_a_loss_that_is_not_a_number(data_bin, tmp_path):
+    """Training diverges at once, so the earlier model stays the best."""
     options = ("--clip-norm", "0", "--no-epoch-checkpoints", "--validate-interval-updates", "1")
     train(data_bin, tmp_path, "--max-update", "3", *options)
     before = files(tmp_path)

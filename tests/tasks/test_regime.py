@@ -168,7 +168,7 @@ def test_two_killed_processes_resume_bitwise(data_bin, tmp_path):
 
 
 def test_fine_tuning_averages_from_the_start_and_ends_by_the_rule(data_bin, regime, tmp_path):
-    """One further flag; a finished run that is started again does nothing."""
+    """It takes one more flag; a finished run that is started again does nothing."""
     folder, _, _ = regime
     options = ("--finetune-from-model", folder / "checkpoint3.pt", *NT_ASGD, "--nonmono", "0")
     finished = train(data_bin, tmp_path, "--max-epoch", "40", *options, "--lr", "20")

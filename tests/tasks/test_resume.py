@@ -1,4 +1,4 @@
-"""A training is resumed with the options that it was started with, or with a statement of what differs."""
+"""A run is resumed with the options that it was started with, or with a statement of what differs."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ TASK = "RecurrentLanguageModelingTask"
 
 @pytest.fixture(scope="module")
 def epoch(data_bin, tmp_path_factory):
-    """The folder of a training of one epoch."""
+    """The folder of a training run of one epoch."""
     folder = tmp_path_factory.mktemp("epoch")
     train(data_bin, folder, *NT_ASGD, "--max-epoch", "1")
     return folder

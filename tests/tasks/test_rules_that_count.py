@@ -1,4 +1,4 @@
-"""How often a training is saved does not change it: rules count the validations that are scheduled."""
+"""How often checkpoints are saved does not change training: rules count the scheduled validations."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""--split-vocabulary: two processes with half of the tables each train what two with all of them do."""
+"""--split-vocabulary: two processes, each with half of the tables, train the model of whole tables."""
 
 import shutil
 

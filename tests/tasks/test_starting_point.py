@@ -40,7 +40,7 @@ def test_a_checkpoint_that_does_not_exist(name, tmp_path):
 
 
 def test_a_suffix_is_part_of_the_names(tmp_path):
-    """Without it, fairseq would train from scratch, or the options of a resumed training not be compared."""
+    """Without it, fairseq would train from scratch, or the options of a resumed run would not be compared."""
     for name in ("best-a.pt", "checkpoint_last-a.pt", "other.pt"):
         torch.save({}, tmp_path / name)
     named = options(restore_file=str(tmp_path / "best.pt"), checkpoint_suffix="-a")
@@ -147,7 +147,7 @@ def test_two_processes_continue_from_the_newest_whole_checkpoint(data_bin, tmp_p
     assert same_weights(tmp_path / "whole/checkpoint_last.pt", tmp_path / "killed/checkpoint_last.pt")
 
 
-def test_a_best_checkpoint_that_was_being_copied_is_mended(data_bin, whole, tmp_path):
+def test_a_best_checkpoint_that_was_being_copied_is_repaired(data_bin, whole, tmp_path):
     for name in ("checkpoint1.pt", "checkpoint_best.pt"):
         shutil.copy(whole / "checkpoint1.pt", tmp_path / name)
     cut(tmp_path / "checkpoint_best.pt")

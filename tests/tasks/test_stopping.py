@@ -1,4 +1,4 @@
-"""A scheduler's signal saves and ends a training, which then resumes as if nothing had happened."""
+"""A scheduler's signal saves and ends a training run, which then resumes as if nothing had happened."""
 
 import os
 import signal
@@ -76,7 +76,7 @@ def test_a_validation_that_is_due_is_made(data_bin, tmp_path):
     assert load(tmp_path / "checkpoint_last.pt")["extra_state"]["val_loss"] is not None
 
 
-def test_a_complete_training_makes_no_further_update(data_bin, tmp_path):
+def test_a_complete_run_makes_no_further_update(data_bin, tmp_path):
     train(data_bin, tmp_path, "--max-update", "7")
     before = files(tmp_path)
     again = train(data_bin, tmp_path, "--max-update", "7")

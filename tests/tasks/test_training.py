@@ -31,7 +31,7 @@ def test_equals_a_plain_torch_loop_over_two_epochs(data_bin, tmp_path):
     torch.testing.assert_close(weights["decoder.embed_tokens.weight"], model.table.data, rtol=0, atol=1e-5)
 
 
-def test_two_valid_subsets_have_states_of_their_own(data_bin, tmp_path):
+def test_two_valid_subsets_have_their_own_states(data_bin, tmp_path):
     common = ("--max-epoch", "2", "--no-epoch-checkpoints")
     both = train(data_bin, tmp_path / "both", *common, "--valid-subset", "valid,test").output
     for subset in ("valid", "test"):

@@ -1,4 +1,4 @@
-"""A full disk ends the training with a sentence, and the good checkpoint stays."""
+"""A full disk ends training with one sentence, and the last complete checkpoint is kept."""
 
 import resource
 import shutil

@@ -1,4 +1,4 @@
-"""CUDA graphs by running again: a recording keeps each op with its tensors, and a replay computes them anew.
+"""CUDA graphs by running again: a recording keeps each op with its tensors, and a replay computes them again.
 
 As on a GPU, a recording must not make the host wait, and a replay writes into the tensors of the recording.
 Other than there, the ops are computed while they are recorded; the state of the random generator is put back.
