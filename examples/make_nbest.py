@@ -60,7 +60,9 @@ class Channel:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("text", type=Path, help="text in UTF-8: a sentence per line, words between blanks")
+    parser.add_argument(
+        "text", type=Path, help="UTF-8 text: one sentence per line, words separated by white space"
+    )
     parser.add_argument("out", help="prefix of the names of both files")
     parser.add_argument("--utterances", type=int, default=500, help="number of lists (default: 500)")
     parser.add_argument("--hypotheses", type=int, default=20, help="hypotheses per list (default: 20)")

@@ -15,7 +15,7 @@ def peak_memory() -> float:
 
 
 class PeakMemory:
-    """Keep the largest peak of a training: fairseq resets CUDA's own statistics after every update."""
+    """Keep the largest peak of a run: fairseq resets CUDA's own statistics after every update."""
 
     def __init__(self) -> None:
         self.gib = 0.0

@@ -22,7 +22,7 @@ from lm_plugins.stop_signals import pass_to_children
 def prepare() -> None:
     """Complete the command line, load checkpoints safely, and filter messages, in fairseq's programs.
 
-    With ``--cpu`` the GPUs are hidden. The signals that end a training are passed on to its processes.
+    With ``--cpu`` the GPUs are hidden. The signals that end training are passed on to its processes.
     Elsewhere, as in a notebook, this function does nothing.
     """
     program = program_name(sys.argv[0])

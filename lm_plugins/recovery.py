@@ -1,4 +1,4 @@
-"""Recover a folder of checkpoints after a training was killed or the disk was full.
+"""Recover a folder of checkpoints after training was killed or the disk was full.
 
 fairseq writes one whole file and copies it over checkpoint_best.pt and checkpoint_last.pt in place. If it is
 stopped while copying, the copy is cut short, and the file that it was copied from is whole.
@@ -31,7 +31,7 @@ class Newest(NamedTuple):
 
 
 def remove_unfinished(folder: str) -> None:
-    """Remove the files in which checkpoints were being written when a training was stopped."""
+    """Remove the files in which checkpoints were being written when training was stopped."""
     for name in os.listdir(folder):
         if UNFINISHED.fullmatch(name):
             os.remove(os.path.join(folder, name))
@@ -43,7 +43,7 @@ def newest_whole(folder: str, suffix: str = "", base: Optional[str] = None) -> O
 
     Args:
         suffix: what --checkpoint-suffix adds to the names
-        base: a checkpoint whose copies do not count, because its updates are those of another training
+        base: a checkpoint whose copies do not count, because its updates are those of another run
     """
     names = re.compile(rf"checkpoint(\d+|_\d+_\d+|_best|\.best_.+){re.escape(suffix)}\.pt")
     paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if names.fullmatch(name)]

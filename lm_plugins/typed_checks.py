@@ -101,7 +101,7 @@ def warn_of_decoupled_decay(flags: Flags) -> None:
     if flags.get("--optimizer") == "adam" and float(flags.get("--weight-decay") or 0):
         logger.warning(
             f"WARNING: --weight-decay {flags['--weight-decay']} of --optimizer adam is decoupled (AdamW): it "
-            "shrinks weights by lr x decay; for the L2 term of the published trainings use --optimizer "
+            "shrinks weights by lr x decay; for the L2 term of the published training, use --optimizer "
             "torch_adam"
         )
 

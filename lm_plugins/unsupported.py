@@ -28,7 +28,7 @@ REASONS: dict[tuple[str, str] | str, str] = {
     "--update-epoch-batch-itr": NO_ORDER,
     "--update-ordered-indices-seed": NO_ORDER,
     "--use-plasma-view": "has no effect, because fairseq's datasets do not read the corpus: leave it out",
-    "--write-checkpoints-asynchronously": "would end a training before its last checkpoint is written: "
+    "--write-checkpoints-asynchronously": "would end training before its last checkpoint is written: "
     "leave it out",
     ("--ddp-backend", "fully_sharded"): WHOLE_MODELS,
     ("--ddp-backend", "slowmo"): "trains another model on each process: use pytorch_ddp or legacy_ddp",

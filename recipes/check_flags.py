@@ -1,4 +1,4 @@
-"""Check the command of a training before the recipe does anything, and print the completed command.
+"""Check the training command before the recipe does anything, and print the completed command.
 
 python -m recipes.check_flags RECIPE OPTIONS DATA FLAGS...
 

@@ -65,7 +65,7 @@ def script(run: dict[str, Any]) -> Path | None:
 
 
 def runs(experiment: Path, stage: str) -> list[dict[str, Any]]:
-    """Return the environments that a training was run in, one for each start.
+    """Return the environments that training was run in, one for each start.
 
     An experiment of an earlier version has one file for all its stages.
     """
@@ -76,7 +76,7 @@ def runs(experiment: Path, stage: str) -> list[dict[str, Any]]:
 
 
 def makers(experiment: Path) -> list[dict[str, Any]]:
-    """Return the runs that made the numbers of an experiment: of its trainings and of its evaluations."""
+    """Return the runs that made the numbers of an experiment, both training and evaluations."""
     evaluations = [
         f"{kind}-{subset}" for kind in KINDS for subset in SUBSETS if results(experiment, kind, subset)
     ]

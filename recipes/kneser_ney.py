@@ -11,7 +11,7 @@ count k. p_0 is uniform over the words, ``</s>`` and ``<unk>``. In ARPA terms, D
 weight of h.
 
 Source: Kneser and Ney (1995), in the interpolated form of Chen and Goodman (1998). Departure from KenLM's
-lmplz and SRILM's -kndiscount: one discount for each order in place of three.
+lmplz and SRILM's -kndiscount: one discount for each order instead of three.
 """
 
 import argparse
@@ -118,7 +118,7 @@ def main() -> None:
         prog="python -m recipes.kneser_ney", description=__doc__.splitlines()[0], allow_abbrev=False
     )
     parser.add_argument(
-        "text", type=Path, help="training text: one sentence per line, words separated by spaces"
+        "text", type=Path, help="training text: one sentence per line, words separated by white space"
     )
     parser.add_argument("output", type=Path, help="ARPA file to write")
     parser.add_argument(

@@ -1,7 +1,7 @@
 """Start child processes that receive the signals of this process, and that end with it.
 
-Slurm, a terminal and `kill` send a signal to one process. The user who started a training through it expects
-the training to receive the signal.
+Slurm, a terminal and `kill` send a signal to one process. The user who started training through it expects
+the training process to receive the signal.
 """
 
 import ctypes

@@ -190,7 +190,7 @@ def _print(text: str) -> None:
     """Print `text` unless the reader has gone."""
     try:
         print(text, flush=True)
-    except OSError:  # the reader has gone, which must not end a training
+    except OSError:  # the reader has gone, which must not end training
         sys.stdout = None
 
 

@@ -35,7 +35,7 @@ def check_resumable(experiment: Path, stage: str, folder: Path, inputs: Inputs, 
     Raises:
         SystemExit: the message names the differences.
     """
-    cure = f"give another folder as --exp NAME, or remove {folder} to train anew"
+    cure = f"give another folder as --exp NAME, or remove {folder} to start over"
     known = record(experiment, stage)
     before = known.get("settings")
     if not isinstance(before, dict):
@@ -58,7 +58,7 @@ def check_trained_with(experiment: Path, typed: Inputs) -> None:
         typed: :func:`recipes.stages.inputs_of` of the typed flags
 
     Raises:
-        SystemExit: the sentence names what differs from the first training.
+        SystemExit: the message names what differs from the first training run.
     """
     flags = {flag: value for flag, value in typed.items() if flag not in FREE}
     known = [record(experiment, stage).get("settings") for stage in ("train", "finetune")]

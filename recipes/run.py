@@ -80,7 +80,7 @@ class Recipe:
         return ["python", "-m", f"preprocess.{self.options.corpus}", self.options.data, *arguments]
 
     def training(self, stage: str, folder: Path, *more: str) -> list[str]:
-        """Return the command of a training, without the flags that depend on the number of processes."""
+        """Return the command of a training run, without the flags that depend on the number of processes."""
         return [
             "fairseq-train", self.data(), "--user-dir", "lm_plugins", "--arch", self.options.arch,
             "--save-dir", str(folder), "--no-epoch-checkpoints", "--log-format", "json",
@@ -100,7 +100,7 @@ class Recipe:
         return [*launch, shutil.which(command[0]) or command[0], *command[1:]]
 
     def trainings(self) -> list[tuple[str, Path, list[str]]]:
-        """Return (stage, folder of checkpoints, command) of each training that was asked for."""
+        """Return (stage, folder of checkpoints, command) of each training run that was asked for."""
         result = []
         if self.includes(2):
             folder = self.experiment / "checkpoints"
@@ -143,7 +143,7 @@ def run_logged(
         with piped(command, SENT_TO_TORCHRUN if torchrun else None) as process:
             last = read(process.stdout, log)
     except Stopped as stopped:
-        if torchrun:  # which ends any training that it stops with status 1 and a traceback
+        if torchrun:  # which ends any run that it stops with status 1 and a traceback
             raise SystemExit(128 + stopped.number) from None
         if stopped.code < 128:
             show_error(last)
@@ -154,7 +154,7 @@ def run_logged(
 
 
 def completed(recipe: Recipe, command: list[str]) -> list[str]:
-    """Return the command of a training with the flags that its architecture adds.
+    """Return the command of a training run with the flags that its architecture adds.
 
     Raises:
         SystemExit: fairseq-train does not understand its flags.

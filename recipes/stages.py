@@ -3,7 +3,7 @@
 The record of a stage, EXPERIMENT/stages/NAME.json, holds
 
     inputs    what determines the outcome (:func:`inputs_of`): flags, and the content of files that are read
-    settings  of a training: the inputs of its completed command, with the flags of the architecture
+    settings  of a training run: the inputs of its completed command, with the flags of the architecture
     complete  whether the stage has finished
     runs      its environment (recipes/environment.py), one for each start; an evaluation has one
 """

@@ -37,8 +37,8 @@ def training_tokens(arguments: list[str], subset: str = "train") -> int:
     loaded = [data_utils.load_indexed_dataset(str(Path(folder, subset))) for folder in folders]
     if None in loaded:
         raise Refused(
-            f"the length of this training depends on the corpus size, but {folders[loaded.index(None)]} has "
-            f"no subset '{subset}': give a folder written by preprocess.text or fairseq-preprocess"
+            f"the length of training depends on the size of the corpus, but {folders[loaded.index(None)]} "
+            f"has no subset '{subset}': give a folder written by preprocess.text or fairseq-preprocess"
         )
     return max(1, sum(int(dataset.sizes.sum()) for dataset in loaded))
 

@@ -22,7 +22,7 @@ AR_TAR: Flags = {"--ar-alpha": "2", "--tar-beta": "1"}
 WEIGHT_DECAY: Flags = {"--weight-decay": "1.2e-6"}
 AWD: Flags = {**NT_ASGD, **VARIED, **AR_TAR, **WEIGHT_DECAY}  # Merity et al. 2017, arXiv:1708.02182
 
-# Departures of several trainings from the published code.
+# Departures from the published code that several architectures share.
 LIMITED = (
     "windows are at most 20 tokens longer than the mean; main.py has no limit (3 draws in 100,000 would "
     "exceed this one)"
@@ -54,7 +54,7 @@ def dynamic(*, lr: str, decay: str, epsilon: str, window: int = 5) -> Flags:
 
 
 def batches(streams: int, *, window: int, epochs: int) -> Flags:
-    """Return the flags of a training on windows of `streams` parallel streams."""
+    """Return the flags of training on windows of `streams` parallel streams."""
     return {
         "--batch-size": str(streams),
         "--tokens-per-sample": str(window),

@@ -53,7 +53,7 @@ def write_checkpoint(built: dict[str, Any], folder: str) -> None:
 
 
 def configuration(own: Own, data: str) -> DictConfig:
-    """Return fairseq's configuration of a training of `own` on the folder `data`, with its defaults.
+    """Return fairseq's configuration for training `own` on the folder `data`, with its defaults.
 
     Raises:
         Refused: an option has a value that it cannot have

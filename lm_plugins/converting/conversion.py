@@ -68,7 +68,7 @@ def read(
     """Return the project that wrote `source`, its model, and the special symbols that it lacks.
 
     Raises:
-        Refused: `source` is no model of ours, or it does not take one of the options
+        Refused: `source` is not a model of ours, or it does not take one of the options
     """
     of_others = {"--vocabulary": vocabulary, "--text-level": level}
     if os.path.basename(source) in (TENSORS, CONFIG):

@@ -80,7 +80,7 @@ class NCEConfig(LMCrossEntropyConfig):
 
 @register_criterion("nce", dataclass=NCEConfig)
 class NCE(LMCrossEntropy):
-    """Train with noise words, drawn anew for each step and process; validate with the exact loss.
+    """Train with noise words, drawn again for each step and process; validate with the exact loss.
 
     During training, `loss` is the contrastive loss in bits per target, and no perplexity is logged.
 

@@ -112,7 +112,7 @@ def _checked(weights: Sequence[float], count: int, name: str) -> tuple[float, ..
     shown = ",".join(f"{weight:g}" for weight in weights)
     if len(weights) != count:
         raise Refused(f"{name} {shown}: give one weight for each of the {count} models")
-    if not (min(weights) >= 0 and abs(sum(weights) - 1) <= TOLERANCE):  # NaN is no weight either
+    if not (min(weights) >= 0 and abs(sum(weights) - 1) <= TOLERANCE):  # NaN is not a weight either
         raise Refused(f"{name} {shown}: give numbers of at least 0 with the sum 1, not {sum(weights):g}")
     return tuple(weight / sum(weights) for weight in weights)
 

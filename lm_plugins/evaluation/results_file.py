@@ -17,7 +17,7 @@ def results_file(folder: str, subset: str) -> str:
 
 
 def identified(checkpoint: str) -> dict[str, str]:
-    """Return the path of a checkpoint and its SHA-256, before a training that goes on replaces the file."""
+    """Return the path of a checkpoint and its SHA-256, before training that is still running replaces it."""
     return {"path": checkpoint, "sha256": sha256(checkpoint)}
 
 

@@ -110,7 +110,7 @@ class TwoTailedSGD(AveragedSGD):
 
     @torch.no_grad()
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore iterates and averages; from a training without two averages, start the second one."""
+        """Restore iterates and averages; from a run without two averages, start the second one."""
         super().load_state_dict(state_dict)
         self.start_averaging()
         self._restart_short()

@@ -17,7 +17,7 @@ _listeners: WeakKeyDictionary[FairseqOptimizer, list[WeakMethod]] = WeakKeyDicti
 
 
 def on_validation(optimizer: FairseqOptimizer, listener: Callable[[float], None]) -> None:
-    """Have the method ``listener(loss)`` called after each validation of a training with `optimizer`."""
+    """Have the method ``listener(loss)`` called after each validation in training with `optimizer`."""
     _listeners.setdefault(optimizer, []).append(WeakMethod(listener))
 
 

@@ -26,7 +26,7 @@ class Hypothesis(NamedTuple):
 
     @property
     def words(self) -> int:
-        """Return the number of words, separated by blanks."""
+        """Return the number of words, which are separated by white space."""
         return len(self.text.split())
 
 

@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 
 class CheckpointingMixin:
-    """Save and restore what a training needs to resume.
+    """Save and restore what a training run needs to resume.
 
     For a task with a `cfg`, a `decoder`, and what :class:`ValidationMixin` counts and computes.
     """
@@ -135,7 +135,7 @@ class CheckpointingMixin:
     def set_checkpoint_dict(self, saved: dict[str, Any]) -> None:
         """Restore the carried state of this rank, and the counts, which older checkpoints do not have.
 
-        With --reset-optimizer, a new training starts from the weights, and counts anew.
+        With --reset-optimizer, a new run starts from the weights, and starts counting again.
         """
         if not self.cfg.reset_optimizer:
             self.above_uniform = saved.get("above_uniform", 0)

@@ -28,7 +28,7 @@ Record = Callable[[Callable[[], Outputs], Any], tuple[Outputs, Callable[[], None
 def check_graphs(
     decoder: nn.Module, criterion: nn.Module, update_freq: int, fp16: bool, on_cpu: bool
 ) -> None:
-    """Refuse a training whose steps wait for the host or differ in more than the length of the window."""
+    """Refuse a run whose steps wait for the host or differ in more than the length of the window."""
     reasons = {
         "needs a GPU": on_cpu,
         "supports one process only": rank_and_world()[1] > 1,

@@ -1,4 +1,4 @@
-"""Stop a training that has diverged: its loss is not finite, or stays above that of guessing."""
+"""Stop a run that has diverged: its loss is not finite, or stays above that of guessing."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Count the validations without a new best, for --patience, over all restarts of a training.
+"""Count the validations without a new best, for --patience, over all restarts of a run.
 
 fairseq counts them for as long as its process lives. A resumed training would therefore count from 0 again,
 and one that --patience has ended would train on if its command were repeated.

@@ -20,7 +20,7 @@ from lm_plugins.tasks.starting_point import resumed_checkpoint
 
 logger = logging.getLogger(__name__)
 
-# Sections of fairseq's configuration, and which of their options change a training; None: all of them.
+# Sections of fairseq's configuration, and which of their options change training; None: all of them.
 COMPARED: dict[str, Optional[tuple[str, ...]]] = {
     "model": None,
     "criterion": None,

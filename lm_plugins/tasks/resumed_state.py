@@ -1,4 +1,4 @@
-"""What a checkpoint must hold for a training to resume, beside the same options."""
+"""What a checkpoint must hold for a run to resume, besides the same options."""
 
 from collections.abc import Mapping
 from typing import Any

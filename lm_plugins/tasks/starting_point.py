@@ -27,7 +27,7 @@ def restored_file(cfg: Any) -> str:
 
 
 def resumed_checkpoint(cfg: Any) -> Optional[str]:
-    """Return the checkpoint that fairseq resumes, or None if it starts a training.
+    """Return the checkpoint that fairseq resumes, or None if it starts a new run.
 
     Args:
         cfg: the configuration of the task, which has these options of fairseq's
@@ -50,7 +50,7 @@ def prepare_start(cfg: Any) -> Optional[TextIO]:
         on the first rank the lock of --save-dir, to be kept for as long as training may save
 
     Raises:
-        Refused: another training saves to that folder, or the checkpoint is missing or damaged
+        Refused: another run saves to that folder, or the checkpoint is missing or damaged
     """
     check_starting_point(cfg)
     return on_first_rank(lambda: _prepare_folder(cfg))
@@ -161,7 +161,7 @@ def check_starting_point(cfg: Any) -> None:
 
 
 def what_continues(cfg: Any) -> str:
-    """Say with which command a training continues that has been stopped and saved.
+    """Say which command continues a run that has been stopped and saved.
 
     Args:
         cfg: the configuration of the task, which has fairseq's options of checkpoints

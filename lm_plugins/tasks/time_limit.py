@@ -1,4 +1,4 @@
-"""What --stop-time-hours means for a training that starts from a checkpoint.
+"""What --stop-time-hours means for a run that starts from a checkpoint.
 
 fairseq adds the hours that a checkpoint was trained to those of this run, also where it only provides the
 first weights, and compares the sum after each update.

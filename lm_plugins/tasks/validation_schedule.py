@@ -1,4 +1,4 @@
-"""Decide which validations a training counts.
+"""Decide which validations a training run counts.
 
 fairseq also validates when it saves within an epoch (--save-interval-updates) and when it stops
 (--max-update, --stop-time-hours). How often a training is saved must not change what it learns. Rules that

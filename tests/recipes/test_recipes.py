@@ -85,7 +85,7 @@ def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path,
     refused = recipe(path, *where, "--stop-stage", "2", "--gpus", "2", *TINY, "--dropout", "0.9")
     assert refused.returncode == 1 and refused.stderr.splitlines()[-1] == (
         f"error: {exp}/checkpoints was trained without --dropout 0.9: give another folder as --exp NAME, or "
-        f"remove {exp}/checkpoints to train anew"
+        f"remove {exp}/checkpoints to start over"
     )
 
 

@@ -53,7 +53,7 @@ def linear_cross_entropy(
 
     Raises:
         ValueError: there is no such `impl`, or the bias or the targets have another length.
-        IndexError: a target is no word; on a GPU the device asserts.
+        IndexError: a target is not a word; on a GPU the device asserts.
         RuntimeError: `impl` does not support the weight and the bias.
     """
     impl = choose("linear_cross_entropy", impl, checks(weight, bias))
