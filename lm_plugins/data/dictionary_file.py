@@ -23,7 +23,7 @@ def read_dictionary(path: str) -> Dictionary:
     folder = os.path.dirname(path)
     begun, complete = (os.path.exists(os.path.join(folder, name)) for name in (".inputs", ".complete"))
     if begun and not complete:
-        raise Refused(f"{folder} is unfinished, since preprocess was interrupted: run its command again")
+        raise Refused(f"{folder} is incomplete, because preprocess was interrupted: run its command again")
     if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
         raise Refused(f"{path} is not a regular file: {ORIGINAL}")
     try:

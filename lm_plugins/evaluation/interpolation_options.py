@@ -21,7 +21,7 @@ class InterpolationConfig(FairseqDataclass):
     interpolate_with: Optional[str] = field(
         default=None,
         metadata={
-            "help": "mix the probabilities of the model with those of further checkpoints, separated by "
+            "help": "mix the probabilities of the model with those of other checkpoints, separated by "
             "colons; --path a:b:c is the short form of --path a --interpolate-with b:c"
         },
     )

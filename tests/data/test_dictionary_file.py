@@ -78,7 +78,7 @@ def test_a_folder_that_preprocess_has_not_finished(tmp_path):
     for name, content in (("dict.txt", GOOD), (".inputs", b"{}")):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(
-        Refused, match="is unfinished, since preprocess was interrupted: run its command again"
+        Refused, match="is incomplete, because preprocess was interrupted: run its command again"
     ):
         load_dictionary(str(tmp_path))
     (tmp_path / ".complete").write_text("{}")  # and was killed before it removed .inputs
