@@ -50,7 +50,7 @@ def test_two_processes_count_the_same_validations(data_bin, tmp_path):
 
 
 def test_averaging_starts_at_the_end_of_an_epoch(data_bin, tmp_path):
-    finished = train(data_bin, tmp_path, *TRIGGERED, "--max-epoch", "4", "--save-interval-updates", "5")
+    finished = train(data_bin, tmp_path, *TRIGGERED, "--max-epoch", "4", "--save-interval-updates", "20")
     ends = {int(float(epoch["train_num_updates"])) for epoch in logged(finished.output, "train")}
     first = next(log for log in logged(finished.output, "valid") if float(log["valid_averaging"]))
     counted = optimizer_state(tmp_path / "checkpoint_last.pt")["averaged"]
