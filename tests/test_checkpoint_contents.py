@@ -73,8 +73,15 @@ def test_from_pretrained(checkpoint, data_bin, tmp_path, kind):
     assert not trace.exists()
 
 
-@pytest.mark.parametrize("program", ["eval-lm", "generate", "interactive", "validate"])
-@pytest.mark.parametrize("kind", ["model", "model and task", "args"])
+# fairseq-validate loads as fairseq-eval-lm does, and fairseq-interactive as fairseq-generate.
+RUNS = [
+    *((program, kind) for program in ("eval-lm", "generate") for kind in ("model", "model and task", "args")),
+    ("validate", "args"),
+    ("interactive", "model and task"),
+]
+
+
+@pytest.mark.parametrize("program, kind", RUNS)
 def test_programs(checkpoint, data_bin, tmp_path, program, kind):
     trace, path = tmp_path / "trace", tmp_path / "a.pt"
     torch.save(altered(checkpoint, trace, kind), path)
@@ -99,8 +106,7 @@ def test_a_typed_task_of_ours_does_not_open_the_way(checkpoint, data_bin, tmp_pa
     assert not trace.exists()
 
 
-@pytest.mark.parametrize("program", ["eval-lm", "generate", "interactive", "validate"])
-@pytest.mark.parametrize("kind", ["model", "model and task", "args"])
+@pytest.mark.parametrize("program, kind", RUNS)
 def test_neither_does_a_typed_task_of_fairseq(checkpoint, data_bin, tmp_path, program, kind):
     trace, path = tmp_path / "trace", tmp_path / "a.pt"
     torch.save(altered(checkpoint, trace, kind), path)

@@ -1,6 +1,7 @@
 """A model of ours as plain tensors, and back."""
 
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,9 +16,9 @@ from lm_plugins.converting.conversion import convert
 from lm_plugins.converting.own import DIGEST, Own, own_options
 from lm_plugins.data.dictionary import load_dictionary
 from lm_plugins.errors import Refused
-from lm_plugins.hub import load
+from lm_plugins.hub import LanguageModel, load
 from tests.helpers.models import Task, config
-from tests.helpers.runner import PLUGIN, run_fairseq
+from tests.helpers.runner import PLUGIN, perplexity, run_fairseq
 
 TEXT = "w5 w6 nothing\nw4\n"
 SMALL = ("--decoder-embed-dim", "4", "--decoder-hidden-size", "6", "--decoder-layers", "2")
@@ -157,14 +158,22 @@ def test_a_data_folder_that_is_elsewhere(tmp_path):
     assert load(moved, moved).score(TEXT).log_prob < 0
 
 
-def test_fairseqs_programs_read_the_checkpoint(tmp_path, data_bin):
+def test_fairseqs_programs_read_the_checkpoint(tmp_path, data_bin, corpus):
     """fairseq-eval-lm scores it, and training starts from it."""
-    model = own("awd_lstm", TIED, dictionary=load_dictionary(str(data_bin)))
+    flags = (TIED, "--init-range", "1", "--rnn-init-range", "1")  # or all probabilities are nearly equal
+    dictionary = load_dictionary(str(data_bin))
+    model = own("awd_lstm", *flags, dictionary=dictionary)
+    plain = build_model(config("awd_lstm", *SMALL, *flags), SimpleNamespace(source_dictionary=dictionary))
+    plain.load_state_dict({**model.weights, DIGEST: plain.state_dict()[DIGEST]})
+    lm = LanguageModel(plain.decoder.eval(), dictionary, str(data_bin), "word")
+    expected = lm.score((corpus / "valid.txt").read_text()).perplexity
     write_checkpoint(build(model, str(data_bin)), str(tmp_path))
     path = str(tmp_path / "checkpoint_best.pt")
     scores = run_fairseq("eval-lm", data_bin, "--user-dir", PLUGIN, "--path", path, "--gen-subset", "valid")
-    assert "Loss" in scores.output
+    assert perplexity(scores) == pytest.approx(expected, rel=1e-4)
     train = ["--save-dir", tmp_path / "tuned", "--batch-size", "8", "--max-update", "2", "--lr", "1"]
+    train += ["--batch-size-valid", "1"]  # as fairseq-eval-lm
     model = ["--arch", "awd_lstm", *SMALL, TIED, "--optimizer", "nt_asgd", "--finetune-from-model", path]
     trained = run_fairseq("train", data_bin, "--user-dir", PLUGIN, *model, *train)
-    assert "the loaded model has a validation loss of" in trained.output
+    said = trained.output.split("the loaded model has a validation loss of ")[1].split()[0]
+    assert float(said) == pytest.approx(math.log2(expected), rel=1e-4)

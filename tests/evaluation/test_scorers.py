@@ -30,8 +30,11 @@ def text():
     return TinyText()
 
 
-def hand_loop(decoder, text, cached, learns):
-    """The nats of the text by the formulas, from the whole distribution of each token."""
+def hand_loop(decoder, text, cached, learns, from_mixture=False):
+    """The nats of the text by the formulas, from the whole distribution of each token.
+
+    With `from_mixture` the model learns from the mixture with the cache, else from its own distribution.
+    """
     weights = list(decoder.parameters())
     start = [w.detach().clone() for w in weights]
     keys, words, nats, state = [], [], 0.0, None
@@ -40,15 +43,16 @@ def hand_loop(decoder, text, cached, learns):
         features, state = decoder.rnn(decoder.embedding(x), state)
         state = state.detach()
         p = torch.softmax(features @ decoder.head.vocabulary.weight.t() + decoder.head.vocabulary.bias, -1)
-        mixture = p.detach().clone()
+        mixture = p
         keys, words = [*keys, *features.detach()], [*words, *target]
         if cached:
             cache = naive(features.detach(), torch.stack(keys), torch.stack(words), THETA, WINDOW, V)
             seen = cache.sum(-1, keepdim=True) > 0
             mixture = torch.where(seen, (1 - WEIGHT) * mixture + WEIGHT * cache, mixture)
-        nats -= float(mixture.gather(2, target.unsqueeze(2)).squeeze(2)[counted].log().sum())
+        losses = [-q.gather(2, target.unsqueeze(2)).squeeze(2)[counted].log() for q in (mixture, p)]
+        nats += float(losses[0].detach().sum())
         if learns:
-            loss = -p.gather(2, target.unsqueeze(2)).squeeze(2)[counted].log().mean()
+            loss = losses[0 if from_mixture else 1].mean()
             gradients = torch.autograd.grad(loss, weights)
             with torch.no_grad():
                 for w, w0, g in zip(weights, start, gradients, strict=True):
@@ -78,7 +82,9 @@ def test_a_cache_inside_dynamic_evaluation_learns_from_the_mixture(decoder, text
     inside = CachedScorer(ModelScorer(), NeuralCache((WINDOW,), (THETA,)), WEIGHT)
     with dynamic_evaluation(decoder.parameters(), LR, DECAY) as learner:
         nats = evaluate(decoder, text, DynamicScorer(inside, learner)).nats
-    assert math.isfinite(nats) and nats != pytest.approx(hand_loop(decoder, text, True, True), rel=1e-9)
+    expected = hand_loop(decoder, text, cached=True, learns=True, from_mixture=True)
+    assert nats == pytest.approx(expected, rel=1e-12)
+    assert nats != pytest.approx(hand_loop(decoder, text, cached=True, learns=True), rel=1e-9)
 
 
 def test_tuning_changes_no_score_and_sums_every_cache(decoder, text):

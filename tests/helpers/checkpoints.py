@@ -21,9 +21,10 @@ def same_weights(one: Path, other: Path) -> bool:
 
 
 def largest_difference(one: Path, other: Path) -> float:
-    """Return the largest absolute difference between two weights of two checkpoints."""
+    """Return the largest absolute difference between two weights of two checkpoints; NaN if one is NaN."""
     one, other = load(one)["model"], load(other)["model"]
-    return max(float((one[key] - other[key]).abs().max()) for key in one)
+    assert one.keys() == other.keys()
+    return float(torch.stack([(one[key] - other[key]).abs().max().double() for key in one]).max())
 
 
 def optimizer_state(path: Path) -> dict[str, Any]:

@@ -54,4 +54,4 @@ def test_without_gradients_it_is_split():
     matrix = torch.randn(9, 5, requires_grad=True)
     with torch.no_grad():
         blocks, _ = split_rows(matrix, SIZES)
-    assert [len(block) for block in blocks] == SIZES
+    assert [len(block) for block in blocks] == SIZES and torch.equal(torch.cat(blocks), matrix)

@@ -114,6 +114,7 @@ def test_a_second_process_waits_and_finds_the_work_done(tmp_path, capsys):
     threads[1].start()
     printed = ""
     while "being written by another process: waiting for it" not in printed:
+        assert threads[1].is_alive()
         printed += capsys.readouterr().out
     go_on.set()
     for thread in threads:

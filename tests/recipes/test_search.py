@@ -217,6 +217,9 @@ def test_the_space_of_a_family_holds_the_published_values(arch):
 
     space = search_spaces.small() if arch in search_spaces.SMALL else search_spaces.published(arch, {})
     options = {field.name: field.default for field in dataclasses.fields(ARCH_MODEL_REGISTRY[arch].config)}
+    dropouts = {name for name, default in options.items() if name.endswith("dropout") and default > 0}
+    around = set() if arch in search_spaces.SMALL else {"--" + name.replace("_", "-") for name in dropouts}
+    assert {"--lr", *around} <= space.keys()
     for flag, limits in space.items():
         value = learning_rate(arch) if flag == "--lr" else options[flag[2:].replace("-", "_")]
         if isinstance(limits, dict):

@@ -186,17 +186,11 @@ def test_the_gradient_rms_of_all_windows(checkpoints, data_bin):
     [
         (("--cache-window", "5"), "give all three"),
         (("--dynamic-evaluation", "sgd", "--eval-streams", "2"), "leave out --eval-streams"),
-        ((*CACHE, "--cache-window", "0", "--eval-streams", "2"), "give --cache-window a number above 0"),
-        (("--eval-streams", "2", "--batch-size", "2"), "both set the number of streams"),
         (("--eval-streams", "50"), "lower --eval-streams"),
-        (("--eval-streams", "0"), "--eval-streams is 0: it must be at least 1"),
-        (
-            ("--dynamic-evaluation", "rms", "--dynamic-batches", "-1"),
-            "--dynamic-batches is -1: it must be at least 0",
-        ),
     ],
 )
 def test_flags_that_do_not_fit_are_refused(flags, sentence, checkpoints, data_bin):
+    """The others are in tests/evaluation/test_options.py and tests/test_ranges.py."""
     refused(evaluate(data_bin, checkpoints["lstm"], *flags, succeeds=False), sentence)
 
 

@@ -81,15 +81,15 @@ def test_a_loss_of_one_process_stops_both(data_bin, tmp_path):
         assert "lm_plugins: error: the training loss of update 8 is inf" in finished.error()
 
 
-@pytest.mark.parametrize("message", ["CUDA out of memory. Tried", "can't allocate memory: you tried"])
 @pytest.mark.parametrize(
-    "body",
+    "body, message",
     [
-        "if self.windows == 4: fail()",
-        "if self.windows == 4: loss.register_hook(fail)",
-        "if not model.training: fail()",
+        ("if self.windows == 4: fail()", "CUDA out of memory. Tried"),
+        ("if self.windows == 4: fail()", "can't allocate memory: you tried"),
+        ("if self.windows == 4: loss.register_hook(fail)", "can't allocate memory: you tried"),
+        ("if not model.training: fail()", "CUDA out of memory. Tried"),
     ],
-    ids=["forward", "backward", "validation"],
+    ids=["forward", "forward on a CPU", "backward on a CPU", "validation"],
 )
 def test_memory_that_runs_out_in_a_window(data_bin, tmp_path, body, message):
     flags = criterion(tmp_path, body, message)

@@ -7,15 +7,16 @@ import torch
 
 from recipes.logs import logged
 from tests.helpers.checkpoints import load
-from tests.helpers.plain_model import PlainModel, plain_epoch, tokens_of
+from tests.helpers.plain_model import NO_DROPOUT, NO_REGULARISATION, PlainModel, plain_epoch, tokens_of
 from tests.helpers.runner import PLUGIN, evaluate, perplexity, run_fairseq, train
 
 
 @pytest.fixture(scope="module", params=["awd_lstm_ptb", "qrnn_ptb"])
 def trained(request, data_bin, tmp_path_factory):
-    """Return the folder of checkpoints and the run of a model trained for two epochs."""
+    """Return the folder of checkpoints and the run of a model whose state matters, trained for an epoch."""
     folder = tmp_path_factory.mktemp(request.param)
-    return folder, train(data_bin, folder, "--max-epoch", "2", arch=request.param)
+    large = (*NO_DROPOUT, *NO_REGULARISATION, "--init-range", "1", "--rnn-init-range", "1")
+    return folder, train(data_bin, folder, "--max-epoch", "1", *large, arch=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -87,4 +88,4 @@ def test_fairseq_validate_agrees(trained, evaluated, data_bin):
 
 def test_evaluation_is_quiet(evaluated):
     output = evaluated.output
-    assert "Warning" not in output and "Traceback" not in output
+    assert "warning" not in output.lower() and "Traceback" not in output

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import shutil
 
 import pytest
 import torch
@@ -122,16 +123,15 @@ def test_samples_follow_the_probabilities(checkpoint, data_bin):
         ({"top_p": 0.3}, p * (p >= _nucleus(p, 0.3))),
         ({"temperature": 0}, p * (p == p.max())),
     ):
-        draws = [lm.sample("w1 w2", length=1, **options) for _ in range(300)]
+        draws = lm.sample(["w1 w2"] * 4000, length=1, **options)
         found = torch.zeros_like(p)
         for text in draws:
             word = text.removeprefix("w1 w2")
-            found[lm.dictionary.index(word.strip()) if word.strip() else lm.dictionary.eos()] += 1 / len(
-                draws
-            )
+            found[lm.dictionary.index(word.strip()) if word.strip() else lm.dictionary.eos()] += 1
+        found /= len(draws)
         expected = weights / weights.sum()
         assert (found[expected == 0] == 0).all()
-        assert (found - expected).abs().sum() < 0.6, options  # total variation of 300 draws from 60 words
+        assert (found - expected).abs().sum() < 0.2, options  # about 0.1 for 4,000 draws from 60 words
 
 
 def _nucleus(p, mass):
@@ -192,12 +192,11 @@ def test_other_dictionaries_come_out_as_text(kind, tmp_path):
     )
 
 
-def test_a_folder_stands_for_its_best_checkpoint(checkpoint, data_bin):
-    lm = load(checkpoint.parent, data_bin)
-    assert torch.equal(
-        lm.score("w1 w2").log_probs,
-        load(checkpoint.parent / "checkpoint_best.pt", data_bin).score("w1 w2")[1],
-    )
+def test_a_folder_stands_for_its_best_checkpoint(checkpoint, data_bin, tmp_path):
+    shutil.copy(checkpoint, tmp_path / "checkpoint_best.pt")
+    (tmp_path / "checkpoint_last.pt").write_text("another")
+    scores = [load(path, data_bin).score("w1 w2").log_probs for path in (tmp_path, checkpoint)]
+    assert torch.equal(*scores)
 
 
 def test_a_newline_is_scored_as_the_end_of_a_sentence(checkpoint, data_bin):

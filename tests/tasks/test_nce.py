@@ -1,5 +1,6 @@
 """Noise contrastive estimation and the sampled softmax, through fairseq."""
 
+import json
 import shutil
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from recipes.logs import logged
 from tests.helpers.checkpoints import largest_difference, load, same_weights
+from tests.helpers.plugin import write_plugin
 from tests.helpers.refusals import files, refused
 from tests.helpers.runner import evaluate, perplexity, train, train_ranks
 
@@ -79,12 +81,29 @@ def test_the_estimate_of_z_is_kept_and_alike_on_all_ranks(data_bin, tmp_path):
     assert 0 < abs(weights["decoder.output_head.log_z"].item()) < 1
 
 
+RECORDING = """
+from pathlib import Path
+
+from lm_plugins.criterions.nce import NCE, NCEConfig
+from lm_plugins.ranks import rank_and_world
+
+
+@register_criterion("recorded_nce", dataclass=NCEConfig)
+class RecordedNCE(NCE):
+    def noise_words(self, *window):
+        words, tries = super().noise_words(*window)
+        (Path(__file__).parent / f"noise{rank_and_world()[0]}").write_text(str(words.tolist()))
+        return words, tries
+"""
+
+
 def test_each_rank_draws_its_own_noise(data_bin, tmp_path):
     """With the same noise two ranks of two streams would train like one of four."""
-    one = ("--max-update", "1", "--no-epoch-checkpoints", "--dropout", "0", "--embedding-dropout", "0")
-    train(data_bin, tmp_path / "one", *NCE, *one)
-    train_ranks(2, data_bin, tmp_path / "two", *NCE, *one, "--batch-size", "2")
-    assert not same_weights(tmp_path / "one/checkpoint_last.pt", tmp_path / "two/checkpoint_last.pt")
+    plugin = write_plugin(tmp_path, RECORDING)
+    flags = (*NCE, "--user-dir", plugin, "--criterion", "recorded_nce", "--max-update", "1", "--no-save")
+    train_ranks(2, data_bin, tmp_path / "two", *flags, "--batch-size", "2")
+    noise = [json.loads((plugin / f"noise{rank}").read_text()) for rank in range(2)]
+    assert [len(words) for words in noise] == [10, 10] and noise[0] != noise[1]
 
 
 @pytest.mark.parametrize(

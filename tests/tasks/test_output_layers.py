@@ -42,8 +42,8 @@ def test_it_resumes_bitwise(trained, data_bin, tmp_path):
 
 def test_two_processes_train_like_one(trained, data_bin, tmp_path):
     flags, folder, _ = trained
-    train_ranks(2, data_bin, tmp_path, *flags, "--max-epoch", "2", "--batch-size", "2")
-    assert largest_difference(folder / "checkpoint_last.pt", tmp_path / "checkpoint_last.pt") < 1e-5
+    train_ranks(2, data_bin, tmp_path, *flags, "--max-epoch", "1", "--batch-size", "2")
+    assert largest_difference(folder / "checkpoint1.pt", tmp_path / "checkpoint_last.pt") < 1e-5
 
 
 def test_the_exact_criterion_takes_any_output_layer(data_bin, tmp_path):

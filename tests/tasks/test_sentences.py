@@ -95,9 +95,9 @@ def test_a_killed_run_resumes_bitwise_in_the_same_order(trained, data_bin, tmp_p
 
 def test_two_processes_train_like_one(trained, data_bin, tmp_path):
     arch, folder, _ = trained
-    flags = (*SENTENCES, "--max-epoch", "3", "--batch-size", "2")
+    flags = (*SENTENCES, "--max-epoch", "2", "--batch-size", "2")
     train_ranks(2, data_bin, tmp_path, *flags, arch=arch)
-    assert largest_difference(folder / "checkpoint_last.pt", tmp_path / "checkpoint_last.pt") < 1e-5
+    assert largest_difference(folder / "checkpoint2.pt", tmp_path / "checkpoint_last.pt") < 1e-5
 
 
 def test_the_order_of_another_seed_is_refused_in_the_middle_of_an_epoch(data_bin, tmp_path):

@@ -156,8 +156,8 @@ def test_a_failure_on_one_process_leaves_the_checkpoints_before_it(data_bin, tmp
     assert "no crash.pt is written" in output
     assert output.strip().endswith("ValueError: injected"), "the failure itself is reported"
     assert not (tmp_path / "saved/crash.pt").exists()
-    for path in (tmp_path / "saved").glob("*.pt"):
-        check_tables_are_whole(path, data_bin)
+    for name in ("checkpoint_1_2.pt", "checkpoint_last.pt"):
+        check_tables_are_whole(tmp_path / "saved" / name, data_bin)
 
 
 def test_gradients_that_are_nan_on_all_processes_leave_whole_tables(data_bin, tmp_path):
