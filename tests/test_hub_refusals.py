@@ -45,7 +45,12 @@ def test_numbers_of_a_sample(model, numbers, sentence):
 
 
 def test_numbers_of_numpy_and_torch(model):
-    numbers = {"length": np.int64(2), "top_k": torch.tensor(3), "temperature": np.float32(1), "seed": np.int32(5)}
+    numbers = {
+        "length": np.int64(2),
+        "top_k": torch.tensor(3),
+        "temperature": np.float32(1),
+        "seed": np.int32(5),
+    }
     assert model.sample("w5", **numbers) == model.sample("w5", length=2, top_k=3, seed=5)
     assert model.next("w5", np.int64(2)) == model.next("w5", 2)
     with pytest.raises(Refused, match="batch_size is 2.5: give a whole number"):
