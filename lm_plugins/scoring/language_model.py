@@ -44,6 +44,13 @@ class LanguageModel:
         self.encoder = TextEncoder(dictionary, text_codec(level, folder))
         self._never = [dictionary.pad(), dictionary.bos()]  # ids that occur in no text
 
+    def __repr__(self) -> str:
+        count = sum(parameter.numel() for parameter in self.decoder.parameters())
+        return (
+            f"LanguageModel({len(self.dictionary):,} symbols of the level '{self.level}', {count:,} "
+            f"parameters, on {self._device})"
+        )
+
     def encode(self, text: str, eos: bool = False) -> Tensor:
         """Return the ids of `text`, [T]. Each newline becomes a ``</s>``; `eos` adds one at the end.
 
