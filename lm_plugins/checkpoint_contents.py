@@ -30,7 +30,8 @@ LITERALS = (  # the parts of a Python expression that only states a value
     ast.Expression, ast.Constant, ast.Tuple, ast.List, ast.Load, ast.BinOp, ast.UnaryOp, ast.operator,
     ast.unaryop,
 )  # fmt: skip
-SIZES = ("_dim", "_size", "_layers", "_experts")  # endings of the options that set the size of a model
+# The options of this package that set the sizes of weights. Those of a plug-in may mean something else.
+SIZES = ("decoder_embed_dim", "decoder_hidden_size", "decoder_last_size", "decoder_layers", "n_experts")
 
 
 def read_own_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
@@ -53,7 +54,8 @@ def read_own_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
             raise Refused(
                 f"{path} names the {kind} '{name}', which belongs neither to lm_plugins nor to a plug-in "
                 "derived from it; nothing was built: use a checkpoint written by lm_plugins, give the "
-                "--user-dir of its plug-in, or leave out --user-dir to load it with fairseq alone"
+                "--user-dir of its plug-in (in Python, import it first), or leave out --user-dir to load it "
+                "with fairseq alone"
             )
     weights = checkpoint["model"]
     if not isinstance(weights, Mapping) or not all(torch.is_tensor(weight) for weight in weights.values()):
@@ -127,9 +129,9 @@ def check_sizes(path: str | os.PathLike, options: Mapping[str, Any], weights: Ma
     Each layer has at least one tensor, and each size is at most a dimension of some tensor.
     """
     longest = max((size for tensor in weights.values() for size in tensor.shape), default=0)
-    for name, value in options.items():
-        limit = len(weights) if str(name).endswith("_layers") else longest
-        if str(name).endswith(SIZES) and isinstance(value, int) and value > limit:
+    for name in SIZES:
+        value, limit = options.get(name), len(weights) if name == "decoder_layers" else longest
+        if isinstance(value, int) and value > limit:
             raise Refused(
                 f"{path} says {name} = {value}, but its weights have no such size; nothing was built: the "
                 "file was altered, use another checkpoint"

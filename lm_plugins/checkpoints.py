@@ -11,6 +11,7 @@ import collections
 import os
 import pickle
 import re
+import threading
 import typing
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ PLAIN_TYPES = [
     AnyNode,
     _TensorPlaceholder,
 ]
+_one_thread = threading.RLock()
 
 # What torch.load and fairseq raise on a file that is not a checkpoint.
 UNREADABLE = (
@@ -104,18 +106,22 @@ def why_unreadable(path: str, error: Exception) -> str:
 
 @contextmanager
 def safe_loading() -> Iterator[None]:
-    """Within this context, make every ``torch.load`` refuse objects that are not in :data:`PLAIN_TYPES`."""
-    forced, allowed = os.environ.get(FORCE), torch.serialization.get_safe_globals()
-    force_safe_loading()
-    try:
-        yield
-    finally:
-        torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals(allowed)
-        if forced is None:
-            del os.environ[FORCE]
-        else:
-            os.environ[FORCE] = forced
+    """Within this context, make every ``torch.load`` refuse objects that are not in :data:`PLAIN_TYPES`.
+
+    The settings of torch are those of the process, so threads enter one after another.
+    """
+    with _one_thread:
+        forced, allowed = os.environ.get(FORCE), torch.serialization.get_safe_globals()
+        force_safe_loading()
+        try:
+            yield
+        finally:
+            torch.serialization.clear_safe_globals()
+            torch.serialization.add_safe_globals(allowed)
+            if forced is None:
+                del os.environ[FORCE]
+            else:
+                os.environ[FORCE] = forced
 
 
 def force_safe_loading() -> None:

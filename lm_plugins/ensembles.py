@@ -41,6 +41,12 @@ class Ensemble:
         self.models, self.ngram, self.weights = list(models.values()), ngram, list(weights)
         self.paths = [*models, *([ngram.path] if ngram is not None else [])]
 
+    def __repr__(self) -> str:
+        models = " + ".join(
+            f"{weight:g} {path}" for weight, path in zip(self.weights, self.paths, strict=True)
+        )
+        return f"Ensemble({models})"
+
     def encode(self, text: str, eos: bool = False) -> Tensor:
         """Return the ids of `text`, [T]; see :meth:`LanguageModel.encode`."""
         return self.models[0].encode(text, eos)
@@ -91,36 +97,39 @@ class Ensemble:
 
 
 def load_ensemble(
-    path: str,
-    data: str | None = None,
+    path: str | os.PathLike | Iterable[str | os.PathLike],
+    data: str | os.PathLike | None = None,
     device: str | torch.device = "cpu",
     *,
     ngram: str | None = None,
-    weights: str | None = None,
+    weights: str | Iterable[float] | None = None,
     weights_from: str | None = None,
 ) -> Ensemble:
     """Load the models that ``--path`` and the options of an interpolation name.
 
     Args:
-        path: a checkpoint or the folder of one, or several separated by colons
+        path: a checkpoint or the folder of one, or several in a list or separated by colons
         data: folder with the dict.txt of the training data; None: the folder that each checkpoint names
         device: where the models compute
         ngram: file of an n-gram model; None: none
-        weights: comma-separated weights with the sum 1; None: equal weights
+        weights: with the sum 1, in a list or separated by commas; None: equal weights
         weights_from: file of ``fairseq-eval-lm --interpolate-tune``, in place of `weights`
 
     Raises:
         Refused: a model cannot be loaded or is named twice, the weights do not fit the models, or the models
             have different dictionaries
     """
-    typed = [path] if os.path.exists(path) else split_paths(path)
-    paths = [checkpoint_file(one) for one in typed]
+    if isinstance(path, str) and not os.path.exists(path):
+        path = split_paths(path)
+    paths = [checkpoint_file(one) for one in (path if are_several(path) else [path])]
+    if not paths:
+        raise Refused("no model is given: give the path of at least one")
     if repeated := next((one for one in paths if paths.count(one) > 1), None):
         raise Refused(f"{repeated} is one of the models twice: name each model once")
     cfg = InterpolationConfig(
         interpolate_with=os.pathsep.join(paths[1:]) or None,
         interpolate_ngram=ngram,
-        interpolate_weights=weights,
+        interpolate_weights=",".join(map(str, map(float, weights))) if are_several(weights) else weights,
         interpolate_from=weights_from,
     )
     settings = interpolation_settings(cfg, paths[0])

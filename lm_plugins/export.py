@@ -8,7 +8,6 @@ The file scores and samples without torch and fairseq (examples/onnx_lm.py, docs
 import argparse
 import importlib.util
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ TOKENS = 20_000  # of the text that measures an int8 model
 
 def argument_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
+    from lm_plugins.user_dir import add_user_dir_argument
+
     parser = argparse.ArgumentParser(
         prog="python -m lm_plugins.export", description=__doc__.splitlines()[0], allow_abbrev=False
     )
@@ -61,7 +62,7 @@ def argument_parser() -> argparse.ArgumentParser:
         help=f"number of tokens of that text to read, at least 1 (default: {TOKENS})",
     )
     parser.add_argument("--json", metavar="FILE", help="also write the results to this file")
-    parser.add_argument("--user-dir", help="folder of a plug-in that defines the model")
+    add_user_dir_argument(parser)
     return parser
 
 
@@ -121,6 +122,7 @@ def check_options(options: argparse.Namespace) -> None:
     from lm_plugins.exporting.files import check_output, written_files
     from lm_plugins.files import check_files
     from lm_plugins.ranges import at_least, check
+    from lm_plugins.user_dir import check_user_dir
 
     for package in PACKAGES:
         if importlib.util.find_spec(package) is None:
@@ -131,8 +133,7 @@ def check_options(options: argparse.Namespace) -> None:
     check_output(options.output)
     inputs = {"the checkpoint": options.checkpoint, "--valid": options.valid}
     check_files({"--json": options.json}, {**written_files(options.output), **inputs})
-    if options.user_dir and not os.path.isdir(options.user_dir):
-        raise Refused(f"--user-dir {options.user_dir} is not a folder: give the folder of a plug-in")
+    check_user_dir(options.user_dir)
 
 
 def table(result: dict[str, Any]) -> str:

@@ -42,7 +42,13 @@ def load(
 
 
 def checkpoint_file(path: str | os.PathLike) -> str:
-    """Return the checkpoint_best.pt of a folder, or `path` itself."""
+    """Return the checkpoint_best.pt of a folder, or `path` itself.
+
+    Raises:
+        Refused: `path` is no path
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise Refused(f"a checkpoint is named by a str or a Path, not a {type(path).__name__}: {path!r:.60}")
     return os.path.join(path, BEST) if os.path.isdir(path) else os.fspath(path)
 
 

@@ -6,8 +6,10 @@ in a plug-in. The ranges of fairseq's own options are in :data:`OF_FAIRSEQ`.
 
 import ast
 import math
+import operator
 from collections.abc import Iterable
 from dataclasses import Field, fields
+from numbers import Real
 from typing import Any, NamedTuple
 
 from lm_plugins.errors import Refused
@@ -24,7 +26,7 @@ class Range(NamedTuple):
     below: bool = False
 
     def __contains__(self, number: object) -> bool:
-        if not isinstance(number, int | float) or not math.isfinite(number):
+        if not isinstance(number, Real) or not math.isfinite(number):  # also NumPy's numbers
             return False
         over = number > self.low if self.above else number >= self.low
         return over and (number < self.high if self.below else number <= self.high)
@@ -124,9 +126,23 @@ def check(flag: str, value: Any, allowed: Range) -> None:
         return
     shown = ",".join(map(str, numbers)) or "empty"
     every = "every number" if len(numbers) > 1 else "it"
-    finite = all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
+    finite = all(isinstance(number, Real) and math.isfinite(number) for number in numbers)
     words = [] if finite and numbers else ["a finite number"]
     raise Refused(f"{flag} is {shown}: {every} must be {', '.join([*words, *filter(None, [str(allowed)])])}")
+
+
+def whole(name: str, value: Any, allowed: Range) -> int:
+    """Return `value`, an integer of Python, NumPy or torch, as an int.
+
+    Raises:
+        Refused: it is not an integer, or out of range
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise Refused(f"{name} is {value!r:.60}: give a whole number") from None
+    check(name, number, allowed)
+    return number
 
 
 def check_typed(typed: dict[str, str | None], options: Iterable[type]) -> None:

@@ -15,6 +15,7 @@ import time
 from contextlib import ExitStack
 
 import torch
+from fairseq.utils import import_user_module
 from tqdm import tqdm
 
 from lm_plugins.ensembles import load_ensemble
@@ -26,6 +27,7 @@ from lm_plugins.ranges import at_least, check
 from lm_plugins.scoring.batches import BATCH_SIZE
 from lm_plugins.scoring.lines import Lines, blocks, open_text
 from lm_plugins.scoring.tables import Table, Total
+from lm_plugins.user_dir import add_user_dir_argument, check_user_dir
 
 BLOCK = 4096  # lines that are sorted by length and scored together
 
@@ -78,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_interpolation_arguments(parser)
     parser.add_argument("--cpu", action="store_true", help="do not use the GPU")
+    add_user_dir_argument(parser)
     return parser
 
 
@@ -103,7 +106,9 @@ def run(options: argparse.Namespace) -> None:
     for flag, value in (("--batch-size", options.batch_size), ("--buffer-size", options.buffer_size)):
         if value is not None:
             check(flag, value, at_least(1))
+    check_user_dir(options.user_dir)
     check_files({"--output": options.output}, {"the text": options.file} | files_of_models(options))
+    import_user_module(options)
     on_cpu = options.cpu or not torch.cuda.is_available()
     set_matmul_precision("auto", on_cpu)
     ensemble = load_ensemble(

@@ -4,11 +4,12 @@ import argparse
 import errno
 import os
 import pathlib
+import threading
 
 import pytest
 import torch
 
-from lm_plugins.checkpoints import FORCE, read_checkpoint, why_unreadable
+from lm_plugins.checkpoints import FORCE, read_checkpoint, safe_loading, why_unreadable
 from lm_plugins.errors import Refused
 
 
@@ -76,3 +77,25 @@ def test_a_file_that_may_not_be_read_is_not_called_truncated(tmp_path):
     assert "memory" in why_unreadable(
         str(tmp_path / "a.pt"), RuntimeError("DefaultCPUAllocator: can't allocate memory")
     )
+
+
+def test_threads_that_load_at_once_restore_the_settings(monkeypatch):
+    """The first to begin would end the safety of the other, which would make it that of the process."""
+    monkeypatch.delenv(FORCE, raising=False)
+    is_inside, may_end = threading.Event(), threading.Event()
+
+    def load():
+        with safe_loading():
+            is_inside.set()
+            assert may_end.wait(5)
+
+    threads = [threading.Thread(target=load) for _ in range(2)]
+    threads[0].start()
+    assert is_inside.wait(5)
+    is_inside.clear()
+    threads[1].start()
+    assert not is_inside.wait(0.1)
+    may_end.set()
+    for thread in threads:
+        thread.join(5)
+    assert FORCE not in os.environ

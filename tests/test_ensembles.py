@@ -84,3 +84,24 @@ def test_a_model_that_is_named_twice_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(ensembles, "load", lambda *_: pytest.fail("a model was loaded"))
     with pytest.raises(Refused, match="a.pt is one of the models twice"):
         load_ensemble("a.pt:b.pt:a.pt")
+    with pytest.raises(Refused, match="a.pt is one of the models twice"):
+        load_ensemble(["a.pt", "b.pt", "a.pt"])
+
+
+def test_models_and_weights_may_be_lists(tmp_path, monkeypatch):
+    paths = [tmp_path / "a.pt", tmp_path / "b.pt"]
+    for path in paths:
+        path.touch()
+    model = language_model("lstm", tmp_path)
+    monkeypatch.setattr(ensembles, "load", lambda *_: model)
+    for path, weights in ((paths, [0.25, 0.75]), (f"{paths[0]}:{paths[1]}", "0.25,0.75")):
+        loaded = load_ensemble(path, weights=weights)
+        assert (loaded.paths, loaded.weights) == ([str(one) for one in paths], [0.25, 0.75])
+    assert repr(loaded) == f"Ensemble(0.25 {paths[0]} + 0.75 {paths[1]})"
+    assert "on cpu" in repr(model)
+
+
+@pytest.mark.parametrize("path", [None, 3, [None], b"a.pt", []])
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(Refused, match="a checkpoint is named by a str or a Path|no model is given"):
+        load_ensemble(path)

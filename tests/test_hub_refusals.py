@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -31,12 +32,41 @@ def model(tmp_path):
         ({"top_k": -1}, "top_k is -1"),
         ({"top_p": 0}, "top_p is 0: it must be above 0 and at most 1"),
         ({"length": None}, "length is None"),
+        ({"length": 2.5}, "length is 2.5: give a whole number"),
+        ({"top_k": 1.5}, "top_k is 1.5: give a whole number"),
+        ({"seed": "a"}, "seed is 'a': give a whole number"),
+        ({"seed": 2**64}, "seed is 18446744073709551616: it must be"),
     ],
 )
 def test_numbers_of_a_sample(model, numbers, sentence):
     with pytest.raises(Refused, match=sentence):
         model.sample("w5 w6", **numbers)
     assert model.sample("w5 w6", length=2, top_p=1).startswith("w5 w6")
+
+
+def test_numbers_of_numpy_and_torch(model):
+    numbers = {
+        "length": np.int64(2),
+        "top_k": torch.tensor(3),
+        "temperature": np.float32(1),
+        "seed": np.int32(5),
+    }
+    assert model.sample("w5", **numbers) == model.sample("w5", length=2, top_k=3, seed=5)
+    assert model.next("w5", np.int64(2)) == model.next("w5", 2)
+    with pytest.raises(Refused, match="batch_size is 2.5: give a whole number"):
+        model.score(["w5"], batch_size=2.5)
+
+
+def test_the_state_of_several_texts(model):
+    """The first of them would be taken for all texts."""
+    score = model.score("w5")
+    two = score.state.select(torch.tensor([0, 0]))
+    for call in (model.score, model.next, model.features):
+        for wrong in (two, score, "w5"):
+            with pytest.raises(Refused, match="a state is that of one text: give the .state of a score"):
+                call("w6", state=wrong)
+    with pytest.raises(Refused, match="a state is that of one text"):
+        model.score(["w6", "w7"], state=two)
 
 
 @pytest.mark.parametrize("symbol", ["<pad>", "<s>"])

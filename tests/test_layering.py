@@ -42,6 +42,7 @@ BASE = {
     "recovery",
     "sampling",
     "stop_signals",
+    "user_dir",
     "writer_lock",
 }
 WITHOUT_FAIRSEQ = {"ops", "modules"}

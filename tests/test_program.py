@@ -41,7 +41,6 @@ import lm_plugins
 import lm_plugins.hub
 after = {"import": snapshot()}
 lm_plugins.hub.load(sys.argv[1])
-torch.manual_seed(torch.initial_seed())
 after["load"] = snapshot()
 for step, state in after.items():
     for name, value in before.items():

@@ -80,7 +80,7 @@ class Architecture:
         departures: differences from the published training, one sentence each; in the header of the recipe
 
     Raises:
-        Refused: the name is taken, or the model has no such option.
+        Refused: the name is taken, the model has no such option, or a flag is not a text.
     """
 
     name: str
@@ -105,6 +105,8 @@ class Architecture:
                 f"the architecture {self.name} sets {option}, which is not an option of {self.model.__name__}"
                 + (f": did you mean {near[0]}?" if near else "")
             )
+        for flags in (self.training, *self.regimes.values(), self.finetuning, self.dynamic):
+            self._check_flags({} if flags is None or callable(flags) else flags)
         changed = [
             (option, known[option].type, field(default=value, metadata=known[option].metadata))
             for option, value in self.options.items()
@@ -113,6 +115,14 @@ class Architecture:
         config = make_dataclass(f"{title}Config", changed, bases=(self.model.config,))
         register_model(self.name, dataclass=config)(type(title, (self.model,), {"config": config}))
         ARCHITECTURES[self.name] = self
+
+    def _check_flags(self, flags: Flags) -> None:
+        for flag, value in flags.items():
+            if not flag.startswith("--") or not isinstance(value, str | None):
+                raise Refused(
+                    f"the architecture {self.name} has the flag {flag!r} with the value {value!r}: give both "
+                    'as they are typed, such as "--lr": "0.1", and None where a flag takes no value'
+                )
 
     def training_flags(self, typed: Flags, arguments: list[str], world: int) -> Flags:
         """Return the flags of ``fairseq-train`` for the typed ``--regime``, and for fine-tuning.

@@ -75,7 +75,7 @@ class LMCrossEntropy(FairseqCriterion):
         ar_alpha: float,
         tar_beta: float,
         sentence_avg: bool,
-        output_l2: float = 0.0,
+        output_l2: float,
     ):
         super().__init__(task)
         if sentence_avg:

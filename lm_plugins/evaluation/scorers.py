@@ -14,6 +14,11 @@ from lm_plugins.evaluation.dynamic_evaluation import Diverged, Learner
 from lm_plugins.evaluation.neural_cache import NeuralCache, mixed
 
 MAX_NLL = 100.0  # nats per token; dynamic evaluation stops above this
+ROUNDING = 0.5  # nats by which ln p may exceed 0: scores of bfloat16 have errors of 0.1
+ABOVE_ONE = (
+    "a probability is above 1, so an output layer or a scorer of a plug-in does not return -ln p, or does "
+    "not normalise p: correct it"
+)
 
 
 class Head(Protocol):
@@ -25,6 +30,8 @@ class Head(Protocol):
 
 class Scorer(Protocol):
     """Scores the windows of a text, in order.
+
+    A scorer around others passes their `needs_graph` on, and calls each of them once for each window.
 
     Args of a call:
         head: the output layer

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lm_plugins import metrics
 from lm_plugins.errors import Refused
-from lm_plugins.evaluation.scorers import Head, Scorer
+from lm_plugins.evaluation.scorers import ABOVE_ONE, ROUNDING, Head, Scorer
 
 
 @dataclass
@@ -34,18 +34,20 @@ class Tally:
         self.unknown += int(unknown.sum())
 
     def check(self, expected: int, subset: str) -> None:
-        """Refuse a number of targets other than `expected`.
+        """Refuse a number of targets other than `expected`, and a perplexity below 1.
 
         fairseq prints a perplexity for any number of tokens, 1.00 for none at all.
 
         Raises:
-            Refused: the numbers differ
+            Refused: the numbers differ, or the mean probability is above 1
         """
         if self.targets != expected:
             raise Refused(
                 f"{self.targets:,} targets of '{subset}' were scored instead of {expected:,}, and no "
                 "perplexity is printed for part of a corpus: evaluate all of it"
             )
+        if self.nats < -ROUNDING * self.targets:
+            raise Refused(ABOVE_ONE)
 
     @property
     def perplexity(self) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from lm_plugins.errors import Refused
-from lm_plugins.exporting.forms import STEP, State, form_of
+from lm_plugins.exporting.forms import STEP, flat, form_of
 from lm_plugins.exporting.session import Session
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 
@@ -40,7 +40,7 @@ def _differences(decoder: RecurrentDecoder, session: Session) -> Iterator[float]
     special = decoder.dictionary.nspecial
     for streams in STREAMS:
         state = session.initial_state(streams)
-        in_torch: State = [layer.initial_state(streams) for layer in decoder.layers]
+        in_torch = flat([layer.initial_state(streams) for layer in decoder.layers])
         for length in LENGTHS:
             shape = (streams, length)
             ids, targets = draw.integers(special, len(decoder.dictionary), (2, *shape))
@@ -50,8 +50,8 @@ def _differences(decoder: RecurrentDecoder, session: Session) -> Iterator[float]
                 log_prob, state = session.run(tokens, state)
                 expected, in_torch = module(*map(torch.from_numpy, tokens), in_torch)
                 yield _difference(log_prob, expected)
-            flat = [tensor for tensors in in_torch for tensor in tensors]
-            yield from (_difference(*pair) for pair in zip(state, flat, strict=True))
+            tensors = [tensor for of_layer in in_torch for tensor in of_layer]
+            yield from (_difference(*pair) for pair in zip(state, tensors, strict=True))
 
 
 def _difference(result: np.ndarray, expected: torch.Tensor) -> float:

@@ -10,6 +10,7 @@ from lm_plugins.errors import Refused
 from lm_plugins.modules.recurrent_layer import RecurrentLayer
 
 Nest = Any  # a tensor, None, or a tuple, NamedTuple or list of nests
+STREAMS = 3  # of the state that is checked: few other sizes are 3, so [L, B, H] is not taken for [B, ...]
 
 
 def stream_name(subset: str, training: bool) -> str:
@@ -21,7 +22,28 @@ def map_tensors(function: Callable[[Tensor], Tensor], nest: Nest) -> Nest:
     """Return `nest` with `function` applied to every tensor in it."""
     if nest is None or torch.is_tensor(nest):
         return None if nest is None else function(nest)
+    if not isinstance(nest, tuple | list):
+        raise TypeError(f"the state of a layer holds a {type(nest).__name__}: it may hold tensors and tuples")
     return _of_type(type(nest), [map_tensors(function, item) for item in nest])
+
+
+def check_initial_state(layer: RecurrentLayer, number: int) -> None:
+    """Check that the state of layer `number`, counted from 1, has a row for each stream.
+
+    Raises:
+        Refused: it has other sizes, or is no nest of tensors
+    """
+    if not _has_rows(layer.initial_state(STREAMS), STREAMS):
+        raise Refused(
+            f"the state of layer {number} ({type(layer).__name__}) cannot be carried: have its "
+            "initial_state(B) return a tensor whose first size is B, or a tuple, NamedTuple or list of them"
+        )
+
+
+def _has_rows(nest: Any, rows: int) -> bool:
+    if torch.is_tensor(nest):
+        return nest.dim() > 0 and nest.size(0) == rows
+    return nest is None or (isinstance(nest, tuple | list) and all(_has_rows(item, rows) for item in nest))
 
 
 class CarriedState:

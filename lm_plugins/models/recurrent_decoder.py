@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lm_plugins.data.dictionary import digest
 from lm_plugins.errors import Refused
-from lm_plugins.models.carried_state import CarriedState, map_tensors, stream_name
+from lm_plugins.models.carried_state import CarriedState, check_initial_state, map_tensors, stream_name
 from lm_plugins.models.decoder_config import RecurrentDecoderConfig, layer_sizes
 from lm_plugins.models.heads import build_head
 from lm_plugins.modules.embedding_dropout import Embedding
@@ -48,6 +48,8 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
             split=SplitVocabulary(len(dictionary)) if cfg.split_vocabulary else None,
         )
         self.layers = nn.ModuleList(layers)
+        for number, layer in enumerate(self.layers, start=1):
+            check_initial_state(layer, number)
         mask = {"locked": LockedDropout, "step": StepDropout}[str(cfg.dropout_mask)]
         self.input_dropout = mask(cfg.input_dropout)
         probabilities = [*[cfg.hidden_dropout] * (len(self.layers) - 1), cfg.dropout]

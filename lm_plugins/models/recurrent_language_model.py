@@ -39,9 +39,9 @@ class RecurrentLanguageModel(FairseqLanguageModel):
         """
         # For an option that is on by default, fairseq makes a flag of the same name that switches it off.
         for option in fields(cls.config) if cls.config else ():
-            if option.type is bool:
+            if option.type is bool and isinstance(option.default, bool):  # not a link to fairseq's option
                 flag = "--" + option.name.replace("_", "-")
-                parser.add_argument(flag, action=BooleanOptionalAction, help=option.metadata["help"])
+                parser.add_argument(flag, action=BooleanOptionalAction, help=option.metadata.get("help"))
         super().add_args(parser)
 
     @classmethod

@@ -1,10 +1,12 @@
 """The contract of a recurrent layer."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from lm_plugins.ops.resets import Resets
 
-State = tuple  # of tensors [B, ...]: a plain tuple, a NamedTuple, or tuples of them
+State = Any  # None, a tensor [B, ...], or a tuple, NamedTuple or list of states
 
 
 class RecurrentLayer(nn.Module):
@@ -16,6 +18,9 @@ class RecurrentLayer(nn.Module):
     sentences, mixed precision and training with several processes rely:
 
     - Splitting a window in two and passing the state on gives the same result.
+    - The state has a row for each stream, and sizes that do not depend on the number of steps that were read:
+      rows are selected, repeated and concatenated. A count is a tensor [B], not a number. Whatever a layer
+      remembers from window to window is in the state, not in an attribute.
     - The state has the dtype of the weights. Under autocast, x may have a lower precision, and matrix
       products may use it; the recurrence is computed in the dtype of the state.
     - The old state is not changed in place, because a window may be run again. The tensors of the new state
@@ -26,7 +31,10 @@ class RecurrentLayer(nn.Module):
     """
 
     def initial_state(self, batch_size: int) -> State:
-        """Return the state of `batch_size` streams before their first step, usually zeros [B, ...]."""
+        """Return the state of `batch_size` streams before their first step, usually zeros [B, ...].
+
+        It has the types that :meth:`forward` returns: a state that is read from a checkpoint gets them.
+        """
         raise NotImplementedError
 
     def forward(

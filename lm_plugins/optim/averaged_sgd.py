@@ -1,7 +1,7 @@
 """SGD that also keeps the average of its iterates, and functions that swap the two in the model."""
 
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import Any, Optional, Protocol, runtime_checkable
 
 import torch
 from fairseq.optim import FairseqOptimizer
@@ -10,6 +10,23 @@ from torch import Tensor
 from lm_plugins.errors import Refused
 from lm_plugins.optim.consolidation import torch_optimizer
 from lm_plugins.optim.large_tables import own_rows
+
+
+@runtime_checkable
+class Averaging(Protocol):
+    """A torch optimizer that keeps an average of its iterates, such as :class:`AveragedSGD`.
+
+    The task shows the average before it validates or saves, and the iterate before each training step.
+    """
+
+    averaged: Optional[int]  # number of iterates in the average; None: averaging has not started
+
+    def show(self, average: bool) -> bool:
+        """Put the average, if there is one, or the iterate into the parameters.
+
+        Returns:
+            whether the parameters changed since the last call, also by load_state_dict
+        """
 
 
 class AveragedSGD(torch.optim.Optimizer):
@@ -151,16 +168,16 @@ def show_iterate(optimizer: Optional[FairseqOptimizer]) -> None:
 
 def is_averaging(optimizer: Optional[FairseqOptimizer]) -> Optional[bool]:
     """Return whether averaging has started; None for an optimizer that never averages."""
-    inner = _averaged_sgd(optimizer)
+    inner = _averaging(optimizer)
     return None if inner is None else inner.averaged is not None
 
 
-def _averaged_sgd(optimizer: Optional[FairseqOptimizer]) -> Optional[AveragedSGD]:
+def _averaging(optimizer: Optional[FairseqOptimizer]) -> Optional[Averaging]:
     inner = None if optimizer is None else torch_optimizer(optimizer)
-    return inner if isinstance(inner, AveragedSGD) else None
+    return inner if isinstance(inner, Averaging) else None
 
 
 def _show(optimizer: Optional[FairseqOptimizer], average: bool) -> None:
-    inner = _averaged_sgd(optimizer)
+    inner = _averaging(optimizer)
     if inner is not None and inner.show(average) and hasattr(optimizer, "_sync_fp32_params_to_fp16"):
         optimizer._sync_fp32_params_to_fp16()  # --fp16: the model holds a half-precision copy

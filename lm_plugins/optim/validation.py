@@ -17,13 +17,20 @@ _listeners: WeakKeyDictionary[FairseqOptimizer, list[WeakMethod]] = WeakKeyDicti
 
 
 def on_validation(optimizer: FairseqOptimizer, listener: Callable[[float], None]) -> None:
-    """Have the method ``listener(loss)`` called after each validation in training with `optimizer`."""
+    """Have ``listener(loss)`` called after each scheduled validation in training with `optimizer`.
+
+    Args:
+        optimizer: the optimizer that is trained with, also where a schedule subscribes
+        listener: a method of the optimizer or of a schedule, and not a function: it is forgotten together
+            with its object. `loss` is in bits per token, and the same on all processes.
+    """
     _listeners.setdefault(optimizer, []).append(WeakMethod(listener))
 
 
 def tell_validation(optimizer: Optional[FairseqOptimizer], loss: float) -> None:
     """Call the listeners of `optimizer`, and of the one inside it if it is a mixed-precision wrapper."""
-    for subject in (optimizer, getattr(optimizer, "fp32_optimizer", None)):
+    inner = (getattr(optimizer, name, None) for name in ("fp32_optimizer", "wrapped_optimizer"))
+    for subject in (optimizer, *inner):
         for reference in _listeners.get(subject, ()) if subject is not None else ():
             listener = reference()
             if listener is not None:

@@ -1,7 +1,6 @@
 """The command line of rescoring, and what its options ask for."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ from lm_plugins.errors import Refused
 from lm_plugins.evaluation.interpolation_arguments import add_interpolation_arguments, files_of_models
 from lm_plugins.files import check_files
 from lm_plugins.ranges import FINITE, Range, at_least, check
+from lm_plugins.user_dir import add_user_dir_argument, check_user_dir
 
 BATCH_SIZE = 64
 
@@ -81,7 +81,7 @@ def argument_parser(description: str) -> argparse.ArgumentParser:
         help="hypotheses scored at a time, at least 1 (default: 64)",
     )
     add("--cpu", action="store_true", help="do not use the GPU")
-    add("--user-dir", help="folder of a plug-in that defines the model")
+    add_user_dir_argument(parser)
     return parser
 
 
@@ -135,8 +135,7 @@ def check_options(options: argparse.Namespace) -> None:
         Refused: a number is out of range, or a file cannot be written or would overwrite another one
     """
     check("--batch-size", options.batch_size, at_least(1))
-    if options.user_dir and not os.path.isdir(options.user_dir):
-        raise Refused(f"--user-dir {options.user_dir} is not a folder: give the folder of a plug-in")
+    check_user_dir(options.user_dir)
     outputs = {"--output": options.output, "--rescored": options.rescored, "--json": options.json}
     if options.tune is not None:
         outputs |= {"--tune": options.tune, "the picture of --tune": picture_file(options.tune)}

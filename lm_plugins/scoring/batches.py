@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from lm_plugins.errors import Refused
-from lm_plugins.evaluation.scorers import ModelScorer, Scorer
+from lm_plugins.evaluation.scorers import ABOVE_ONE, ROUNDING, ModelScorer, Scorer
 from lm_plugins.models.carried_state import map_tensors
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 from lm_plugins.scoring.reading import WINDOW
@@ -45,7 +45,7 @@ def log_probs(
         progress: is called with the number of texts scored since its last call
 
     Raises:
-        Refused: a probability is zero or NaN
+        Refused: a probability is zero, NaN or above 1
     """
     results = [torch.empty(0)] * len(texts)
     progress(sum(not len(text) for text in texts))
@@ -75,7 +75,7 @@ def batch_log_probs(
         scorer: computes -ln p from the features; None: the output layer
 
     Raises:
-        Refused: a probability is zero or NaN
+        Refused: a probability is zero, NaN or above 1
     """
     scorer = scorer or ModelScorer()
     pad, device = decoder.dictionary.pad(), state.last.device
@@ -89,6 +89,8 @@ def batch_log_probs(
         nll, state = _window(decoder, target, state.first(active), scorer)
         if not nll.isfinite().all():
             raise Refused("the model assigns a token the probability zero or NaN: use an earlier checkpoint")
+        if nll.min() < -ROUNDING:
+            raise Refused(ABOVE_ONE)
         for rows, piece, column in zip(windows, pieces, (-nll).cpu().unbind(1), strict=False):
             rows.append(column[: len(piece)])
     return [torch.cat(rows) for rows in windows], state
@@ -105,6 +107,11 @@ def _window(
         # One stream of all counted tokens: [N, 1, C] and [N, 1].
         rows, ids = features[counted].unsqueeze(1), target[counted].unsqueeze(1)
         scored = scorer(decoder.output_head, rows, ids, torch.ones_like(ids, dtype=torch.bool))
+    if scored.shape != ids.shape:
+        raise Refused(
+            f"the scorer {type(scorer).__name__} returns the shape {list(scored.shape)} for targets of "
+            f"{list(ids.shape)}: have it return -ln p of each target"
+        )
     nll = scored.new_zeros(target.shape)
     nll[counted] = scored.detach().squeeze(1)
     return nll, TextState(map_tensors(torch.Tensor.detach, layers), target[-1])

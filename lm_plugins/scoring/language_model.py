@@ -9,9 +9,10 @@ from fairseq.data import Dictionary
 from torch import Tensor
 
 from lm_plugins.data.text_codec import text_codec
+from lm_plugins.errors import Refused
 from lm_plugins.evaluation.scorers import Scorer
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
-from lm_plugins.ranges import Range, at_least, between, check
+from lm_plugins.ranges import Range, at_least, between, check, whole
 from lm_plugins.sampling import draw
 from lm_plugins.scoring.batches import BATCH_SIZE, batch_log_probs, log_probs
 from lm_plugins.scoring.reading import WINDOW, read
@@ -19,6 +20,8 @@ from lm_plugins.scoring.sampler import sample
 from lm_plugins.scoring.score import Score
 from lm_plugins.scoring.state import TextState, beginning
 from lm_plugins.scoring.text_encoder import TextEncoder
+
+SEEDS = Range(-(2**63), 2**64 - 1)  # of torch's generators
 
 
 def are_several(texts: Any) -> bool:
@@ -40,6 +43,13 @@ class LanguageModel:
         self.decoder, self.dictionary, self.folder, self.level = decoder, dictionary, folder, level
         self.encoder = TextEncoder(dictionary, text_codec(level, folder))
         self._never = [dictionary.pad(), dictionary.bos()]  # ids that occur in no text
+
+    def __repr__(self) -> str:
+        count = sum(parameter.numel() for parameter in self.decoder.parameters())
+        return (
+            f"LanguageModel({len(self.dictionary):,} symbols of the level '{self.level}', {count:,} "
+            f"parameters, on {self._device})"
+        )
 
     def encode(self, text: str, eos: bool = False) -> Tensor:
         """Return the ids of `text`, [T]. Each newline becomes a ``</s>``; `eos` adds one at the end.
@@ -88,7 +98,7 @@ class LanguageModel:
         start = self._start(state)
         if not are_several(text):
             return self._score_one(self.encode(text, eos), start, scorer)
-        check("batch_size", batch_size, at_least(1))
+        batch_size = whole("batch_size", batch_size, at_least(1))
         ids = [self.encode(one, eos) for one in text]
         if scorer is not None:
             return [self._score_one(one, start, scorer)._replace(state=None) for one in ids]
@@ -137,13 +147,10 @@ class LanguageModel:
         Raises:
             Refused: a number is out of range, or the model's probabilities are NaN
         """
-        for name, value, allowed in (
-            ("length", length, at_least(0)),
-            ("temperature", temperature, at_least(0)),
-            ("top_k", top_k, at_least(0)),
-            ("top_p", top_p, Range(0, 1, above=True)),
-        ):
-            check(name, value, allowed)
+        length, top_k = whole("length", length, at_least(0)), whole("top_k", top_k, at_least(0))
+        check("temperature", temperature, at_least(0))
+        check("top_p", top_p, Range(0, 1, above=True))
+        seed = None if seed is None else whole("seed", seed, SEEDS)
         several = are_several(prefix)
         texts = list(prefix) if several else [prefix]
         if not texts:
@@ -170,7 +177,7 @@ class LanguageModel:
         Raises:
             Refused: `k` is out of range
         """
-        check("k", k, between(1, len(self.dictionary) - len(self._never)))
+        k = whole("k", k, between(1, len(self.dictionary) - len(self._never)))
         features = self._read(text, state)
         p = self.decoder.output_head.log_prob(features[-1]).exp()
         p, tokens = p.index_fill(0, torch.tensor(self._never, device=p.device), 0).topk(k)
@@ -192,8 +199,16 @@ class LanguageModel:
         return read(self.decoder, source.unsqueeze(1), layers)[0].squeeze(1)
 
     def _start(self, state: TextState | None) -> TextState:
-        """Return `state`, or the state at the beginning of a text."""
-        return beginning(self.decoder) if state is None else state
+        """Return `state`, or the state at the beginning of a text.
+
+        Raises:
+            Refused: it is not the state of one text
+        """
+        if state is None:
+            return beginning(self.decoder)
+        if not isinstance(state, TextState) or len(state.last) != 1:
+            raise Refused("a state is that of one text: give the .state of a score, or rows of it by .select")
+        return state
 
     @property
     def _device(self) -> torch.device:

@@ -2,6 +2,7 @@
 
 import os
 
+import torch
 from fairseq import tasks
 from fairseq.tasks import FairseqTask
 from omegaconf import OmegaConf
@@ -28,6 +29,7 @@ def load_decoder(
     cfg = OmegaConf.create(checkpoint["cfg"], flags={"allow_objects": True})
     cfg.task.data = saved_folders(cfg.task.data) if data is None else os.fspath(data)
     task = tasks.setup_task(cfg.task, from_checkpoint=True)
-    model = task.build_model(cfg.model, from_checkpoint=True)
+    with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are replaced below
+        model = task.build_model(cfg.model, from_checkpoint=True)
     model.load_state_dict(checkpoint["model"], strict=True, model_cfg=cfg.model)
     return model.decoder.eval(), task

@@ -231,3 +231,19 @@ def test_options_are_renamed_in_place():
     assert cfg == {"qrnn_window": 1, "zoneout": 0.1}
     upgrade_config(cfg)
     assert cfg == {"qrnn_window": 1, "zoneout": 0.1}
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"training": {"--lr": 0.1}},
+        {"training": {"lr": "0.1"}},
+        {"training": {}, "regimes": {"short": {"--max-epoch": 3}}},
+        {"training": {}, "finetuning": {"--max-epoch": 3}},
+    ],
+)
+def test_a_flag_that_is_not_as_it_is_typed_is_refused(restored, flags):
+    with pytest.raises(
+        Refused, match="the architecture lstm_mine has the flag .*: give both as they are typed"
+    ):
+        Architecture("lstm_mine", AWDLSTM, options={}, **flags)

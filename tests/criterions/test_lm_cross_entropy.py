@@ -103,7 +103,7 @@ def test_validation_has_no_regularisation():
 
 def test_the_average_of_sentences_is_refused():
     with pytest.raises(Refused, match="--sentence-avg"):
-        LMCrossEntropy(SimpleNamespace(target_dictionary=None), 0.0, 0.0, sentence_avg=True)
+        LMCrossEntropy(SimpleNamespace(target_dictionary=None), 0.0, 0.0, sentence_avg=True, output_l2=0.0)
 
 
 def logged(level="word", exact=True, unknown=(), training=True):
@@ -143,3 +143,9 @@ def test_bits_per_character_are_logged_where_tokens_are_characters(level):
 def test_a_loss_that_is_not_exact_has_no_perplexity():
     result = logged("character", exact=False)
     assert "loss" in result and not {"ppl", "nll_loss", "bpc"} & set(result)
+
+
+def test_a_subclass_that_does_not_pass_an_option_on_is_an_error():
+    """Its --output-l2 would have no effect."""
+    with pytest.raises(TypeError, match="output_l2"):
+        LMCrossEntropy(SimpleNamespace(target_dictionary=None), 0.0, 0.0, sentence_avg=False)

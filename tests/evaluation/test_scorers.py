@@ -123,6 +123,15 @@ def test_a_wrong_count_is_refused(decoder, text):
         evaluate(decoder, text, ModelScorer())
 
 
+def test_a_perplexity_below_1_is_refused(decoder, text):
+    class LogProb(ModelScorer):
+        def __call__(self, *window):
+            return -super().__call__(*window)
+
+    with pytest.raises(Refused, match="a probability is above 1"):
+        evaluate(decoder, text, LogProb())
+
+
 def test_the_tally_sums_what_counts_in_float64():
     tally, counted = Tally(), torch.tensor([[True, True], [True, False]])
     nll, unknown = torch.tensor([[1e8, 1.0], [1.0, 5.0]]), torch.tensor([[True, False], [False, True]])

@@ -1,8 +1,10 @@
 """Layers and output layers, exported and run by onnxruntime, equal torch."""
 
+from typing import NamedTuple
+
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lm_plugins.errors import Refused
 from lm_plugins.exporting import writing
@@ -55,6 +57,37 @@ class AllHeads(nn.Module):
 
     def log_prob(self, features):
         return torch.cat([head.log_prob(features) for head in self.heads], dim=-1)
+
+
+class Typed(RecurrentLayer):
+    """A layer whose state is `kind` of a tensor: a NamedTuple, a nested tuple, or the tensor itself."""
+
+    def __init__(self, kind, tensor):
+        super().__init__()
+        self.kind, self.tensor = kind, tensor
+
+    def initial_state(self, batch_size):
+        return self.kind(torch.zeros(batch_size, C))
+
+    def forward(self, x, state=None, reset=None):
+        y = self.tensor(state) + x.sum(0)
+        return y.expand_as(x), self.kind(y.clone())
+
+
+class Sum(NamedTuple):
+    total: Tensor
+
+
+def test_states_of_every_type(tmp_path):
+    """A layer gets its state as it returned it, and not as the file has it."""
+    layers = [
+        Typed(Sum, lambda state: state.total),
+        Typed(lambda tensor: ((tensor,), None), lambda state: state[0][0]),
+        Typed(lambda tensor: tensor, lambda state: state),
+    ]
+    decoder = decoder_of(layers)
+    write_onnx(decoder, STEP, "word", tmp_path / "lm.onnx")
+    assert check_agreement(decoder, Session(tmp_path / "lm.onnx")) <= TOLERANCE
 
 
 def test_windows(tmp_path):

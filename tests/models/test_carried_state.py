@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lm_plugins.errors import Refused
-from lm_plugins.models.carried_state import CarriedState, map_tensors, stream_name
+from lm_plugins.models.carried_state import CarriedState, check_initial_state, map_tensors, stream_name
 from lm_plugins.modules.qrnn import QRNNLayer
 from lm_plugins.modules.recurrent_layer import RecurrentLayer
 from lm_plugins.modules.weight_drop_lstm import WeightDropLSTM
@@ -138,3 +138,39 @@ def test_a_state_does_not_keep_the_whole_window(layer):
     carried.leave("a", 0, [state], keep=True)
     for tensor in carried.state_dict("a")["state"][0]:
         assert tensor.untyped_storage().nbytes() == 4 * tensor.numel()
+
+
+@pytest.mark.parametrize(
+    "initial",
+    [
+        lambda b: {"h": torch.zeros(b, 2)},
+        lambda b: (torch.zeros(1, b, 2), torch.zeros(1, b, 2)),  # as torch.nn.LSTM has it
+        lambda b: (torch.zeros(b, 2), torch.tensor(0)),
+        lambda b: (torch.zeros(b, 2), 0),
+        lambda b: "h",
+    ],
+)
+def test_a_state_without_a_row_for_each_stream_is_refused(initial):
+    layer = RecurrentLayer()
+    layer.initial_state = initial
+    with pytest.raises(Refused, match=r"the state of layer 2 \(RecurrentLayer\) cannot be carried: .* is B"):
+        check_initial_state(layer, 2)
+
+
+@pytest.mark.parametrize(
+    "initial",
+    [
+        lambda b: None,
+        lambda b: torch.zeros(b, 2),
+        lambda b: [torch.zeros(b), (torch.zeros(b, 2, 3), None)],
+    ],
+)
+def test_a_state_with_a_row_for_each_stream_is_accepted(initial):
+    layer = RecurrentLayer()
+    layer.initial_state = initial
+    check_initial_state(layer, 1)
+
+
+def test_a_new_state_of_another_type_is_an_error():
+    with pytest.raises(TypeError, match="the state of a layer holds a dict"):
+        CarriedState().leave("a", 0, [{"h": torch.zeros(3, 2)}], keep=False)

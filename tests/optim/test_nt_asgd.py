@@ -99,3 +99,14 @@ def test_other_optimizers_are_left_alone():
     assert is_averaging(None) is None
     show_average(None)
     tell_validation(None, 1.0)
+
+
+@pytest.mark.parametrize("name", ["fp32_optimizer", "wrapped_optimizer"])
+def test_the_loss_reaches_the_optimizer_in_a_wrapper_of_mixed_precision(name):
+    class Wrapper:
+        pass
+
+    optimizer, wrapper = build(), Wrapper()
+    setattr(wrapper, name, optimizer)
+    tell_validation(wrapper, 5)
+    assert optimizer.history == [5]

@@ -5,6 +5,7 @@ import random
 import pytest
 import torch
 
+from lm_plugins.errors import Refused
 from lm_plugins.scoring.batches import batch_log_probs
 from lm_plugins.scoring.state import beginning
 from tests.helpers.language_models import MODELS, language_model
@@ -73,3 +74,24 @@ def test_the_negative_log_likelihood(tmp_path):
     assert model.nll("w5 w6", eos=True) == -model.score("w5 w6\n").log_prob
     assert model.nll(["w5", "w7 w8"]) == pytest.approx([model.nll("w5"), model.nll("w7 w8")], rel=1e-6)
     assert model.score([]) == [] and model.nll("") == 0
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (lambda nll: -nll, "a probability is above 1"),
+        (lambda nll: nll.mean().view(1, 1), r"the scorer Wrong returns the shape \[1, 1\] for .* \[2, 1\]"),
+    ],
+)
+def test_what_a_scorer_may_not_return(tmp_path, wrong, message):
+    """Each would be a score: the second one broadcasts."""
+
+    class Wrong:
+        needs_graph = False
+
+        def __call__(self, head, features, target, counted):
+            return wrong(head.nll(features, target))
+
+    model = language_model("lstm", tmp_path)
+    with pytest.raises(Refused, match=message):
+        model.score("w5 w6", Wrong())

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lm_plugins.errors import Refused
 from lm_plugins.modules.split_vocabulary import is_sharded
+from lm_plugins.optim.averaged_sgd import is_averaging
 from lm_plugins.optim.nt_asgd import NTASGD
 from lm_plugins.optim.validation import on_validation
 from lm_plugins.ranges import SHRINKING, at_least
@@ -67,11 +68,14 @@ class Rollback(FairseqLRScheduler):
                 "--lr-scheduler rollback copies whole parameters in float32: leave out --fp16 and "
                 "--split-vocabulary"
             )
-        averaging = str(optimizer.cfg.averaging) if isinstance(optimizer, NTASGD) else "never"
-        if averaging != "never":
+        average = "the optimizer" if is_averaging(optimizer) is not None else None
+        if isinstance(optimizer, NTASGD):
+            averaging = str(optimizer.cfg.averaging)
+            average = None if averaging == "never" else f"--averaging {averaging}"
+        if average is not None:
             raise Refused(
-                f"--lr-scheduler rollback would return to an average of --averaging {averaging}: give "
-                "--averaging never, or another optimizer"
+                f"--lr-scheduler rollback would return to an average of {average}: give --averaging never "
+                "(with --optimizer nt_asgd), or another optimizer"
             )
         self.rate, self.stale = cfg.lr[0], 0
         self.weights: Optional[list[Tensor]] = None  # of the best validation, until the rollback
