@@ -2,6 +2,7 @@
 
 import logging
 import math
+import shlex
 
 import pytest
 
@@ -303,6 +304,38 @@ def test_torchrun_is_told_to_fairseq():
     assert "--distributed-no-spawn" in flags
     assert (flags["--distributed-backend"], flags["--ddp-backend"]) == ("gloo", "legacy_ddp")
     assert "--distributed-rank" not in completed(*TRAIN, "--arch", "qrnn_ptb", WORLD_SIZE="1")
+
+
+def test_the_printed_command_of_a_process_can_be_repeated_by_torchrun(caplog):
+    """Its first process prints it; --distributed-rank 0 of all processes would make them wait forever."""
+    caplog.set_level(logging.INFO)
+    first, second = ({"WORLD_SIZE": "2", "RANK": rank, "LOCAL_RANK": rank} for rank in "01")
+    argv = complete([*TRAIN, "--arch", "qrnn_ptb", "--cpu"], first)
+    messages = [record.getMessage() for record in caplog.records]
+    (printed,) = [shlex.split(m.split(": ", 1)[1]) for m in messages if m.startswith("completed command")]
+    assert typed_flags(complete(printed, first)) == typed_flags(argv)
+    assert typed_flags(complete(printed, second)) == {
+        **typed_flags(argv), "--distributed-rank": "1", "--device-id": "1",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "flags, environ, part",
+    [
+        (("--distributed-rank", "0"), {}, "--distributed-rank is 0"),
+        (("--distributed-world-size", "4"), {}, "torchrun says 2"),
+        (("--device-id", "0"), {}, "leave it out"),
+        (("--ddp-backend", "pytorch_ddp"), {}, "--ddp-backend pytorch_ddp trains only on GPUs"),
+        (("--distributed-backend", "nccl"), {}, "only on GPUs"),
+        ((), {"LOCAL_RANK": None}, "no LOCAL_RANK: start 2 processes with torchrun"),
+        ((), {"LOCAL_RANK": None, "RANK": None}, "no RANK and no LOCAL_RANK"),
+    ],
+)
+def test_processes_of_torchrun_that_could_not_connect_are_refused(flags, environ, part):
+    environ = {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", **environ}
+    environ = {name: value for name, value in environ.items() if value is not None}
+    with pytest.raises(Refused, match=part):
+        complete([*TRAIN, "--arch", "qrnn_ptb", "--cpu", *flags], environ)
 
 
 def test_the_completed_command_is_printed_once_and_can_be_repeated(caplog):
