@@ -26,7 +26,20 @@ def process_count(typed: dict[str, str | None], environ: Mapping[str, str]) -> i
     if "WORLD_SIZE" in environ:
         return int(environ["WORLD_SIZE"])
     gpus = 0 if "--cpu" in typed else torch.cuda.device_count()
-    return int(typed.get("--distributed-world-size") or max(1, gpus))
+    world = int(typed.get("--distributed-world-size") or max(1, gpus))
+    return gpus * _nodes_of_slurm(typed, environ) or world if world > 1 else world
+
+
+def _nodes_of_slurm(typed: dict[str, str | None], environ: Mapping[str, str]) -> int:
+    """Return the number of nodes on each of which fairseq starts a process for each GPU.
+
+    With --distributed-port, fairseq connects the tasks of a Slurm job by itself. If each node has one task,
+    it replaces --distributed-world-size. Otherwise, 0 is returned.
+    """
+    nodes = int(environ.get("SLURM_NNODES") or 0)
+    tasks = environ.get("SLURM_NTASKS_PER_NODE") or int(environ.get("SLURM_NTASKS") or 0) // max(1, nodes)
+    connects = int(typed.get("--distributed-port") or -1) > 0 and "--distributed-init-method" not in typed
+    return nodes if connects and int(tasks) == 1 else 0
 
 
 def streams_per_process(streams: str, world: int) -> str:

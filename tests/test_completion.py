@@ -3,14 +3,20 @@
 import logging
 import math
 import shlex
+import subprocess
 
 import pytest
+import torch
+from fairseq.dataclass.configs import FairseqConfig
+from fairseq.distributed.utils import infer_init_method
+from omegaconf import OmegaConf
 
 from lm_plugins.architectures import ARCHITECTURES, small
 from lm_plugins.architectures.one_cycle import training_tokens
 from lm_plugins.command_line import typed_flags
 from lm_plugins.completion import complete
 from lm_plugins.errors import Refused
+from lm_plugins.process_flags import process_count
 from preprocess.binarize import tokens_of as read_tokens
 
 TRAIN = ["/usr/bin/fairseq-train", "data", "--user-dir", "lm_plugins"]
@@ -317,6 +323,33 @@ def test_the_printed_command_of_a_process_can_be_repeated_by_torchrun(caplog):
     assert typed_flags(complete(printed, second)) == {
         **typed_flags(argv), "--distributed-rank": "1", "--device-id": "1",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "flags, environ",
+    [
+        ((), {"SLURM_NTASKS": "2"}),
+        (("--distributed-world-size", "3"), {"SLURM_NTASKS_PER_NODE": "1"}),
+        (("--distributed-world-size", "8"), {"SLURM_NTASKS": "8"}),
+        (("--distributed-world-size", "1"), {"SLURM_NTASKS": "2"}),
+    ],
+)
+def test_the_processes_that_fairseq_starts_in_a_slurm_job_are_counted(flags, environ, monkeypatch):
+    """The published streams are divided by their number."""
+    environ = {"SLURM_NNODES": "2", "SLURM_JOB_NODELIST": "a,b", "SLURM_NODEID": "1", "SLURM_LOCALID": "0",
+               "SLURM_PROCID": "0", **environ}  # fmt: skip
+    typed = typed_flags(["--distributed-port", "9218", *flags])
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(subprocess, "check_output", lambda command: b"a\nb\n")
+    for name in ("MASTER_ADDR", "SLURM_NTASKS", "SLURM_NTASKS_PER_NODE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    world = int(typed.get("--distributed-world-size") or 4)
+    cfg = OmegaConf.structured(FairseqConfig()).distributed_training
+    cfg.distributed_world_size, cfg.distributed_port = world, 9218
+    infer_init_method(cfg)
+    assert process_count(typed, environ) == cfg.distributed_world_size
 
 
 @pytest.mark.parametrize(
