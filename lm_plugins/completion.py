@@ -109,8 +109,9 @@ def flags_of_training(typed: Flags, arguments: list[str], environ: Mapping[str, 
     check_numbers({**COMMON, **typed})  # the flags of an architecture may depend on them
     world = process_count(typed, environ)
     flags = training_flags(typed, arguments, world) | process_flags(typed, environ)
-    if "--batch-size" in flags and "--batch-size" not in typed:
-        flags["--batch-size"] = streams_per_process(flags["--batch-size"], world)
+    for flag in ("--batch-size", "--batch-size-valid"):
+        if flag in flags and flag not in typed:
+            flags[flag] = streams_per_process(flags[flag], world)
     check_numbers({**flags, **typed})
     check_required({**flags, **typed})
     check_training({**flags, **typed})

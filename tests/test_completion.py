@@ -159,6 +159,15 @@ def test_the_published_streams_are_shared_out(world, streams):
     assert typed["--batch-size"] == "7"
 
 
+def test_the_streams_of_validation_are_shared_out(data_bin):
+    """Their number changes the validation loss, as each stream starts from zeros."""
+    argv = ("fairseq-train", str(data_bin), "--arch", "qrnn_small")
+    environ = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}
+    assert [completed(*argv, **e)["--batch-size-valid"] for e in ({}, environ)] == ["8", "4"]
+    typed = completed(*argv, "--batch-size-valid", "3", **environ)
+    assert typed["--batch-size-valid"] == "3"
+
+
 def test_added_options_are_typed_by_the_environment_and_lose_against_the_command_line():
     environ = {"LM_PLUGINS_ADDOPTS": "--decoder-layers 3 --lr 2 --rotate-streams"}
     flags = completed(*TRAIN, "--arch", "qrnn_ptb", "--lr", "7", **environ)
@@ -196,6 +205,8 @@ def test_one_cycle_is_as_long_as_its_epochs(data_bin):
     assert updates("--max-epoch", "7") == 7 * windows
     assert updates("--max-epoch", "7", "--update-freq", "2") == 7 * math.ceil(windows / 2)
     assert updates("--batch-size", "4") == 60 * math.ceil(math.ceil(tokens / 4) / 67.75)
+    eight = updates(WORLD_SIZE="8", RANK="0", LOCAL_RANK="0")  # of 3 streams each
+    assert eight == 60 * math.ceil(math.ceil(tokens / 24) / 67.75), "the cycle ends by --max-epoch"
     assert updates("--batch-size", "4", WORLD_SIZE="2", RANK="0", LOCAL_RANK="0") == 60 * math.ceil(
         math.ceil(tokens / 8) / 67.75
     )
