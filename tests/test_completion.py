@@ -371,11 +371,12 @@ def test_the_processes_that_fairseq_starts_in_a_slurm_job_are_counted(flags, env
         (("--device-id", "0"), {}, "leave it out"),
         (("--ddp-backend", "pytorch_ddp"), {}, "--ddp-backend pytorch_ddp trains only on GPUs"),
         (("--distributed-backend", "nccl"), {}, "only on GPUs"),
+        (("--ddp-comm-hook", "fp16"), {}, "has no effect with --ddp-backend legacy_ddp"),
         ((), {"LOCAL_RANK": None}, "no LOCAL_RANK: start 2 processes with torchrun"),
         ((), {"LOCAL_RANK": None, "RANK": None}, "no RANK and no LOCAL_RANK"),
     ],
 )
-def test_processes_of_torchrun_that_could_not_connect_are_refused(flags, environ, part):
+def test_processes_of_torchrun_that_could_not_train_together_are_refused(flags, environ, part):
     environ = {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", **environ}
     environ = {name: value for name, value in environ.items() if value is not None}
     with pytest.raises(Refused, match=part):
