@@ -19,7 +19,7 @@ from lm_plugins.architectures.shared import COMMON
 from lm_plugins.checkpoint_contents import check_foreign_checkpoint, read_own_checkpoint
 from lm_plugins.command_line import missing_arguments, program_name, typed_flags, with_added_options
 from lm_plugins.errors import Refused
-from lm_plugins.process_flags import process_count, process_flags, streams_per_process
+from lm_plugins.process_flags import CONNECTING, process_count, process_flags, streams_per_process
 from lm_plugins.tasks.recurrent_language_modeling import RecurrentLanguageModelingTask
 from lm_plugins.training_flags import Flags, check_arch, is_recurrent, training_flags
 from lm_plugins.typed_checks import (
@@ -62,7 +62,9 @@ def complete(argv: list[str], environ: Mapping[str, str] = os.environ) -> list[s
         flags = flags_of_evaluation(program, typed)
     added = missing_arguments(flags, typed)
     if added and environ.get("RANK", "0") == "0":
-        logger.info("completed command: %s", shlex.join([f"fairseq-{program}", *argv[1:], *added]))
+        repeatable = {flag: value for flag, value in flags.items() if flag not in CONNECTING}
+        shown = [*argv[1:], *missing_arguments(repeatable, typed)]
+        logger.info("completed command: %s", shlex.join([f"fairseq-{program}", *shown]))
     return [*argv, *added]
 
 
@@ -107,8 +109,9 @@ def flags_of_training(typed: Flags, arguments: list[str], environ: Mapping[str, 
     check_numbers({**COMMON, **typed})  # the flags of an architecture may depend on them
     world = process_count(typed, environ)
     flags = training_flags(typed, arguments, world) | process_flags(typed, environ)
-    if "--batch-size" in flags and "--batch-size" not in typed:
-        flags["--batch-size"] = streams_per_process(flags["--batch-size"], world)
+    for flag in ("--batch-size", "--batch-size-valid"):
+        if flag in flags and flag not in typed:
+            flags[flag] = streams_per_process(flags[flag], world)
     check_numbers({**flags, **typed})
     check_required({**flags, **typed})
     check_training({**flags, **typed})

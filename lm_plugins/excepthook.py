@@ -1,6 +1,8 @@
 """Print one clear sentence for a run that is refused, in place of a traceback."""
 
+import math
 import multiprocessing
+import re
 import signal
 import sys
 import textwrap
@@ -26,6 +28,7 @@ from lm_plugins.stop_signals import STOP_SIGNALS, end_by
 
 # fairseq's errors about flags of an optimizer or a schedule.
 OF_FLAGS = (AssertionError, ImportError, ValueError, ZeroDivisionError)
+NORM_OF_RANK = re.compile(r"^rank +\d+ = (\S+)$", re.MULTILINE)  # in fairseq's error about gradients
 # Exceptions of a spawned process, by the name that its traceback gives them.
 OF_PROCESSES = {
     "lm_plugins.errors.Refused": Refused,
@@ -83,10 +86,7 @@ def sentence(error: BaseException) -> str | None:
         if isinstance(cause, Refused):
             return str(cause)
         if isinstance(cause, FloatingPointError):
-            return (
-                f"training stopped, {cause}: the loss or its gradient is no longer a finite number; "
-                "no checkpoint was replaced; lower --lr or --clip-norm, and start again from the last one"
-            )
+            return _of_gradients(str(cause))
         if is_out_of_memory(cause):
             return "memory ran out: lower --batch-size or --tokens-per-sample, or use a smaller model"
         if isinstance(cause, OverflowError) and cause is not error:  # fairseq failed to handle it
@@ -133,10 +133,32 @@ def sentence(error: BaseException) -> str | None:
     return None
 
 
+def _of_gradients(message: str) -> str:
+    """Return the sentence for fairseq's error about gradients.
+
+    It compares the norms of several GPUs, and calls them inconsistent if they differ or are not finite.
+    """
+    norms = NORM_OF_RANK.findall(message)
+    if norms and all(math.isfinite(float(norm)) for norm in norms):
+        return (
+            f"training stopped, because the gradients of the processes differ (norms {', '.join(norms)}): no "
+            "checkpoint was replaced; use the same kind of GPU and the same versions for all processes, or "
+            "give --ddp-backend legacy_ddp, and start again from the last one"
+        )
+    return (
+        f"training stopped, {'gradients are Nan/Inf' if norms else message}: the loss or its gradient is no "
+        "longer a finite number; no checkpoint was replaced; lower --lr or --clip-norm, and start again from "
+        "the last one"
+    )
+
+
 def _sentence_of_process(error: ProcessRaisedException) -> str | None:
     """Return the sentence that explains the failure of a spawned process, which is known only as text."""
-    for line in reversed(error.msg.splitlines()):
+    lines = error.msg.splitlines()
+    for number, line in reversed(list(enumerate(lines))):
         name, _, message = line.partition(": ")
+        if name == "FloatingPointError":  # its message has a line for each process
+            message = "\n".join([message, *lines[number + 1 :]]).strip()
         if name in OF_PROCESSES:
             return sentence(OF_PROCESSES[name](message))
     return None

@@ -10,13 +10,36 @@ from lm_plugins.errors import Refused
 
 logger = logging.getLogger(__name__)
 
+# Flags of fairseq that torchrun decides, and where it tells the number.
+OF_TORCHRUN = {
+    "--distributed-world-size": "WORLD_SIZE",
+    "--distributed-rank": "RANK",
+    "--device-id": "LOCAL_RANK",
+}
+# Flags that are right for one process of one run, and so not part of a command that can be repeated.
+CONNECTING = (*OF_TORCHRUN, "--distributed-init-method", "--distributed-no-spawn")
+NEEDS_GPU = {"--ddp-backend": ("c10d", "pytorch_ddp"), "--distributed-backend": ("nccl",)}
+
 
 def process_count(typed: dict[str, str | None], environ: Mapping[str, str]) -> int:
     """Return the number of processes that train together: torchrun's, or one for each GPU."""
     if "WORLD_SIZE" in environ:
         return int(environ["WORLD_SIZE"])
     gpus = 0 if "--cpu" in typed else torch.cuda.device_count()
-    return int(typed.get("--distributed-world-size") or max(1, gpus))
+    world = int(typed.get("--distributed-world-size") or max(1, gpus))
+    return gpus * _nodes_of_slurm(typed, environ) or world if world > 1 else world
+
+
+def _nodes_of_slurm(typed: dict[str, str | None], environ: Mapping[str, str]) -> int:
+    """Return the number of nodes on each of which fairseq starts a process for each GPU.
+
+    With --distributed-port, fairseq connects the tasks of a Slurm job by itself. If each node has one task,
+    it replaces --distributed-world-size. Otherwise, 0 is returned.
+    """
+    nodes = int(environ.get("SLURM_NNODES") or 0)
+    tasks = environ.get("SLURM_NTASKS_PER_NODE") or int(environ.get("SLURM_NTASKS") or 0) // max(1, nodes)
+    connects = int(typed.get("--distributed-port") or -1) > 0 and "--distributed-init-method" not in typed
+    return nodes if connects and int(tasks) == 1 else 0
 
 
 def streams_per_process(streams: str, world: int) -> str:
@@ -36,12 +59,12 @@ def process_flags(typed: dict[str, str | None], environ: Mapping[str, str]) -> d
     which it can do only on a GPU.
 
     Raises:
-        Refused: several processes are requested, but fairseq would start none.
+        Refused: several processes are requested, but fairseq would start none, or they could not connect.
     """
     on_cpu = not torch.cuda.is_available() or "--cpu" in typed
     flags = {"--fp16-no-flatten-grads": None} if on_cpu and "--fp16" in typed else {}
     if int(environ.get("WORLD_SIZE", 1)) > 1:
-        return {**_torchrun_flags(environ, on_cpu), **flags}
+        return {**_torchrun_flags(typed, environ, on_cpu), **flags}
     world = typed.get("--distributed-world-size")
     if "--cpu" in typed and world is None and DistributedTrainingConfig().distributed_world_size > 1:
         flags["--distributed-world-size"] = "1"  # fairseq's default: the number of GPUs, hidden ones included
@@ -68,13 +91,14 @@ def _refuse_lone_process(typed: dict[str, str | None], on_cpu: bool) -> None:
             raise Refused(f"{flag} starts no processes where there is no GPU: use torchrun, which sets it")
 
 
-def _torchrun_flags(environ: Mapping[str, str], on_cpu: bool) -> dict[str, str | None]:
+def _torchrun_flags(
+    typed: dict[str, str | None], environ: Mapping[str, str], on_cpu: bool
+) -> dict[str, str | None]:
+    _check_torchrun(typed, environ, on_cpu)
     flags = {
-        "--distributed-world-size": environ["WORLD_SIZE"],
-        "--distributed-rank": environ["RANK"],
+        **{flag: environ[name] for flag, name in OF_TORCHRUN.items()},
         "--distributed-init-method": "env://",
         "--distributed-no-spawn": None,
-        "--device-id": environ["LOCAL_RANK"],
     }
     if on_cpu:
         flags |= {
@@ -83,3 +107,26 @@ def _torchrun_flags(environ: Mapping[str, str], on_cpu: bool) -> dict[str, str |
             "--ddp-backend": "legacy_ddp",  # fairseq always passes a GPU number to PyTorch's DDP
         }
     return flags
+
+
+def _check_torchrun(typed: dict[str, str | None], environ: Mapping[str, str], on_cpu: bool) -> None:
+    """Refuse flags with which the processes of torchrun would wait for each other forever, or fail.
+
+    Raises:
+        Refused: see above
+    """
+    world = environ["WORLD_SIZE"]
+    missing = [name for name in OF_TORCHRUN.values() if name not in environ]
+    if missing:
+        raise Refused(
+            f"the environment has WORLD_SIZE={world}, but no {' and no '.join(missing)}: start {world} "
+            "processes with torchrun, or unset WORLD_SIZE"
+        )
+    for flag, name in OF_TORCHRUN.items():
+        if flag in typed and typed[flag] != environ[name]:
+            raise Refused(
+                f"{flag} is {typed[flag]} in a process for which torchrun says {environ[name]}: leave it out"
+            )
+    for flag, values in NEEDS_GPU.items() if on_cpu else ():
+        if typed.get(flag) in values:
+            raise Refused(f"{flag} {typed[flag]} trains only on GPUs: leave it out")

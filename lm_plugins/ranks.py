@@ -1,7 +1,7 @@
 """The rank of this process among those that train together."""
 
 from collections.abc import Callable
-from typing import Optional, TypeVar
+from typing import Any, Optional, TypeVar
 
 import torch.distributed as dist
 
@@ -37,3 +37,12 @@ def on_first_rank(work: Callable[[], Result]) -> Optional[Result]:
     if refusal[0] is not None:
         raise Refused(refusal[0])
     return result
+
+
+def from_all_ranks(value: Any) -> list[Any]:
+    """Return what each rank calls this with, in their order; all ranks call it."""
+    world = rank_and_world()[1]
+    values = [value] * world
+    if world > 1:
+        dist.all_gather_object(values, value)
+    return values

@@ -71,6 +71,9 @@ def check_training(flags: Flags) -> None:
         raise Refused(
             "--averaging-decay has no effect without --averaging ema: give --averaging ema, or leave it out"
         )
+    hook, backend = flags.get("--ddp-comm-hook") or "none", flags.get("--ddp-backend")
+    if hook != "none" and backend in ("legacy_ddp", "no_c10d"):
+        raise Refused(f"--ddp-comm-hook {hook} has no effect with --ddp-backend {backend}: leave it out")
     metric = flags.get("--best-checkpoint-metric", METRICS[0])
     criterion = CRITERION_REGISTRY.get(flags.get("--criterion"))
     if getattr(criterion, "reduce_metrics", None) is LMCrossEntropy.reduce_metrics:

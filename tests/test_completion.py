@@ -2,14 +2,21 @@
 
 import logging
 import math
+import shlex
+import subprocess
 
 import pytest
+import torch
+from fairseq.dataclass.configs import FairseqConfig
+from fairseq.distributed.utils import infer_init_method
+from omegaconf import OmegaConf
 
 from lm_plugins.architectures import ARCHITECTURES, small
 from lm_plugins.architectures.one_cycle import training_tokens
 from lm_plugins.command_line import typed_flags
 from lm_plugins.completion import complete
 from lm_plugins.errors import Refused
+from lm_plugins.process_flags import process_count
 from preprocess.binarize import tokens_of as read_tokens
 
 TRAIN = ["/usr/bin/fairseq-train", "data", "--user-dir", "lm_plugins"]
@@ -152,6 +159,15 @@ def test_the_published_streams_are_shared_out(world, streams):
     assert typed["--batch-size"] == "7"
 
 
+def test_the_streams_of_validation_are_shared_out(data_bin):
+    """Their number changes the validation loss, as each stream starts from zeros."""
+    argv = ("fairseq-train", str(data_bin), "--arch", "qrnn_small")
+    environ = {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}
+    assert [completed(*argv, **e)["--batch-size-valid"] for e in ({}, environ)] == ["8", "4"]
+    typed = completed(*argv, "--batch-size-valid", "3", **environ)
+    assert typed["--batch-size-valid"] == "3"
+
+
 def test_options_from_the_environment_lose_against_the_command_line():
     environ = {"LM_PLUGINS_ADDOPTS": "--decoder-layers 3 --lr 2 --rotate-streams"}
     flags = completed(*TRAIN, "--arch", "qrnn_ptb", "--lr", "7", **environ)
@@ -189,6 +205,8 @@ def test_one_cycle_is_as_long_as_its_epochs(data_bin):
     assert updates("--max-epoch", "7") == 7 * windows
     assert updates("--max-epoch", "7", "--update-freq", "2") == 7 * math.ceil(windows / 2)
     assert updates("--batch-size", "4") == 60 * math.ceil(math.ceil(tokens / 4) / 67.75)
+    eight = updates(WORLD_SIZE="8", RANK="0", LOCAL_RANK="0")  # of 3 streams each
+    assert eight == 60 * math.ceil(math.ceil(tokens / 24) / 67.75), "the cycle ends by --max-epoch"
     assert updates("--batch-size", "4", WORLD_SIZE="2", RANK="0", LOCAL_RANK="0") == 60 * math.ceil(
         math.ceil(tokens / 8) / 67.75
     )
@@ -303,6 +321,66 @@ def test_fairseq_is_told_about_torchrun():
     assert "--distributed-no-spawn" in flags
     assert (flags["--distributed-backend"], flags["--ddp-backend"]) == ("gloo", "legacy_ddp")
     assert "--distributed-rank" not in completed(*TRAIN, "--arch", "qrnn_ptb", WORLD_SIZE="1")
+
+
+def test_the_printed_command_of_a_process_can_be_repeated_by_torchrun(caplog):
+    """Its first process prints it; --distributed-rank 0 of all processes would make them wait forever."""
+    caplog.set_level(logging.INFO)
+    first, second = ({"WORLD_SIZE": "2", "RANK": rank, "LOCAL_RANK": rank} for rank in "01")
+    argv = complete([*TRAIN, "--arch", "qrnn_ptb", "--cpu"], first)
+    messages = [record.getMessage() for record in caplog.records]
+    (printed,) = [shlex.split(m.split(": ", 1)[1]) for m in messages if m.startswith("completed command")]
+    assert typed_flags(complete(printed, first)) == typed_flags(argv)
+    assert typed_flags(complete(printed, second)) == {
+        **typed_flags(argv), "--distributed-rank": "1", "--device-id": "1",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "flags, environ",
+    [
+        ((), {"SLURM_NTASKS": "2"}),
+        (("--distributed-world-size", "3"), {"SLURM_NTASKS_PER_NODE": "1"}),
+        (("--distributed-world-size", "8"), {"SLURM_NTASKS": "8"}),
+        (("--distributed-world-size", "1"), {"SLURM_NTASKS": "2"}),
+    ],
+)
+def test_the_processes_that_fairseq_starts_in_a_slurm_job_are_counted(flags, environ, monkeypatch):
+    """The published streams are divided by their number."""
+    environ = {"SLURM_NNODES": "2", "SLURM_JOB_NODELIST": "a,b", "SLURM_NODEID": "1", "SLURM_LOCALID": "0",
+               "SLURM_PROCID": "0", **environ}  # fmt: skip
+    typed = typed_flags(["--distributed-port", "9218", *flags])
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(subprocess, "check_output", lambda command: b"a\nb\n")
+    for name in ("MASTER_ADDR", "SLURM_NTASKS", "SLURM_NTASKS_PER_NODE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    world = int(typed.get("--distributed-world-size") or 4)
+    cfg = OmegaConf.structured(FairseqConfig()).distributed_training
+    cfg.distributed_world_size, cfg.distributed_port = world, 9218
+    infer_init_method(cfg)
+    assert process_count(typed, environ) == cfg.distributed_world_size
+
+
+@pytest.mark.parametrize(
+    "flags, environ, part",
+    [
+        (("--distributed-rank", "0"), {}, "--distributed-rank is 0"),
+        (("--distributed-world-size", "4"), {}, "torchrun says 2"),
+        (("--device-id", "0"), {}, "leave it out"),
+        (("--ddp-backend", "pytorch_ddp"), {}, "--ddp-backend pytorch_ddp trains only on GPUs"),
+        (("--distributed-backend", "nccl"), {}, "only on GPUs"),
+        (("--ddp-comm-hook", "fp16"), {}, "has no effect with --ddp-backend legacy_ddp"),
+        ((), {"LOCAL_RANK": None}, "no LOCAL_RANK: start 2 processes with torchrun"),
+        ((), {"LOCAL_RANK": None, "RANK": None}, "no RANK and no LOCAL_RANK"),
+    ],
+)
+def test_processes_of_torchrun_that_could_not_train_together_are_refused(flags, environ, part):
+    environ = {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", **environ}
+    environ = {name: value for name, value in environ.items() if value is not None}
+    with pytest.raises(Refused, match=part):
+        complete([*TRAIN, "--arch", "qrnn_ptb", "--cpu", *flags], environ)
 
 
 def test_the_completed_command_is_printed_once_and_can_be_repeated(caplog):

@@ -1,9 +1,15 @@
 """Which errors are explained in one sentence, and which keep their traceback."""
 
+import math
 import re
+from types import SimpleNamespace
 
 import pytest
+import torch
 from fairseq.checkpoint_utils import load_checkpoint_to_cpu
+from fairseq.distributed import utils as distributed_utils
+from fairseq.trainer import Trainer
+from torch.multiprocessing.spawn import ProcessRaisedException
 
 from lm_plugins.errors import Refused
 from lm_plugins.excepthook import excepthook, sentence
@@ -41,6 +47,29 @@ def test_a_checkpoint_that_fairseq_cannot_read_is_named(tmp_path):
 def test_other_known_ends():
     assert "--lr" in sentence(FloatingPointError("Minimum loss scale reached"))
     assert "give the path" in sentence(OSError("Model file not found: x.pt"))
+
+
+@pytest.mark.parametrize(
+    "other, phrase",
+    [
+        (math.nan, "training stopped, gradients are Nan/Inf: the loss or its gradient is no longer"),
+        (0.25, "the gradients of the processes differ (norms 0.50000000, 0.25000000)"),
+    ],
+)
+def test_gradients_that_are_not_finite_are_told_from_those_that_differ(other, phrase, monkeypatch):
+    """fairseq calls both inconsistent where several GPUs train."""
+    norms = torch.zeros(2, dtype=torch.double)
+    trainer = SimpleNamespace(
+        _grad_norm_buf=norms, data_parallel_rank=0, data_parallel_process_group=None,
+        cfg=SimpleNamespace(common=SimpleNamespace(amp=False)),
+    )  # fmt: skip
+    own = 0.5 if math.isfinite(other) else math.nan
+    monkeypatch.setattr(distributed_utils, "all_reduce", lambda buffer, group: buffer[1:].fill_(other))
+    error = caught(Trainer._check_grad_norms, trainer, torch.tensor(own))
+    assert isinstance(error, FloatingPointError) and "inconsistent between workers" in str(error)
+    trace = f"\n\n-- Process 1 terminated:\nTraceback (...):\n  File\nFloatingPointError: {error}\n"
+    for text in (sentence(error), sentence(ProcessRaisedException(trace, 1, 123))):
+        assert phrase in text and "\n" not in text and "no checkpoint was replaced" in text
 
 
 def test_unknown_errors_keep_their_traceback(capsys):

@@ -64,7 +64,7 @@ def one_cycle(
         world: number of processes
         epochs: passes through the corpus, or more where the typed --max-update needs them
         peak: highest learning rate
-        streams: parallel streams of all processes together
+        streams: parallel streams of all processes together, which is rounded up to a multiple of `world`
         window: length of a window in tokens
         mean_share: mean length of the windows as a share of it
 
@@ -75,7 +75,8 @@ def one_cycle(
         last_epoch, last_update = (int(typed.get(flag) or 0) for flag in ("--max-epoch", "--max-update"))
         peak = float(typed.get("--lr") or peak)
         length = max(1.0, float(typed.get("--tokens-per-sample") or window))  # the task refuses a smaller one
-        streams = max(1, int(typed.get("--batch-size") or 0) * world or streams)
+        own = int(typed.get("--batch-size") or 0) or math.ceil(streams / world)  # of each process
+        streams = max(1, own * world)
         windows = math.ceil(math.ceil(tokens / streams) / (length * mean_share))
         per_epoch = math.ceil(windows / max(1, int(typed.get("--update-freq") or 1)))
     except ValueError as error:

@@ -24,6 +24,7 @@ from lm_plugins.out_of_memory import naming_window
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
 from lm_plugins.tasks.cuda_graphs import GraphedSteps
+from lm_plugins.tasks.same_on_all_ranks import check_same_text
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ class IterationMixin:
         draws = self.random_draws() if training else {}
         streams = self.streams(dataset, count, draws)
         windows = self.stream_windows(dataset, streams, range(rank * own, (rank + 1) * own))
+        check_same_text(dataset.split, windows.fingerprint())
         return StreamIterator(
             windows,
             Layout(**windows.fingerprint(), window=size, **draws),

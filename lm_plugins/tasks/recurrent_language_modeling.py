@@ -30,6 +30,7 @@ from lm_plugins.tasks.finetuning import FinetuningMixin
 from lm_plugins.tasks.generation import GenerationMixin
 from lm_plugins.tasks.iteration import IterationMixin
 from lm_plugins.tasks.resume import check_resumed_options
+from lm_plugins.tasks.same_on_all_ranks import check_same_command
 from lm_plugins.tasks.starting_point import prepare_start
 from lm_plugins.tasks.stopping import StoppingMixin
 from lm_plugins.tasks.time_limit import check_time_limit
@@ -138,6 +139,7 @@ class RecurrentLanguageModelingTask(
                     "evaluated: give --averaging ema --averaging-decay 0.9999 (with --optimizer nt_asgd)"
                 )
             self.save_dir_lock = prepare_start(self.cfg)
+            check_same_command(self.cfg)
             check_patience(self.cfg)
             check_resumed_options(self.cfg)
             check_time_limit(self.cfg)

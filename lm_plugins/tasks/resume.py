@@ -6,7 +6,7 @@ in it is restored (:mod:`lm_plugins.data.layout`).
 
 import logging
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Optional
 
 from fairseq.registry import REGISTRIES
@@ -70,8 +70,7 @@ def check_resumed_options(cfg: DictConfig) -> None:
         return
     if not cfg.reset_meters:
         check_best(saved.get("checkpoint", {}), cfg)
-    links = OmegaConf.create({section: f"${{{section}}}" for section in COMPARED}, parent=cfg)
-    current = OmegaConf.to_container(links, resolve=True, enum_to_str=True)
+    current = sections_of(cfg, COMPARED)
     ignored = DATA | (SCHEDULE if cfg.reset_lr_scheduler else set())
     changed = list(differences(saved, current, ignored))
     changes = ", ".join(changed)
@@ -91,6 +90,28 @@ def check_resumed_options(cfg: DictConfig) -> None:
     )
 
 
+def sections_of(cfg: DictConfig, names: Iterable[str]) -> dict[str, Any]:
+    """Return sections of fairseq's configuration by name, as plain values.
+
+    Args:
+        cfg: the configuration of the task, which is one of them
+    """
+    links = OmegaConf.create({section: f"${{{section}}}" for section in names}, parent=cfg)
+    return OmegaConf.to_container(links, resolve=True, enum_to_str=True)
+
+
+def options_of(cfg: DictConfig, compared: Mapping[str, Optional[tuple[str, ...]]]) -> dict[str, Any]:
+    """Return the plain values of the options `compared`, as in COMPARED.
+
+    Args:
+        cfg: the configuration of the task, from which the other sections are reached
+    """
+    options = {}
+    for section, values in sections_of(cfg, compared).items():
+        options |= _options(section, values, compared[section])
+    return {name: value for name, value in options.items() if isinstance(value, PLAIN)}
+
+
 def differences(saved: Mapping[str, Any], current: Mapping[str, Any], ignored: set[str]) -> Iterator[str]:
     """Yield "--flag old -> new" for each compared option of two configurations in which they differ.
 
@@ -102,19 +123,21 @@ def differences(saved: Mapping[str, Any], current: Mapping[str, Any], ignored: s
     before, after = {}, {}
     for section in COMPARED:
         if section not in ignored:
-            before |= _options(section, saved.get(section))
-            after |= _options(section, current[section])
+            before |= _options(section, saved.get(section), COMPARED[section])
+            after |= _options(section, current[section], COMPARED[section])
     for name in sorted(before.keys() & after.keys() - ignored):
         old, new = before[name], after[name]
         if old != new and isinstance(old, PLAIN) and isinstance(new, PLAIN):
-            yield f"{flag_of(name)} {_text(old)} -> {_text(new)}"
+            yield f"{flag_of(name)} {as_typed(old)} -> {as_typed(new)}"
 
 
-def _options(section: str, values: Mapping[str, Any] | Namespace | None) -> dict[str, Any]:
+def _options(
+    section: str, values: Mapping[str, Any] | Namespace | None, names: Optional[tuple[str, ...]]
+) -> dict[str, Any]:
     """Return the compared options of a section, and the class that it chooses under the section's name."""
     if isinstance(values, Namespace):
         values = _own_options(section, values)
-    values, names = values or {}, COMPARED[section]
+    values = values or {}
     options = {name: values[name] for name in names or values if name in values and name[0] != "_"}
     if section in REGISTRIES and "_name" in values:
         options[section] = values["_name"]
@@ -136,6 +159,6 @@ def _own_options(section: str, arguments: Namespace) -> dict[str, Any]:
     return {"_name": chosen} | {name: getattr(arguments, name) for name in own}
 
 
-def _text(value: Any) -> str:
+def as_typed(value: Any) -> str:
     """Return a value as it is typed."""
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)

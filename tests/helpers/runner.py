@@ -128,13 +128,23 @@ def free_port() -> str:
 
 
 def start_ranks(
-    world: int, data: Path, save_dir: Path, *arguments: object, arch: str = "awd_lstm_ptb"
+    world: int,
+    data: Path,
+    save_dir: Path,
+    *arguments: object,
+    arch: str = "awd_lstm_ptb",
+    of_last: tuple[object, ...] = (),
 ) -> list[Run]:
-    """Start the processes that ``torchrun --nproc-per-node world fairseq-train ...`` starts."""
+    """Start the processes that ``torchrun --nproc-per-node world fairseq-train ...`` starts.
+
+    Args:
+        of_last: further arguments of the last process alone
+    """
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": str(world)}
     return [
         Run(
             "train", data, "--arch", arch, *TINY, "--save-dir", save_dir, *arguments,
+            *(of_last if rank == world - 1 else ()),
             RANK=str(rank), LOCAL_RANK=str(rank), **shared,
         )
         for rank in range(world)
