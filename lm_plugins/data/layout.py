@@ -21,8 +21,8 @@ def fact(key: str, flags: str, *, of_folder: bool = False, default: Any = MISSIN
 class Layout:
     """The facts of a run. With equal layouts, runs read the same windows, and an epoch's positions agree."""
 
-    corpus: int = fact("corpus", "the data", of_folder=True)  # a checksum
-    tokens: int = fact("tokens", "the data", of_folder=True)
+    corpus: int = fact("corpus", "data folder", of_folder=True)  # a checksum
+    tokens: int = fact("tokens", "data folder", of_folder=True)
     streams: int = fact("streams of all ranks", "--batch-size or the number of processes")
     own_streams: int = fact("streams of a rank", "--batch-size or the number of processes")
     window: int = fact("window", "--tokens-per-sample")
