@@ -52,9 +52,7 @@ def agrees(kernels: Kernels, device: str) -> bool:
                     atol=1e-4 if dtype == torch.float32 else 1e-2,
                 )
     except Exception as error:  # whatever a compiler or driver raises: training continues in PyTorch
-        logger.warning(
-            f"the QRNN kernels for {device} do not work here, so PyTorch operations are used: {error}"
-        )
+        logger.warning(f"the QRNN kernels for {device} do not work here, falling back to PyTorch: {error}")
         return False
     return True
 
