@@ -12,7 +12,8 @@ from fairseq.trainer import Trainer
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from lm_plugins.errors import Refused
-from lm_plugins.excepthook import excepthook, sentence
+from lm_plugins.excepthook import excepthook
+from lm_plugins.explanations import sentence
 from tests.helpers.plugin import write_plugin
 from tests.helpers.refusals import refused
 from tests.helpers.runner import train

@@ -11,7 +11,8 @@ import pytest
 import torch.multiprocessing as mp
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
-from lm_plugins.excepthook import excepthook, sentence
+from lm_plugins.excepthook import excepthook
+from lm_plugins.explanations import sentence
 from lm_plugins.stop_signals import StopSignals, end_by, pass_to_children
 from tests.helpers.runner import end_with, server
 

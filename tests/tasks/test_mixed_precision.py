@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lm_plugins.excepthook import sentence
+from lm_plugins.explanations import sentence
 from recipes.logs import logged
 from tests.helpers.checkpoints import load, same_optimizer, same_weights
 from tests.helpers.kill import kill_after
