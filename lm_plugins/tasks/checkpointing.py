@@ -26,7 +26,6 @@ import ast
 import logging
 from typing import Any, Optional
 
-import torch.distributed as dist
 from fairseq.criterions import FairseqCriterion
 from fairseq.models import BaseFairseqModel
 from fairseq.optim import FairseqOptimizer
@@ -36,7 +35,7 @@ from lm_plugins.optim.averaged_sgd import show_average, show_iterate
 from lm_plugins.optim.consolidation import before_each_checkpoint
 from lm_plugins.optim.own_options import take_own_options
 from lm_plugins.optim.two_tailed import choose_average
-from lm_plugins.ranks import rank_and_world
+from lm_plugins.ranks import from_all_ranks, rank_and_world
 from lm_plugins.tasks.large_tables import check_optimizer
 from lm_plugins.tasks.written_once import WrittenOnce
 
@@ -110,8 +109,7 @@ class CheckpointingMixin:
                 "after one of them has failed"
             )
             raise self.failure
-        self.rank_states = [None] * dist.get_world_size()
-        dist.all_gather_object(self.rank_states, self.carried_state())
+        self.rank_states = from_all_ranks(self.carried_state())
         if split is not None:
             split.gather(self.optimizer.shards())
 
