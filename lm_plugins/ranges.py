@@ -67,7 +67,6 @@ OF_FAIRSEQ = {
     "beam": at_least(1),
     "buffer_size": at_least(0),
     "clip_norm": at_least(0),
-    "data_buffer_size": at_least(0),
     "distributed_world_size": at_least(1),
     "fp16_init_scale": above(0),
     "fp16_scale_tolerance": between(0, 1),

@@ -17,6 +17,7 @@ WHOLE_MODELS = "trains and saves parts of a model, without the carried states: l
 # {(flag, value), or a flag with any value: why it is refused}
 REASONS: dict[tuple[str, str] | str, str] = {
     "--curriculum": NO_ORDER,
+    "--data-buffer-size": "has no effect, because no thread reads ahead: leave it out",
     "--ema-decay": EMA,
     "--ema-fp32": EMA,
     "--ema-seed-model": EMA,

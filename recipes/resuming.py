@@ -11,8 +11,7 @@ from recipes.stages import Inputs, differences, record, record_path
 
 FREE = (
     "--max-epoch", "--max-update", "--stop-time-hours", "--patience", "--cpu", "--num-workers",
-    "--data-buffer-size", "--log-interval", "--save-interval", "--keep-last-epochs",
-    "--keep-best-checkpoints",
+    "--log-interval", "--save-interval", "--keep-last-epochs", "--keep-best-checkpoints",
 )  # fmt: skip
 LENGTHS = {"--max-epoch": "epoch", "--max-update": "train_num_updates"}  # {flag: what the log counts}
 # Schedules of a known length, whose learning rates --max-epoch and --max-update change from the start.

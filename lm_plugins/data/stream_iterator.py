@@ -31,7 +31,6 @@ class StreamIterator(EpochBatchIterator):
         epoch: int,
         folders_take_turns: bool = False,
         num_workers: int = 0,
-        buffer_size: int = 0,
         update_freq: int = 1,
     ) -> None:
         self.layout, self.folders_take_turns, self.update_freq = layout, folders_take_turns, update_freq
@@ -41,7 +40,9 @@ class StreamIterator(EpochBatchIterator):
             batch_sampler=self._batches,
             epoch=epoch,
             num_workers=num_workers,
-            buffer_size=buffer_size,
+            # fairseq would fill a buffer from a thread that it never joins. If a thread is inside torch when
+            # Python exits, the process aborts, and its exit status says that the training failed.
+            buffer_size=0,
             disable_shuffling=True,
             persistent_workers=False,
         )

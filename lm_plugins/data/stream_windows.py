@@ -68,7 +68,12 @@ class StreamWindows(FairseqDataset):
         streams = self.streams(window.epoch).select(slice(self.own.start, self.own.stop))
         positions = np.arange(window.start, window.start + window.length)
         source, target = streams.windows(positions, self.pad, self.eos)
-        return {"window": window, "source": torch.from_numpy(source), "target": torch.from_numpy(target)}
+        return {
+            "window": window,
+            "source": torch.from_numpy(source),
+            "target": torch.from_numpy(target),
+            "host_target": target,
+        }
 
     def collater(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         """Return fairseq's batch for the one item of `items`."""
@@ -83,7 +88,9 @@ class StreamWindows(FairseqDataset):
             "net_input": {
                 "src_tokens": source,
                 "target": target,
-                "host_target": target.numpy(),  # which fairseq does not move to a GPU
+                # fairseq does not move an array to a GPU. It is not target.numpy(): a loader worker moves the
+                # memory of a tensor to share it, and the array would still refer to the old place.
+                "host_target": item["host_target"],
                 "stream": self.corpus.split,
                 "step": 0 if self.independent else window.step,
             },

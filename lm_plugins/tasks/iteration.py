@@ -47,7 +47,6 @@ class IterationMixin:
         max_sentences: Optional[int] = None,
         epoch: int = 1,
         num_workers: int = 0,
-        data_buffer_size: int = 0,
         skip_remainder_batch: bool = False,
         **kwargs: Any,
     ) -> EpochBatchIterator:
@@ -91,7 +90,6 @@ class IterationMixin:
             epoch,
             folders_take_turns=training and len(self.folders) > 1,
             num_workers=supported_workers(num_workers) if training else 0,
-            buffer_size=data_buffer_size if training else 0,
             update_freq=self.cfg.update_freq[: max(epoch, 1)][-1] if training else 1,
         )
 
@@ -103,6 +101,7 @@ class IterationMixin:
             )
         # fairseq's default of 8 would drop the last prompts of a batch.
         kwargs["required_batch_size_multiple"] = 1
+        kwargs["data_buffer_size"] = 0  # as in StreamIterator
         if kwargs.get("max_tokens"):  # a longer line is a batch by itself
             kwargs["max_tokens"] = max(kwargs["max_tokens"], int(prompts.sizes.max(initial=0)))
         return super().get_batch_iterator(prompts, **kwargs)

@@ -32,7 +32,6 @@ COMPARED: dict[str, Optional[tuple[str, ...]]] = {
 OF_A_MACHINE = {
     "continue_once",
     "data",
-    "data_buffer_size",
     "dataset_impl",
     "finetune_from_model",
     "num_workers",
