@@ -10,7 +10,6 @@ The folder --out receives lr_range.json, lr_range.txt (every update), lr_range.p
 import argparse
 import json
 import math
-import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
@@ -23,11 +22,11 @@ from preprocess.files import atomically
 from recipes.files import make_folder
 from recipes.logs import DIVERGED, logged
 from recipes.plots import picture
+from recipes.plugin import add_user_dir_argument
 from recipes.processes import ONE_PROCESS, end_quietly_by_interrupt, piped
 from recipes.progress import follow, show_error
 from recipes.report import aligned
 
-PLUGIN = os.path.relpath(Path(__file__).resolve().parent.parent / "lm_plugins")
 OURS = {  # {flag of fairseq-train that the test sets: the options that set it here}
     "--lr": "--lr-min and --lr-max",
     "--lr-scheduler": "--lr-min and --lr-max",
@@ -129,8 +128,8 @@ def draw(points: list[Point], suggestion: dict[str, float], path: Path, title: s
 def command_of(options: argparse.Namespace, flags: list[str]) -> list[str]:
     """Return the fairseq-train command of the test, as a user can type it."""
     return [
-        "fairseq-train", options.data, "--user-dir", PLUGIN, "--arch", options.arch, *ONE_PROCESS, *flags,
-        "--lr", f"{options.lr_min:g}", "--lr-scheduler", "exponential_range",
+        "fairseq-train", options.data, "--user-dir", options.user_dir, "--arch", options.arch, *ONE_PROCESS,
+        *flags, "--lr", f"{options.lr_min:g}", "--lr-scheduler", "exponential_range",
         "--lr-max", f"{options.lr_max:g}", "--range-updates", str(options.updates),
         "--max-update", str(options.updates), "--max-epoch", "0", "--disable-validation", "--no-save",
         "--no-progress-bar", "--log-format", "json", "--log-interval", "1",
@@ -167,6 +166,7 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
     )  # fmt: skip
     parser.add_argument("data", help="data-bin folder")
     parser.add_argument("--arch", required=True, help="architecture whose training flags are used")
+    add_user_dir_argument(parser)
     parser.add_argument(
         "--lr-min", type=float, default=1e-5, help="first learning rate, above 0 (default: %(default)g)"
     )

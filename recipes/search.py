@@ -27,6 +27,7 @@ try:
     import optuna
 except ImportError as error:
     raise SystemExit("error: recipes.search needs Optuna: pip install optuna") from error
+from fairseq.utils import import_user_module
 from optuna import Study, Trial
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
@@ -38,6 +39,7 @@ from preprocess.lock import locked
 from recipes.files import check_output, make_folder
 from recipes.logs import DIVERGED, logged
 from recipes.plots import DPI
+from recipes.plugin import LM_PLUGINS, add_user_dir_argument
 from recipes.processes import ONE_PROCESS, end_quietly_by_interrupt, piped
 from recipes.samplers import (
     DEFAULT,
@@ -54,7 +56,6 @@ from recipes.search_spaces import OURS, Draw, of_arch, of_file
 from recipes.stages import CONTENT, by_flag, digest
 
 DRAWN = "drawn"  # attribute of a trial: its flags as they were typed
-PLUGIN = os.path.relpath(Path(__file__).resolve().parent.parent / "lm_plugins")
 
 
 class Failed(Exception):
@@ -94,9 +95,9 @@ def train(command: list[str], log: Path, report: Callable[[int, float], bool]) -
 def command_of(options: argparse.Namespace, flags: list[str], drawn: dict[str, Any], save: Path) -> list[str]:
     """Return the fairseq-train command of a trial, as a user can type it."""
     return [
-        "fairseq-train", options.data, "--user-dir", PLUGIN, "--arch", options.arch, "--save-dir", str(save),
-        "--no-epoch-checkpoints", "--no-last-checkpoints", "--log-format", "json", "--no-progress-bar",
-        *ONE_PROCESS, *flags,
+        "fairseq-train", options.data, "--user-dir", options.user_dir, "--arch", options.arch,
+        "--save-dir", str(save), "--no-epoch-checkpoints", "--no-last-checkpoints", "--log-format", "json",
+        "--no-progress-bar", *ONE_PROCESS, *flags,
         *(word for flag, value in drawn.items() for word in (flag, typed_value(value))),
     ]  # fmt: skip
 
@@ -287,6 +288,7 @@ def main() -> None:
     )
     parser.add_argument("data", help="data-bin folder")
     parser.add_argument("--arch", required=True, help="architecture, whose family defines the space")
+    add_user_dir_argument(parser)
     parser.add_argument("--study", type=Path, required=True, help="SQLite file; trials are saved next to it")
     parser.add_argument(
         "--trials", type=int, default=20, help="number of trials of this worker, at least 1 (default: 20)"
@@ -306,6 +308,8 @@ def main() -> None:
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # fairseq lets every logger say everything
     check(options, flags)
     typed = typed_flags(flags)
+    if not LM_PLUGINS.samefile(options.user_dir):  # this package is imported already
+        import_user_module(options)
     try:
         check_arch(options.arch)
         draw = of_file(options.space, typed) if options.space else of_arch(options.arch, typed)

@@ -62,13 +62,15 @@ def published(arch: str, typed: dict[str, str | None]) -> Space:
     flags = architecture.regimes.get(regime, architecture.training)
     if callable(flags):
         flags = flags(typed, 1, 1)  # the learning rate does not depend on the corpus
-    optimizer = typed.get("--optimizer") or flags["--optimizer"]
+    optimizer = typed.get("--optimizer") or flags.get("--optimizer")
     if optimizer == "nt_asgd" and flags.get("--averaging") != "never":
         rates = [10.0, 40.0]  # AWD-LSTM, QRNN and MoS: 15 to 30
     elif optimizer in ("adam", "torch_adam"):
         rates = [3e-4, 1e-2, "log"]
-    else:
+    elif "--lr" in flags:
         rates = [float(flags["--lr"]) / 4, float(flags["--lr"]) * 4, "log"]
+    else:
+        raise SystemExit(f"error: --arch {arch} has no --lr to search around: give --space FILE")
     options = dataclasses.fields(ARCH_MODEL_REGISTRY[arch].config)
     dropouts = {
         "--" + option.name.replace("_", "-"): around(option.default)

@@ -11,13 +11,13 @@ from recipes import lr_range
 from tests.helpers.runner import ROOT
 
 SMALL = (
-    "--cpu", "--arch", "qrnn_ptb", "--decoder-embed-dim", "12", "--decoder-hidden-size", "16",
-    "--decoder-layers", "2", "--batch-size", "4", "--tokens-per-sample", "10", "--autocast", "bf16",
+    "--cpu", "--decoder-embed-dim", "12", "--decoder-hidden-size", "16", "--decoder-layers", "2",
+    "--batch-size", "4", "--tokens-per-sample", "10", "--autocast", "bf16",
 )  # fmt: skip
 
 
-def recipe(data, out, *arguments):
-    line = [sys.executable, "-m", "recipes.lr_range", data, *SMALL, "--out", out, *arguments]
+def recipe(data, out, *arguments, arch="qrnn_ptb"):
+    line = [sys.executable, "-m", "recipes.lr_range", data, "--arch", arch, *SMALL, "--out", out, *arguments]
     return subprocess.run([str(a) for a in line], cwd=ROOT, capture_output=True, text=True)
 
 
@@ -45,6 +45,13 @@ def test_the_test_stops_where_the_loss_diverges(data_bin, tmp_path):
     assert result["diverged"] and len(result["points"]) < 100
 
 
+def test_the_architecture_of_a_plug_in(data_bin, tmp_path):
+    plugin = ("--user-dir", "examples/gru_plugin")
+    done = recipe(data_bin, tmp_path, *plugin, "--updates", "30", "--lr-max", "0.1", arch="gru_ptb")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads((tmp_path / "lr_range.json").read_text())["points"]) == 30
+
+
 def test_an_error_of_training_is_shown(data_bin, tmp_path):
     done = recipe(data_bin, tmp_path, "--optimizer", "adam", "--tokens-per-sample", "0")
     assert done.returncode == 1 and "--tokens-per-sample is 0" in done.stderr
@@ -58,6 +65,7 @@ def test_an_error_of_training_is_shown(data_bin, tmp_path):
         (("--max-update=5",), "--updates"),
         (("--lr-min", "2", "--lr-max", "1"), "must be positive and below"),
         (("--updates", "3"), "at least"),
+        (("--user-dir", "missing"), "missing is not a folder: give the folder of a plug-in"),
     ],
 )
 def test_wrong_flags_are_refused(tmp_path, capsys, flags, words):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import subprocess
 import sys
 
 import optuna
@@ -10,6 +11,7 @@ import pytest
 from lm_plugins.architectures import ARCHITECTURES
 from recipes import search, search_spaces
 from tests.helpers.recipes import parsed
+from tests.helpers.runner import ROOT
 
 SPACE = {
     "--dropout": [0.1, 0.9],
@@ -137,7 +139,7 @@ def test_a_typed_flag_is_not_drawn(run, tmp_path):
 def test_the_table_has_what_was_typed(tmp_path):
     """This also holds if the space draws under other names, and if a small number has an exponent."""
     study = optuna.create_study()
-    options = type("Options", (), {"data": "data", "arch": "lstm_mos_bm"})
+    options = type("Options", (), {"data": "data", "arch": "lstm_mos_bm", "user_dir": "lm_plugins"})
     draws = (
         search_spaces.described({"--lr": [3.14159e-5, 3.14159e-5]}),
         search_spaces.described({"--weight-decay": {"choices": [0.00012345]}}),
@@ -237,10 +239,22 @@ def test_a_drawn_command_can_be_typed(arch, data_bin, tmp_path):
     trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=2)).ask()
     drawn = draw(trial)
     assert "--dropout" not in drawn
-    options = type("Options", (), {"data": str(data_bin), "arch": arch})
+    options = type("Options", (), {"data": str(data_bin), "arch": arch, "user_dir": "lm_plugins"})
     args = parsed(search.command_of(options, ["--dropout", "0.3"], drawn, tmp_path))
     assert args.dropout == 0.3 and args.lr[0] == pytest.approx(drawn["--lr"], rel=1e-3)
     assert args.hidden_dropout == pytest.approx(drawn["--hidden-dropout"], rel=1e-3)
+
+
+def test_the_architecture_of_a_plug_in(data_bin, tmp_path):
+    sizes = "--cpu --decoder-embed-dim 12 --decoder-hidden-size 16 --batch-size 4 --tokens-per-sample 10"
+    line = [
+        sys.executable, "-m", "recipes.search", data_bin, "--arch", "gru_ptb",
+        "--user-dir", "examples/gru_plugin", "--study", tmp_path / "study.db", "--trials", "1",
+        "--max-epoch", "1", *sizes.split(),
+    ]  # fmt: skip
+    done = subprocess.run([str(word) for word in line], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "best: trial 0" in done.stdout and "--user-dir examples/gru_plugin" in done.stdout
 
 
 def test_another_optimizer_has_its_own_learning_rates():
