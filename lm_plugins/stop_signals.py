@@ -50,9 +50,13 @@ def _pass_on(number: int, frame: Optional[FrameType]) -> None:
 
 
 def end_by(number: signal.Signals) -> NoReturn:
-    """End this process by a signal, so that its status is 143 for SIGTERM and 138 for SIGUSR1 in a shell."""
+    """End this process by a signal, so that its status is 143 for SIGTERM and 138 for SIGUSR1 in a shell.
+
+    The kernel ignores such a signal to process 1, which the program of a container usually is. That process
+    exits with the same number.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
-    signal.pause()
+    os._exit(128 + number)

@@ -61,6 +61,20 @@ def test_a_signal_to_the_parent_reaches_all_and_decides_its_status(number, tmp_p
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
+def ignored(number: int) -> None:
+    """End by a signal that has no effect, like one to process 1, whose signals the kernel ignores."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    end_by(number)
+
+
+def test_a_process_that_no_signal_ends_exits_with_its_number():
+    process = server.Process(target=ignored, args=(signal.SIGTERM,))
+    process.start()
+    process.join(20)
+    process.kill()
+    assert process.exitcode == 128 + signal.SIGTERM
+
+
 @pytest.mark.parametrize(
     "last, phrase",
     [
