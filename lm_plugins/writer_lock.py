@@ -17,7 +17,7 @@ def lock_folder(folder: str | os.PathLike) -> Optional[TextIO]:
     """Lock `folder` for this process, until the returned file is closed or the process ends.
 
     The kernel releases the lock of a process that is killed. The lock is a POSIX record lock, which children
-    do not inherit: a data worker that survives its training for some seconds does not hold it.
+    do not inherit: a process that training has started, and that survives it, does not hold it.
 
     Returns:
         the open lock file, which names this process; None, with a warning, if the file system has no locks

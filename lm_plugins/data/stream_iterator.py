@@ -17,6 +17,9 @@ class StreamIterator(EpochBatchIterator):
     and dummy batches are not used. A position in an epoch means nothing on another layout, so the
     layout is saved with it and compared on resume.
 
+    There are no loader workers. A signal that ends a process group, as from Slurm or ``timeout``, would also
+    end them, and then torch raises an error in the training that is about to save.
+
     Args:
         dataset: the batches
         layout: the facts that determine the windows and the streams
@@ -30,7 +33,6 @@ class StreamIterator(EpochBatchIterator):
         layout: Layout,
         epoch: int,
         folders_take_turns: bool = False,
-        num_workers: int = 0,
         update_freq: int = 1,
     ) -> None:
         self.layout, self.folders_take_turns, self.update_freq = layout, folders_take_turns, update_freq
@@ -39,7 +41,6 @@ class StreamIterator(EpochBatchIterator):
             collate_fn=dataset.collater,
             batch_sampler=self._batches,
             epoch=epoch,
-            num_workers=num_workers,
             # fairseq would fill a buffer from a thread that it never joins. If a thread is inside torch when
             # Python exits, the process aborts, and its exit status says that the training failed.
             buffer_size=0,

@@ -33,7 +33,7 @@ class StreamWindows(FairseqDataset):
     A shorter stream ends in pads. The source is the target shifted by one over the whole corpus, with
     ``</s>`` before its first token and before each stream of sentences. Every token is therefore a target
     exactly once, the first token of a stream included. An item is a whole batch, addressed by its
-    :class:`~lm_plugins.data.windows.Window`, which carries the epoch, since loader workers have no state.
+    :class:`~lm_plugins.data.windows.Window`, which carries the epoch.
 
     Args:
         corpus: N tokens
@@ -88,9 +88,7 @@ class StreamWindows(FairseqDataset):
             "net_input": {
                 "src_tokens": source,
                 "target": target,
-                # fairseq does not move an array to a GPU. It is not target.numpy(): a loader worker moves the
-                # memory of a tensor to share it, and the array would still refer to the old place.
-                "host_target": item["host_target"],
+                "host_target": item["host_target"],  # an array, which fairseq does not move to a GPU
                 "stream": self.corpus.split,
                 "step": 0 if self.independent else window.step,
             },

@@ -2,8 +2,8 @@
 
 A window is ``(step, start, length, epoch)``: the `step`-th of its epoch, which covers the positions
 ``start .. start + length - 1`` of every stream. Windows follow one another without gap or overlap, so each
-position is in exactly one. They are a pure function of their arguments: the same on every rank, in every
-worker, and after a resume.
+position is in exactly one. They are a pure function of their arguments: the same on every rank and
+after a resume.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,6 @@
 """The windows that a program reads, and the updates that training makes with them."""
 
 import logging
-import multiprocessing
 from collections.abc import Callable
 from typing import Any, Optional
 
@@ -54,6 +53,7 @@ class IterationMixin:
 
         Args:
             max_sentences: streams of each rank, B; in evaluation 1 by default
+            num_workers: processes to read in, which are not started: see :class:`StreamIterator`
 
         Raises:
             Refused: options that would drop or miscount targets, or a corpus that is too small.
@@ -67,6 +67,11 @@ class IterationMixin:
         if skip_remainder_batch:
             raise Refused("--skip-remainder-batch would drop the last windows of the corpus: leave it out")
         training = dataset.split == self.cfg.train_subset
+        if training and num_workers > 0:
+            logger.warning(
+                f"--num-workers {num_workers} has no effect: windows are cut in the process that trains, in "
+                "less time than passing them to it would take"
+            )
         if max_sentences is None and training:
             raise Refused(
                 "--batch-size is missing: give the number of parallel streams per process, which "
@@ -89,7 +94,6 @@ class IterationMixin:
             Layout(**windows.fingerprint(), window=size, **draws),
             epoch,
             folders_take_turns=training and len(self.folders) > 1,
-            num_workers=supported_workers(num_workers) if training else 0,
             update_freq=self.cfg.update_freq[: max(epoch, 1)][-1] if training else 1,
         )
 
@@ -191,14 +195,6 @@ class IterationMixin:
         super().optimizer_step(optimizer, model, update_num)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
-
-
-def supported_workers(count: int) -> int:
-    """Return `count`, or 0 with a warning where worker processes are not forked and cannot share a corpus."""
-    if count > 0 and multiprocessing.get_start_method() != "fork":
-        logger.warning(f"--num-workers {count} needs forked processes: windows are cut without workers")
-        return 0
-    return count
 
 
 def check_independent_windows(cfg: RecurrentLanguageModelingConfig, sentences: bool) -> None:
