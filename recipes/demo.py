@@ -24,7 +24,7 @@ from recipes.files import make_folder
 from recipes.logs import logged
 from recipes.ngram_baseline import NgramBaseline
 from recipes.processes import end_quietly_by_interrupt, piped
-from recipes.progress import duration, follow, show_error
+from recipes.progress import duration, follow, say, show_error
 from recipes.report import activation, aligned, sample
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,7 +52,7 @@ def fairseq(program: str, arguments: list[object], log: Path) -> None:
     """Run ``fairseq-<program> arguments``, show its progress, and keep its output in `log`."""
     arguments = list(map(str, arguments))
     command = shlex.join([f"fairseq-{program}", *arguments])
-    print(f"$ {command}", flush=True)
+    say(f"$ {command}")
     log.write_text(f"$ {command}\n")
     start = [sys.executable, "-m", f"fairseq_cli.{program.replace('-', '_')}"]
     with piped([*start, *arguments], cwd=ROOT) as process:

@@ -25,7 +25,7 @@ from recipes import sample, stages
 from recipes.environment import read_environment
 from recipes.experiment import SUBSETS
 from recipes.processes import become_child, end_quietly_by_interrupt, exit_status, passing_signals
-from recipes.progress import follow, show_error
+from recipes.progress import follow, say, show_error
 
 
 class Stage(NamedTuple):
@@ -82,11 +82,10 @@ def import_fairseq() -> None:
     )
     import fairseq_cli.eval_lm  # noqa: F401
 
-    logging.getLogger().setLevel(logging.INFO)  # only now, to hide the messages of the import
-
 
 def work(command: list[str]) -> None:
     """Run `command` in this process."""
+    logging.getLogger().setLevel(logging.INFO)  # only now, to hide the messages of the imports
     sys.argv = command
     if command[0] == "fairseq-eval-lm":
         from fairseq_cli.eval_lm import cli_main
@@ -151,11 +150,11 @@ def run(experiment: Path, planned: list[Stage], environment: Callable[[], dict[s
         log = experiment / "logs" / f"{name}.log"
         inputs = stages.inputs_of(command, data)
         if stages.is_done(experiment, name, inputs, outcome):
-            print(f"already done: {shlex.join(command)}", flush=True)
+            say(f"already done: {shlex.join(command)}")
             continue
         stages.begin(experiment, name, inputs, [environment()])
         log.parent.mkdir(parents=True, exist_ok=True)
-        print(f"$ {shlex.join(command)}", flush=True)
+        say(f"$ {shlex.join(command)}")
         with open(log, "a") as file:
             file.write(f"$ {shlex.join(command)}\n")
         if not ready:

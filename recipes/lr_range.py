@@ -24,7 +24,7 @@ from recipes.logs import DIVERGED, logged
 from recipes.plots import picture
 from recipes.plugin import add_user_dir_argument
 from recipes.processes import ONE_PROCESS, end_quietly_by_interrupt, piped
-from recipes.progress import follow, show_error
+from recipes.progress import follow, say, show_error
 from recipes.report import aligned
 
 OURS = {  # {flag of fairseq-train that the test sets: the options that set it here}
@@ -142,7 +142,7 @@ def run(command: list[str], log: Path, test: RangeTest) -> None:
     Raises:
         SystemExit: training failed
     """
-    print(f"$ {shlex.join(command)}", flush=True)
+    say(f"$ {shlex.join(command)}")
     with open(log, "a") as file:
         file.write(f"$ {shlex.join(command)}\n")
     start = [sys.executable, "-m", "fairseq_cli.train", *command[1:]]

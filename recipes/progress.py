@@ -6,13 +6,14 @@ appends every line to LOG. The terminal shows the epochs done, the perplexity, t
 time: one line at the end of each epoch, and at most one every ten seconds within an epoch.
 """
 
+import os
 import re
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from recipes.logs import Record, entry, folders, parameters, record
 
@@ -163,7 +164,7 @@ def _score(values: dict[str, Any], prefix: str) -> str:
 
 def follow(lines: Iterable[str], log: Path) -> list[str]:
     """Append `lines` to `log` as they come, show the progress, and return the last lines of an error."""
-    progress = Progress(_print)
+    progress = Progress(say)
     with open(log, "a", buffering=1) as file:
         for line in lines:
             file.write(line)
@@ -174,7 +175,7 @@ def follow(lines: Iterable[str], log: Path) -> list[str]:
 def show_error(lines: list[str]) -> None:
     """Print the last lines of a program that failed to stderr."""
     for line in lines:
-        print(line, file=sys.stderr, flush=True)
+        say(line, sys.stderr)
 
 
 def show_all(lines: Iterable[str], log: Path) -> list[str]:
@@ -182,16 +183,21 @@ def show_all(lines: Iterable[str], log: Path) -> list[str]:
     with open(log, "a", buffering=1) as file:
         for line in lines:
             file.write(line)
-            _print(line.rstrip("\n"))
+            say(line.rstrip("\n"))
     return []
 
 
-def _print(text: str) -> None:
-    """Print `text` unless the reader has gone."""
+def say(text: str, file: TextIO | None = None) -> None:
+    """Print `text` to `file`, standard output by default, at once.
+
+    If its reader has gone, as `head` or a closed terminal, later output goes nowhere: that must not end
+    training, and the programs that are started later inherit the same descriptor.
+    """
+    file = file or sys.stdout
     try:
-        print(text, flush=True)
-    except OSError:  # the reader has gone, which must not end training
-        sys.stdout = None
+        print(text, file=file, flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from recipes.processes import (
     exit_status,
     piped,
 )
-from recipes.progress import follow, show_all, show_error
+from recipes.progress import follow, say, show_all, show_error
 from recipes.resuming import check_resumable, check_trained_with, has_begun
 
 ADDED = "LM_PLUGINS_ADDOPTS"  # flags that fairseq-train adds
@@ -135,7 +135,7 @@ def run_logged(
         SystemExit: it failed, or a signal was passed on to it
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    print(f"$ {shlex.join(command)}", flush=True)
+    say(f"$ {shlex.join(command)}")
     with open(log, "a") as file:
         file.write(f"$ {shlex.join(command)}\n")
     last: list[str] = []
@@ -188,7 +188,7 @@ def train(recipe: Recipe, stage: str, folder: Path, command: list[str]) -> None:
 
     inputs = inputs_of(command)
     if stages.is_done(experiment, stage, inputs, folder / "checkpoint_best.pt"):
-        print(f"already done: {shlex.join(recipe.launched(command))}", flush=True)
+        say(f"already done: {shlex.join(recipe.launched(command))}")
         return
     settings, earlier = inputs_of(completed(recipe, command)), stages.runs(experiment, stage)
     if has_begun(folder):

@@ -41,6 +41,7 @@ from recipes.logs import DIVERGED, logged
 from recipes.plots import DPI
 from recipes.plugin import LM_PLUGINS, add_user_dir_argument
 from recipes.processes import ONE_PROCESS, end_quietly_by_interrupt, piped
+from recipes.progress import say
 from recipes.samplers import (
     DEFAULT,
     GRID,
@@ -168,7 +169,7 @@ def search(
         if state == TrialState.FAIL and not was_validated(study):
             sys.exit(f"error: the search stops because its first trial failed: {reason}")
         outcome = f"valid perplexity {2**bits:.2f}" if bits is not None else f"{state.name.lower()}: {reason}"
-        print(f"trial {trial.number}: {outcome}", flush=True)
+        say(f"trial {trial.number}: {outcome}")
 
 
 def was_validated(study: Study) -> bool:

@@ -3,10 +3,25 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from recipes import evaluate
+from tests.helpers.runner import ROOT
+
+WITHOUT_READER = """
+import sys
+from pathlib import Path
+from recipes import evaluate
+from recipes.progress import say, show_error
+input()  # until nobody reads what this process prints
+say("one line")
+show_error(["two lines"])
+log = Path(sys.argv[1])
+sys.exit(evaluate.in_fork(lambda: print("in the log"), log))
+"""
 
 
 def planned(capsys, *arguments):
@@ -100,3 +115,16 @@ def test_without_a_checkpoint_nothing_runs(stages, tmp_path):
     missing = [stage._replace(checkpoint=tmp_path / "none.pt") for stage in stages]
     with pytest.raises(SystemExit, match="there is no checkpoint .*none.pt: train the model first"):
         run(tmp_path, missing)
+
+
+def test_a_stage_runs_after_the_reader_of_the_output_has_gone(tmp_path):
+    """A reader is `head`, or a terminal that was closed while training ran."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WITHOUT_READER, tmp_path / "log"], cwd=ROOT,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    process.stdout.close()
+    process.stdin.write(b"\n")
+    process.stdin.close()
+    assert process.wait(20) == 0
+    assert (tmp_path / "log").read_text() == "in the log\n"
