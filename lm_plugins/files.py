@@ -11,9 +11,24 @@ from typing import Any
 from lm_plugins.errors import Refused
 
 
+def is_stream(path: str | os.PathLike) -> bool:
+    """Return whether `path` is a device or a pipe, such as /dev/null, which must not be replaced by a file.
+
+    /dev/stdout is one even where it leads to a file.
+    """
+    inside = os.path.dirname(os.path.abspath(path)) in ("/dev", "/dev/fd")
+    return os.path.exists(path) and (inside or not (os.path.isfile(path) or os.path.isdir(path)))
+
+
 @contextmanager
 def atomically(path: str | os.PathLike) -> Iterator[str]:
-    """Yield the path to write to, ``<path>.part``, which then replaces `path`, or is removed on an error."""
+    """Yield the path to write to, ``<path>.part``, which then replaces `path`, or is removed on an error.
+
+    A device or a pipe is written to directly.
+    """
+    if is_stream(path):
+        yield os.fspath(path)
+        return
     unfinished = f"{os.fspath(path)}.part"
     try:
         yield unfinished
@@ -43,9 +58,14 @@ def check_writable(path: str | os.PathLike, option: str) -> None:
     try:
         if os.path.isdir(path):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if is_stream(path):
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return
         with open(unfinished, "a"):
             pass
-        os.remove(unfinished)
+        with suppress(FileNotFoundError):  # another process of the same run may check the same file
+            os.remove(unfinished)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise Refused(
@@ -73,7 +93,7 @@ def check_files(
     for option, path in outputs.items():
         if path is None:
             continue
-        other = named.setdefault(os.path.realpath(path), option)
+        other = option if is_stream(path) else named.setdefault(os.path.realpath(path), option)
         if other != option:
             raise Refused(f"{option} {os.fspath(path)} would overwrite {other}: give another file")
         check_writable(path, option)

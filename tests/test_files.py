@@ -1,0 +1,35 @@
+"""Outputs are checked before the work for them; devices and pipes are written to, not replaced."""
+
+import os
+import stat
+import threading
+
+import pytest
+
+from lm_plugins.errors import Refused
+from lm_plugins.files import atomically, check_files, check_writable
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
+    path, read = tmp_path / "pipe", []
+    os.mkfifo(path)
+    reader = threading.Thread(target=lambda: read.append(path.read_text()), daemon=True)
+    reader.start()
+    check_files({"--output": path}, {})
+    with atomically(path) as unfinished, open(unfinished, "w") as file:
+        file.write("scores")
+    reader.join(10)
+    assert read == ["scores"] and stat.S_ISFIFO(path.stat().st_mode)
+
+
+def test_two_outputs_may_go_to_the_null_device():
+    check_files({"--output": "/dev/null", "--json": "/dev/null"}, {})
+    with pytest.raises(Refused, match="--json .* would overwrite --output"):
+        check_files({"--output": "scores", "--json": "scores"}, {})
+    assert not os.path.exists("/dev/null.part")
+
+
+def test_processes_may_check_the_same_file_at_once(tmp_path, monkeypatch):
+    remove = os.remove
+    monkeypatch.setattr(os, "remove", lambda path: (remove(path), remove(path)))  # the other one was first
+    check_writable(tmp_path / "log", "--log-file")
