@@ -124,6 +124,11 @@ def of_files(error: BaseException) -> str | None:
     reading = _locals_of(load_checkpoint_to_cpu, error)  # its errors do not name the file
     if reading is not None and isinstance(error, UNREADABLE):
         return why_unreadable(reading["path"], error)
+    if isinstance(error, PermissionError) and error.filename is not None:
+        return (
+            f"{error.filename} cannot be read or written by this user ({error.strerror}): change its "
+            "permissions, or give another path"
+        )
     return None
 
 

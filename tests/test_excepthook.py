@@ -1,5 +1,6 @@
 """Which errors are explained in one sentence, and which keep their traceback."""
 
+import errno
 import math
 import re
 from types import SimpleNamespace
@@ -48,6 +49,8 @@ def test_a_checkpoint_that_fairseq_cannot_read_is_named(tmp_path):
 def test_other_known_ends():
     assert "--lr" in sentence(FloatingPointError("Minimum loss scale reached"))
     assert "give the path" in sentence(OSError("Model file not found: x.pt"))
+    denied = sentence(PermissionError(errno.EACCES, "Permission denied", "save/.lock"))
+    assert denied.startswith("save/.lock cannot be read or written by this user (Permission denied): change")
 
 
 @pytest.mark.parametrize(

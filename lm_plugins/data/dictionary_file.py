@@ -1,11 +1,11 @@
 """Read dict.txt, the symbols of a data-bin and their counts in the training text."""
 
-import json
 import os
 import stat
 
 from fairseq.data import Dictionary
 
+from lm_plugins.data.complete_mark import read_mark
 from lm_plugins.errors import Refused
 from lm_plugins.files import sha256
 
@@ -49,9 +49,8 @@ def read_dictionary(path: str) -> Dictionary:
 def _recorded_digest(folder: str) -> str | None:
     """Return the SHA-256 of dict.txt that preprocess recorded in `folder`, or None if it did not."""
     try:
-        with open(os.path.join(folder, ".complete")) as file:
-            return json.load(file)["files"]["dict.txt"]
-    except (OSError, ValueError, LookupError, TypeError):
+        return read_mark(folder)["files"]["dict.txt"]
+    except (LookupError, TypeError):
         return None
 
 

@@ -1,10 +1,10 @@
 """The level of a data folder's text: whether a token is a word, a piece, a character or a byte."""
 
-import json
 import logging
 import os
 from typing import Any, Optional
 
+from lm_plugins.data.complete_mark import read_mark
 from lm_plugins.data.text_json import LEVELS, TEXT_JSON, read_text_json
 from lm_plugins.errors import Refused
 
@@ -57,8 +57,7 @@ def recorded_level(folder: str | os.PathLike) -> Optional[str]:
 def corpus_of(folder: str | os.PathLike) -> Any:
     """Return the name of the corpus in ``.complete``, which preprocess writes into `folder`; else None."""
     try:
-        with open(os.path.join(folder, ".complete")) as file:
-            mark = json.load(file)
+        mark = read_mark(folder)
         return str(mark.get("inputs", mark).get("corpus"))
-    except (OSError, ValueError, AttributeError):
+    except AttributeError:
         return None

@@ -44,6 +44,12 @@ def test_otherwise_tokens_are_words_unless_the_user_says_what_they_are(mark, tmp
     assert level_of(tmp_path, "byte") == "byte"
 
 
+def test_a_mark_that_cannot_be_read_is_not_a_missing_one(tmp_path):
+    (tmp_path / ".complete").mkdir()
+    with pytest.raises(Refused, match="complete cannot be read .Is a directory., so it is not known"):
+        level_of(tmp_path)
+
+
 def test_text_json_comes_first_and_cannot_be_contradicted(tmp_path):
     (tmp_path / ".complete").write_text(json.dumps({"inputs": {"corpus": "ptb"}}))
     (tmp_path / "sentencepiece.model").touch()
