@@ -43,6 +43,8 @@ if [ "$stage" -gt "$stop" ] || [ "$stop" -lt 2 ]; then
   exit 2
 fi
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+# Each job has a port of its own: at the same one, the processes of two jobs that share a node would meet.
+port=${RENDEZVOUS_PORT:-$((20000 + ${SLURM_JOB_ID:-0} % 10000))}
 
 step() {  # COMMAND...: run it, pass signals on to it, and return its status
   local status=0 name
@@ -57,7 +59,7 @@ step() {  # COMMAND...: run it, pass signals on to it, and return its status
 if [ "$stage" -le 3 ]; then
   step srun "$recipe" --stage $((stage > 2 ? stage : 2)) --stop-stage $((stop < 3 ? stop : 3)) \
     --nodes "$SLURM_NNODES" --gpus "${SLURM_GPUS_ON_NODE:-1}" \
-    --rendezvous "$first:${RENDEZVOUS_PORT:-29500}" "${flags[@]}"
+    --rendezvous "$first:$port" "${flags[@]}"
 fi
 if [ "$stop" -ge 4 ]; then
   step srun --nodes 1 --ntasks 1 "$recipe" --stage $((stage > 4 ? stage : 4)) --stop-stage "$stop" "${flags[@]}"

@@ -88,7 +88,8 @@ def test_slurm_runs_the_stages_that_are_asked_for(tmp_path):
         (tmp_path / name).chmod(0o755)
     path = f"{tmp_path}:{os.environ['PATH']}"
     job = {"PATH": path, "SLURM_JOB_NODELIST": "a,b", "SLURM_NNODES": "2", "SLURM_GPUS_ON_NODE": "8"}
-    nodes = "--nodes 2 --gpus 8 --rendezvous first:29500 --lr 3"
+    job["SLURM_JOB_ID"] = "1234567"
+    nodes = "--nodes 2 --gpus 8 --rendezvous first:24567 --lr 3"
     for typed, expected in (
         ([], [f"--stage 2 --stop-stage 3 {nodes}", "--stage 4 --stop-stage 6 --lr 3"]),
         (["--stop-stage", "2"], [f"--stage 2 --stop-stage 2 {nodes}"]),
