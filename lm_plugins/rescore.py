@@ -13,6 +13,7 @@ from typing import Any
 
 from lm_plugins.rescoring.options import alpha_and_beta, argument_parser, check_options
 from lm_plugins.rescoring.results import Rescored
+from lm_plugins.standard_output import reader_may_end
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -31,11 +32,11 @@ def main(arguments: list[str] | None = None) -> None:
             write(rescored, options, models)
     except KeyboardInterrupt:
         parser.exit(130, "lm_plugins: interrupted\n")
-    if options.output is None and options.tune is None:
-        print("\n".join(best_lines(rescored)))
+    to_stdout = options.output is None and options.tune is None
+    with reader_may_end():
+        print("\n".join(best_lines(rescored) if to_stdout else report(rescored)))
+    if to_stdout:
         print("\n".join(report(rescored)), file=sys.stderr)
-    else:
-        print("\n".join(report(rescored)))
 
 
 def rescore(options: argparse.Namespace) -> tuple[Rescored, dict[str, Any]]:

@@ -9,7 +9,6 @@ interpolates models. The whole text is checked before the first line is scored. 
 
 import argparse
 import logging
-import os
 import sys
 import time
 from contextlib import ExitStack
@@ -27,6 +26,7 @@ from lm_plugins.ranges import at_least, check
 from lm_plugins.scoring.batches import BATCH_SIZE
 from lm_plugins.scoring.lines import Lines, blocks, open_text
 from lm_plugins.scoring.tables import Table, Total
+from lm_plugins.standard_output import reader_may_end
 from lm_plugins.user_dir import add_user_dir_argument, check_user_dir
 
 BLOCK = 4096  # lines that are sorted by length and scored together
@@ -90,11 +90,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     sys.stdout.reconfigure(encoding="utf-8")
     logging.getLogger().setLevel(logging.WARNING)
-    with refusals_exit_with_2():
-        try:
-            run(options)
-        except BrokenPipeError:  # the reader, such as head, has ended
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with refusals_exit_with_2(), reader_may_end():
+        run(options)
 
 
 def run(options: argparse.Namespace) -> None:

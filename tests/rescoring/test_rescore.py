@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import runpy
 import sys
 
@@ -121,6 +122,19 @@ def test_what_is_printed_is_utf_8(monkeypatch):
     main(["in.tsv", "--path", "a.pt"])
     sys.stdout.flush()
     assert printed.getvalue().decode() == "u1\tfür 語\n"
+
+
+def test_the_summary_is_printed_although_the_reader_has_ended(monkeypatch, capsys):
+    nbest = [NBest("u1", [Hypothesis("u1", "w1", [0.0], "")])]
+    rescored = Rescored(nbest, list_scores(nbest, [[-1.0]]), 0.0, 0.0, None, None)
+    monkeypatch.setattr("lm_plugins.rescore.rescore", lambda options: (rescored, {}))
+    monkeypatch.setattr("lm_plugins.rescoring.results.report", lambda rescored: ["summary"])
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        main(["in.tsv", "--path", "a.pt"])
+    assert capsys.readouterr().err == "summary\n"
 
 
 def test_another_dictionary_is_refused(checkpoint, other_data_bin):
