@@ -126,10 +126,17 @@ def piped(
     Its ``returncode`` is known after the block. The `options` are those of Popen.
     See :func:`passing_signals`.
     """
+    options["env"] = with_full_log(options.get("env") or os.environ)
     fixed = {"text": True, "errors": "replace", "stdin": DEVNULL, "stdout": PIPE, "stderr": STDOUT}
     start = partial(Popen, command, preexec_fn=partial(become_child, os.getpid()), **(fixed | options))
     with passing_signals(start, Popen.wait, sent_as) as process, process.stdout:
         yield process
+
+
+def with_full_log(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return `environ` with a LOGLEVEL at which fairseq's programs log the numbers that recipes read."""
+    level = environ.get("LOGLEVEL", "").upper()
+    return {**environ, "LOGLEVEL": "DEBUG" if level == "DEBUG" else "INFO"}
 
 
 def end_quietly_by_interrupt() -> None:

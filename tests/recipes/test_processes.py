@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from recipes.processes import with_full_log
 from tests.helpers.recipes import recipe_process
 from tests.helpers.runner import ROOT
 
@@ -78,6 +79,14 @@ def test_a_group_s_signal_reaches_the_child_once_and_an_unprepared_one_ends():
     process, child = started(UNPREPARED)
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=20)[0] == "stopped by SIGTERM\n" and process.returncode == 143
+
+
+def test_the_level_of_the_user_does_not_hide_the_numbers_that_are_read(monkeypatch):
+    assert with_full_log({"A": "b", "LOGLEVEL": "debug"}) == {"A": "b", "LOGLEVEL": "DEBUG"}
+    monkeypatch.setenv("LOGLEVEL", "error")
+    process, is_info = started("import os; print(int(os.environ['LOGLEVEL'] == 'INFO'))")
+    process.communicate(timeout=20)
+    assert is_info
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl")
