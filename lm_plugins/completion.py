@@ -19,9 +19,10 @@ from lm_plugins.architectures.shared import COMMON
 from lm_plugins.checkpoint_contents import check_foreign_checkpoint, read_own_checkpoint
 from lm_plugins.command_line import missing_arguments, program_name, typed_flags, with_added_options
 from lm_plugins.errors import Refused
+from lm_plugins.flags import Flags
 from lm_plugins.process_flags import CONNECTING, process_count, process_flags, streams_per_process
 from lm_plugins.tasks.recurrent_language_modeling import RecurrentLanguageModelingTask
-from lm_plugins.training_flags import Flags, check_arch, is_recurrent, training_flags
+from lm_plugins.training_flags import check_arch, is_recurrent, training_flags
 from lm_plugins.typed_checks import (
     check_evaluation,
     check_numbers,

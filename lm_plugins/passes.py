@@ -28,6 +28,7 @@ from lm_plugins.command_line import program_name, typed_flags
 from lm_plugins.completion import is_recurrent_task
 from lm_plugins.data_folders import data_folders
 from lm_plugins.errors import Refused
+from lm_plugins.flags import Flags, flag_of
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ def count_folders(argv: list[str]) -> list[str]:
     return [*argv, *added]
 
 
-def converted(typed: dict[str, str | None], folders: int) -> Iterator[tuple[str, str]]:
+def converted(typed: Flags, folders: int) -> Iterator[tuple[str, str]]:
     """Yield the flags that differ when the epochs of `typed` are counted in folders."""
     schedule = typed.get(SCHEDULE) or FIXED
     if schedule in (FIXED, BY_PASS):
@@ -86,7 +87,7 @@ def epochs_of_schedule(name: str) -> list[str]:
     options = REGISTRIES["lr_scheduler"]["dataclass_registry"].get(name)
     unit, epochs = UNIT
     return [
-        "--" + field.name.replace("_", "-")
+        flag_of(field.name)
         for field in (fields(options) if is_dataclass(options) else ())
         if field.metadata.get(unit) == epochs
     ]

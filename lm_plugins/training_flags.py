@@ -7,9 +7,10 @@ from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.optim import OPTIMIZER_REGISTRY
 from fairseq.registry import REGISTRIES
 
-from lm_plugins.architectures import ARCHITECTURES, PUBLISHED, Flags
+from lm_plugins.architectures import ARCHITECTURES, PUBLISHED
 from lm_plugins.architectures.shared import COMMON
 from lm_plugins.errors import Refused
+from lm_plugins.flags import Flags, flag_of
 from lm_plugins.models.heads import default_criterion, needed_head
 from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel
 from lm_plugins.optim.large_tables import LargeTables
@@ -99,7 +100,7 @@ def training_flags(typed: Flags, arguments: list[str], world: int) -> Flags:
 
 def _leave_out_options(kind: str, flags: Flags, typed: Flags) -> None:
     """Remove from `flags` the options of the architecture's `kind` where the user typed another one."""
-    flag = "--" + kind.replace("_", "-")
+    flag = flag_of(kind)
     preset, chosen = flags.get(flag), typed.get(flag)
     if not preset or not chosen or chosen == preset:
         return
@@ -109,7 +110,7 @@ def _leave_out_options(kind: str, flags: Flags, typed: Flags) -> None:
     )
     for name, option in options.items():
         if chosen_options.get(name) is not option:  # an inherited field is shared: AR and TAR of our criteria
-            flags.pop("--" + name.replace("_", "-"), None)
+            flags.pop(flag_of(name), None)
     if kind == "optimizer" and "--lr" not in typed:
         raise Refused(
             f"the learning rate of {typed['--arch']} is meant for --optimizer {preset}: with --optimizer "

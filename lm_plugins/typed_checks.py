@@ -1,7 +1,6 @@
 """Refuse typed flags that have no effect, or that fairseq would reject only after training."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 
 from fairseq.criterions import CRITERION_REGISTRY
@@ -13,11 +12,11 @@ from omegaconf import MISSING
 
 from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy
 from lm_plugins.errors import Refused
-from lm_plugins.ranges import check_typed, flag_of
+from lm_plugins.flags import Flags, flag_of
+from lm_plugins.ranges import check_typed
 
 logger = logging.getLogger(__name__)
 
-Flags = Mapping[str, str | None]
 METRICS = ("loss", "nll_loss", "ppl")  # the metrics that LMCrossEntropy logs in validation
 NO_DEFAULT = ("total_num_update",)  # declared as --max-update, which fairseq-train does not fill in
 OF_HEADS = {  # options of one output layer, which the others of this package ignore
@@ -40,7 +39,7 @@ def check_numbers(flags: Flags) -> None:
         TASK_DATACLASS_REGISTRY.get(flags.get("--task")),
     ]
     for kind in ("criterion", "optimizer", "lr_scheduler"):
-        name = flags.get("--" + kind.replace("_", "-"))
+        name = flags.get(flag_of(kind))
         chosen.append(REGISTRIES[kind]["dataclass_registry"].get(name))
     check_typed(flags, [*OF_FAIRSEQ, *filter(is_dataclass, chosen)])
 

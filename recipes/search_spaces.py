@@ -17,6 +17,7 @@ import optuna
 from fairseq.models import ARCH_MODEL_REGISTRY
 
 from lm_plugins.architectures import ARCHITECTURES, PUBLISHED
+from lm_plugins.flags import Flags, flag_of
 from lm_plugins.training_flags import check_arch
 
 THESIS = ("lstm_mos_bm", "lstm_mos_bmlg")
@@ -31,7 +32,7 @@ Space = dict[str, list | dict]
 Draw = Callable[[optuna.Trial], dict[str, Any]]
 
 
-def of_arch(arch: str, typed: dict[str, str | None]) -> Draw:
+def of_arch(arch: str, typed: Flags) -> Draw:
     """Return the space of an architecture, without the flags that the user `typed`."""
     check_arch(arch)
     if arch in THESIS:
@@ -56,7 +57,7 @@ def small() -> Space:
     }
 
 
-def published(arch: str, typed: dict[str, str | None]) -> Space:
+def published(arch: str, typed: Flags) -> Space:
     """Return the learning rates of the optimizer, and the dropouts around those of the architecture."""
     regime, architecture = typed.get("--regime", PUBLISHED), ARCHITECTURES[arch]
     flags = architecture.regimes.get(regime, architecture.training)
@@ -73,7 +74,7 @@ def published(arch: str, typed: dict[str, str | None]) -> Space:
         raise SystemExit(f"error: --arch {arch} has no --lr to search around: give --space FILE")
     options = dataclasses.fields(ARCH_MODEL_REGISTRY[arch].config)
     dropouts = {
-        "--" + option.name.replace("_", "-"): around(option.default)
+        flag_of(option.name): around(option.default)
         for option in options
         if option.name.endswith("dropout") and option.default > 0
     }

@@ -32,6 +32,7 @@ BASE = {
     "data_folders",
     "errors",
     "files",
+    "flags",
     "host_values",
     "matmul_precision",
     "metrics",

@@ -13,6 +13,7 @@ from fairseq.data import data_utils
 
 from lm_plugins.data_folders import data_folders
 from lm_plugins.errors import Refused
+from lm_plugins.flags import Flags
 
 SCHEDULE = "cosine"
 WARM_UP = 0.1  # share of the updates
@@ -44,7 +45,7 @@ def training_tokens(arguments: list[str], subset: str = "train") -> int:
 
 
 def one_cycle(
-    typed: dict[str, str | None],
+    typed: Flags,
     tokens: int,
     world: int,
     *,
@@ -53,7 +54,7 @@ def one_cycle(
     streams: int,
     window: int,
     mean_share: float = 1.0,
-) -> dict[str, str | None]:
+) -> Flags:
     """Return the flags of one cycle over `epochs` passes through `tokens`.
 
     Args:

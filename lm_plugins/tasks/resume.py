@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lm_plugins.checkpoints import read_checkpoint
 from lm_plugins.errors import Refused
-from lm_plugins.ranges import flag_of
+from lm_plugins.flags import flag_of
 from lm_plugins.tasks.resumed_state import check_best, check_optimizer_state
 from lm_plugins.tasks.starting_point import resumed_checkpoint
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lm_plugins.errors import Refused
-from lm_plugins.ranges import flag_of
+from lm_plugins.flags import flag_of
 
 BEST = ("best_checkpoint_metric", "maximize_best_checkpoint_metric")
 
