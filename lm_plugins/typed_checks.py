@@ -1,12 +1,10 @@
 """Refuse typed flags that have no effect, or that fairseq would reject only after training."""
 
 import logging
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 
 from fairseq.criterions import CRITERION_REGISTRY
 from fairseq.dataclass.configs import FairseqConfig, GenerationConfig
-from fairseq.models import ARCH_MODEL_NAME_REGISTRY, MODEL_DATACLASS_REGISTRY
-from fairseq.registry import REGISTRIES
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
 from omegaconf import MISSING
 
@@ -14,6 +12,7 @@ from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy
 from lm_plugins.errors import Refused
 from lm_plugins.flags import Flags, flag_of
 from lm_plugins.ranges import check_typed
+from lm_plugins.registered_options import KINDS, dataclass_of, dataclass_of_arch, options_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +34,10 @@ def check_numbers(flags: Flags) -> None:
         Refused: see :func:`lm_plugins.ranges.check`
     """
     chosen = [
-        MODEL_DATACLASS_REGISTRY.get(ARCH_MODEL_NAME_REGISTRY.get(flags.get("--arch"))),
+        dataclass_of_arch(flags.get("--arch")),
         TASK_DATACLASS_REGISTRY.get(flags.get("--task")),
+        *(dataclass_of(kind, flags.get(flag_of(kind))) for kind in KINDS),
     ]
-    for kind in ("criterion", "optimizer", "lr_scheduler"):
-        name = flags.get(flag_of(kind))
-        chosen.append(REGISTRIES[kind]["dataclass_registry"].get(name))
     check_typed(flags, [*OF_FAIRSEQ, *filter(is_dataclass, chosen)])
 
 
@@ -50,12 +47,11 @@ def check_required(flags: Flags) -> None:
     Raises:
         Refused: see above
     """
-    for kind in ("criterion", "optimizer", "lr_scheduler"):
+    for kind in KINDS:
         flag = flag_of(kind)
-        options = REGISTRIES[kind]["dataclass_registry"].get(flags.get(flag))
-        for field in fields(options) if is_dataclass(options) else ():
-            if (field.default == MISSING or field.name in NO_DEFAULT) and flag_of(field.name) not in flags:
-                raise Refused(f"{flag} {flags[flag]} needs {flag_of(field.name)}: give it")
+        for name, field in options_of(kind, flags.get(flag)).items():
+            if (field.default == MISSING or name in NO_DEFAULT) and flag_of(name) not in flags:
+                raise Refused(f"{flag} {flags[flag]} needs {flag_of(name)}: give it")
 
 
 def check_training(flags: Flags) -> None:
@@ -168,7 +164,7 @@ def _refuse_max_tokens(flags: Flags) -> None:
 
 
 def _refuse_options_of_other_heads(flags: Flags) -> None:
-    model = MODEL_DATACLASS_REGISTRY.get(ARCH_MODEL_NAME_REGISTRY.get(flags.get("--arch")))
+    model = dataclass_of_arch(flags.get("--arch"))
     chosen = flags.get("--output-layer") or getattr(model, "output_layer", None)
     for flag, head in OF_HEADS.items():
         if flag in flags and chosen != head and chosen in ("softmax", *OF_HEADS.values()):
