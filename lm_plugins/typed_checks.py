@@ -69,29 +69,8 @@ def check_training(flags: Flags) -> None:
     hook, backend = flags.get("--ddp-comm-hook") or "none", flags.get("--ddp-backend")
     if hook != "none" and backend in ("legacy_ddp", "no_c10d"):
         raise Refused(f"--ddp-comm-hook {hook} has no effect with --ddp-backend {backend}: leave it out")
-    metric = flags.get("--best-checkpoint-metric", METRICS[0])
-    criterion = CRITERION_REGISTRY.get(flags.get("--criterion"))
-    if getattr(criterion, "reduce_metrics", None) is LMCrossEntropy.reduce_metrics:
-        if metric not in METRICS:
-            raise Refused(
-                f"--best-checkpoint-metric is {metric}, which validation does not log: choose from "
-                f"{', '.join(METRICS)}"
-            )
-        if "--maximize-best-checkpoint-metric" in flags:
-            raise Refused(
-                f"--maximize-best-checkpoint-metric would keep the checkpoint with the highest {metric}, the "
-                "worst one: leave it out"
-            )
-    if "--stop-min-lr" in flags and "," not in (rate := flags.get("--lr") or ""):
-        try:
-            stops = float(flags["--stop-min-lr"] or "nan") >= float(rate)
-        except ValueError:
-            return  # the parser names it
-        if stops:
-            raise Refused(
-                f"--stop-min-lr {flags['--stop-min-lr']} is not below --lr {rate}: training would end at "
-                "once; lower it"
-            )
+    _check_best_metric(flags)
+    _check_last_rate(flags)
 
 
 def warn_of_decoupled_decay(flags: Flags) -> None:
@@ -134,6 +113,40 @@ def check_evaluation(program: str, flags: Flags) -> None:
     for flag in ("--cache-tune", "--cache-from", *of_interpolation):
         if flag in flags and not flags[flag]:
             raise Refused(f"{flag} is empty: give the path of a file, or leave it out")
+
+
+def _check_best_metric(flags: Flags) -> None:
+    """Refuse a metric that validation does not log, and the largest value of one whose smallest is best."""
+    criterion = CRITERION_REGISTRY.get(flags.get("--criterion"))
+    if getattr(criterion, "reduce_metrics", None) is not LMCrossEntropy.reduce_metrics:
+        return  # it logs metrics of its own
+    metric = flags.get("--best-checkpoint-metric", METRICS[0])
+    if metric not in METRICS:
+        raise Refused(
+            f"--best-checkpoint-metric is {metric}, which validation does not log: choose from "
+            f"{', '.join(METRICS)}"
+        )
+    if "--maximize-best-checkpoint-metric" in flags:
+        raise Refused(
+            f"--maximize-best-checkpoint-metric would keep the checkpoint with the highest {metric}, the "
+            "worst one: leave it out"
+        )
+
+
+def _check_last_rate(flags: Flags) -> None:
+    """Refuse a --stop-min-lr with which training would end at once."""
+    rate = flags.get("--lr") or ""
+    if "--stop-min-lr" not in flags or "," in rate:
+        return
+    try:
+        stops = float(flags["--stop-min-lr"] or "nan") >= float(rate)
+    except ValueError:
+        return  # the parser names it
+    if stops:
+        raise Refused(
+            f"--stop-min-lr {flags['--stop-min-lr']} is not below --lr {rate}: training would end at "
+            "once; lower it"
+        )
 
 
 def _check_sampling(flags: Flags) -> None:
