@@ -65,3 +65,8 @@ def check_device(device: str | torch.device) -> None:
             f"the device '{device}' cannot be used here ({str(error).splitlines()[0]}): give device='cpu', "
             "or install a torch that has it"
         ) from error
+
+
+def default_device(cpu: bool) -> str:
+    """Return the device of a command: "cuda", or "cpu" if `cpu` is typed or there is no GPU."""
+    return "cpu" if cpu or not torch.cuda.is_available() else "cuda"

@@ -62,15 +62,13 @@ def main() -> None:
         check_output(options.output)
 
     logging.basicConfig(level=logging.WARNING)  # before the imports, to hide their messages
-    import torch
-
     from lm_plugins.data.level import OF_ONE_CHARACTER
     from lm_plugins.excepthook import excepthook
-    from lm_plugins.hub import load
+    from lm_plugins.hub import default_device, load
 
     sys.excepthook = excepthook
-    device = "cpu" if options.cpu or not torch.cuda.is_available() else "cuda"
-    model = load(options.checkpoint or best_checkpoint(options.experiment), options.data, device)
+    checkpoint = options.checkpoint or best_checkpoint(options.experiment)
+    model = load(checkpoint, options.data, default_device(options.cpu))
     length = options.length
     if length is None:
         length = CHARACTERS if model.level in OF_ONE_CHARACTER else LENGTH
