@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from lm_plugins.data.dictionary import digest
 from lm_plugins.errors import Refused
-from lm_plugins.models.carried_state import CarriedState, check_initial_state, map_tensors, stream_name
+from lm_plugins.models.carried_state import CarriedState, check_initial_state, stream_name
 from lm_plugins.models.decoder_config import RecurrentDecoderConfig, layer_sizes
 from lm_plugins.models.heads import build_head
+from lm_plugins.models.nested_state import map_tensors
 from lm_plugins.modules.embedding_dropout import Embedding
 from lm_plugins.modules.head import Loss
 from lm_plugins.modules.locked_dropout import LockedDropout, StepDropout

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lm_plugins.errors import Refused
-from lm_plugins.models.carried_state import map_tensors
+from lm_plugins.models.nested_state import map_tensors
 from lm_plugins.scoring.beam_search import BeamScorer
 from lm_plugins.scoring.state import Layers, concatenate
 from lm_plugins.scoring.text_encoder import TextEncoder

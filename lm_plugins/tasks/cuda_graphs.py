@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from lm_plugins.errors import Refused
-from lm_plugins.models.carried_state import map_tensors, stream_name
+from lm_plugins.models.carried_state import stream_name
+from lm_plugins.models.nested_state import map_tensors, tensors_of
 from lm_plugins.modules.mixture_of_softmaxes import MixtureOfSoftmaxes
 from lm_plugins.modules.softmax import Softmax
 from lm_plugins.ranks import rank_and_world
@@ -154,10 +155,7 @@ class Graph:
         self.source.copy_(source)
         self.target.copy_(target)
         self.ntokens.fill_(ntokens)
-        inputs, values = [], []
-        map_tensors(inputs.append, self.state)
-        map_tensors(values.append, state)
-        torch._foreach_copy_(inputs, values)
+        torch._foreach_copy_(list(tensors_of(self.state)), list(tensors_of(state)))
         self.run()
         loss, logged, new_state, gradients = self.outputs
         for p, gradient in zip(self.params, gradients, strict=True):
