@@ -33,6 +33,7 @@ BASE = {
     "errors",
     "files",
     "flags",
+    "grid_picture",
     "host_values",
     "matmul_precision",
     "metrics",
