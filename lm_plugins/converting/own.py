@@ -76,7 +76,7 @@ def from_translated(
     return Own(translated.model, options, weights, reordering.dictionary, level)
 
 
-def read_checkpoint(path: str, data: str | None) -> Own:
+def from_checkpoint(path: str, data: str | None) -> Own:
     """Return the model in a checkpoint of ours.
 
     Args:
