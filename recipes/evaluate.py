@@ -72,9 +72,8 @@ def plan(options: argparse.Namespace) -> list[Stage]:
 
 def import_fairseq() -> None:
     """Import the modules that all evaluations share, except the plug-in, which each fork imports itself."""
-    os.environ.setdefault(
-        "PYTORCH_NVML_BASED_CUDA_CHECK", "1"
-    )  # the default check would forbid CUDA in forks
+    # The default check would forbid CUDA in forks.
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     logging.basicConfig(
         format="%(asctime)s | %(levelname)s | %(name)s | %(message)s",
         datefmt="%Y-%m-%d %H:%M:%S",

@@ -17,11 +17,8 @@ from lm_plugins.converting.vocabulary import read_vocabulary
 from lm_plugins.data.text_json import LEVELS
 from lm_plugins.errors import Refused
 
-PROJECTS = {
-    "mos": mos,
-    "fastai": fastai,
-    "awd-lstm-lm": awd_lstm_lm,
-}  # mos also has the weights of awd-lstm-lm
+# In the order in which they are tried: mos also has the weights of awd-lstm-lm.
+PROJECTS = {"mos": mos, "fastai": fastai, "awd-lstm-lm": awd_lstm_lm}
 
 
 def convert(

@@ -43,9 +43,8 @@ class ESPnetScorer(nn.Module):
     def __init__(self, decoder: nn.Module, encoder: TextEncoder, token_list: Sequence[str]) -> None:
         super().__init__()
         self.decoder, self.beam = decoder, BeamScorer(decoder)
-        self.register_buffer(
-            "ids", torch.tensor(model_ids(encoder, token_list))
-        )  # ESPnet's id -> the model's
+        # ESPnet's id -> the model's
+        self.register_buffer("ids", torch.tensor(model_ids(encoder, token_list)))
         blanks = torch.tensor([token == BLANK for token in token_list])
         self.register_buffer("blanks", blanks)
 
