@@ -18,6 +18,7 @@ import numpy as np
 
 from preprocess import topics
 from recipes import evaluate
+from recipes.checkpoints import TRAINED, trained_checkpoint
 from recipes.curves import curves, draw
 from recipes.experiment import SUBSETS, results
 from recipes.files import make_folder
@@ -93,7 +94,7 @@ def baselines(data: Path) -> dict[str, dict[str, float]]:
 
 def next_commands(folder: Path, data: Path) -> str:
     """Return the commands to try next."""
-    best, cache = str(folder / "checkpoints/checkpoint_best.pt"), str(folder / "cache.json")
+    best, cache = str(trained_checkpoint(folder)), str(folder / "cache.json")
     evaluation = ["fairseq-eval-lm", str(data), "--user-dir", "lm_plugins", "--path", best]
     lines = [
         *activation(),
@@ -119,7 +120,7 @@ def main() -> None:
     folder = named(folder)
 
     data, log = binarize(folder), folder / "logs/train.log"
-    training = ["--user-dir", "lm_plugins", "--arch", "qrnn_small", "--save-dir", folder / "checkpoints"]
+    training = ["--user-dir", "lm_plugins", "--arch", "qrnn_small", "--save-dir", folder / TRAINED]
     logs = ["--log-format", "json", "--log-interval", "10"]
     fairseq("train", [data, *training, *logs, *flags], log)
     cpu = ["--cpu"] if "--cpu" in flags else []
@@ -135,7 +136,7 @@ def main() -> None:
         "validation perplexity by epoch": [float(one["valid_ppl"]) for one in logged(output, "valid")],
         "training tokens/s": statistics.median(float(one["train_wps"]) for one in logged(output, "train")),
         "seconds in all": round(time.monotonic() - began, 1),
-        "checkpoint": str(folder / "checkpoints/checkpoint_best.pt"),
+        "checkpoint": str(trained_checkpoint(folder)),
     }
     (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
     level = f"{BIGRAM}, validation", perplexity[BIGRAM]["valid"]

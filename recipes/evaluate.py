@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from recipes import sample, stages
+from recipes.checkpoints import finetuned_checkpoint, trained_checkpoint
 from recipes.environment import read_environment
 from recipes.experiment import SUBSETS
 from recipes.processes import become_child, end_quietly_by_interrupt, exit_status, passing_signals
@@ -41,8 +42,7 @@ class Stage(NamedTuple):
 def plan(options: argparse.Namespace) -> list[Stage]:
     """Return the evaluations that `options` ask for, in the order in which they run."""
     experiment, data = options.experiment, options.data
-    trained = experiment / "checkpoints/checkpoint_best.pt"
-    finetuned = experiment / "finetuned/checkpoint_best.pt"
+    trained, finetuned = trained_checkpoint(experiment), finetuned_checkpoint(experiment)
     finetune = options.finetune and (options.dry_run or finetuned.exists())
     best = finetuned if finetune else trained
     cpu = ["--cpu"] if options.cpu else []

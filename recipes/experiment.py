@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from recipes import stages
+from recipes.checkpoints import best_checkpoint, trained_checkpoint
 from recipes.files import read_json, sha256, warn
 from recipes.logs import epochs, parameters
-from recipes.sample import best_checkpoint
 
 RECIPES = Path(__file__).resolve().parent
 DASH = "-"
@@ -21,7 +21,6 @@ KINDS = {  # folder in results/: name in tables
     "dynamic": "+ dynamic",
 }
 SUBSETS = ("valid", "test")
-TRAINED = "checkpoints/checkpoint_best.pt"
 STAGES = {"trained": "train", "fine-tuned": "finetune"}  # name: log
 
 
@@ -122,7 +121,7 @@ def results(experiment: Path, kind: str, subset: str) -> dict[str, Any]:
     if not isinstance(scores.get("perplexity"), float | int):
         warn(f"{path} holds no perplexity, and is left out")
         return {}
-    trained = experiment / TRAINED
+    trained = trained_checkpoint(experiment)
     checkpoint = trained if kind == "plain" else best_checkpoint(experiment)
     evaluated = scores.get("checkpoint")
     known = evaluated.get("sha256") if isinstance(evaluated, dict) else None
@@ -144,7 +143,7 @@ def results(experiment: Path, kind: str, subset: str) -> dict[str, Any]:
 
 def base_has_changed(experiment: Path) -> bool:
     """Return whether fine-tuning is known to have started from a checkpoint other than the current one."""
-    trained = experiment / TRAINED
+    trained = trained_checkpoint(experiment)
     base = (stages.record(experiment, "finetune").get("inputs") or {}).get("--finetune-from-model")
     return bool(base) and trained.exists() and sha256(trained) != base
 

@@ -16,13 +16,13 @@ import textwrap
 from pathlib import Path
 
 from recipes import experiment as read
+from recipes.checkpoints import best_checkpoint
 from recipes.curves import curves, draw
 from recipes.experiment import DASH, KINDS, SUBSETS
 from recipes.files import reason, sha256, warn
 from recipes.plots import check_picture
 from recipes.processes import end_quietly_by_interrupt
 from recipes.progress import duration
-from recipes.sample import best_checkpoint
 from recipes.stages import record
 
 COLUMNS = (

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from recipes import evaluate, report, stages
+from recipes.checkpoints import BEST, FINETUNED, TRAINED, trained_checkpoint
 from recipes.environment import read_environment
 from recipes.files import make_folder
 from recipes.logs import epochs
@@ -48,7 +49,6 @@ class Recipe:
     def __init__(self, options: argparse.Namespace, flags: list[str], typed: list[str]) -> None:
         self.options, self.flags = options, flags
         self.experiment, self.processes = options.exp, options.gpus * options.nodes
-        self.best = self.experiment / "checkpoints/checkpoint_best.pt"
         self.environment = functools.cache(lambda: read_environment(options.folder, typed))
 
     def includes(self, stage: int) -> bool:
@@ -103,11 +103,11 @@ class Recipe:
         """Return (stage, folder of checkpoints, command) of each training run that was asked for."""
         result = []
         if self.includes(2):
-            folder = self.experiment / "checkpoints"
+            folder = self.experiment / TRAINED
             result.append(("train", folder, self.training("train", folder)))
         if self.includes(3) and self.options.finetune:
-            folder = self.experiment / "finetuned"
-            model = "--finetune-from-model", str(self.best)
+            folder = self.experiment / FINETUNED
+            model = "--finetune-from-model", str(trained_checkpoint(self.experiment))
             result.append(("finetune", folder, self.training("finetune", folder, *model)))
         return result
 
@@ -187,7 +187,7 @@ def train(recipe: Recipe, stage: str, folder: Path, command: list[str]) -> None:
         return inputs | {"processes": str(recipe.processes), **added}
 
     inputs = inputs_of(command)
-    if stages.is_done(experiment, stage, inputs, folder / "checkpoint_best.pt"):
+    if stages.is_done(experiment, stage, inputs, folder / BEST):
         print(f"already done: {shlex.join(recipe.launched(command))}", flush=True)
         return
     settings, earlier = inputs_of(completed(recipe, command)), stages.runs(experiment, stage)

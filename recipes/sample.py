@@ -12,18 +12,13 @@ import signal
 import sys
 from pathlib import Path
 
+from recipes.checkpoints import best_checkpoint
 from recipes.files import check_output
 
 LENGTH = 60  # words or pieces
 CHARACTERS = 300
 TEMPERATURE = 0.8
 BETWEEN = "\n-----\n"  # separates two texts
-
-
-def best_checkpoint(experiment: Path) -> Path:
-    """Return the best checkpoint of fine-tuning, or of training if there was no fine-tuning."""
-    finetuned = experiment / "finetuned/checkpoint_best.pt"
-    return finetuned if finetuned.exists() else experiment / "checkpoints/checkpoint_best.pt"
 
 
 def command(experiment: Path, checkpoint: Path, data: str, cpu: bool) -> list[str]:
