@@ -22,7 +22,7 @@ from recipes.checkpoints import TRAINED, trained_checkpoint
 from recipes.curves import curves, draw
 from recipes.experiment import SUBSETS, results
 from recipes.files import make_folder
-from recipes.logs import logged
+from recipes.logs import begin, logged
 from recipes.ngram_baseline import NgramBaseline
 from recipes.processes import end_quietly_by_interrupt, piped
 from recipes.progress import duration, follow, show_error
@@ -52,9 +52,7 @@ def named(folder: Path) -> Path:
 def fairseq(program: str, arguments: list[object], log: Path) -> None:
     """Run ``fairseq-<program> arguments``, show its progress, and keep its output in `log`."""
     arguments = list(map(str, arguments))
-    command = shlex.join([f"fairseq-{program}", *arguments])
-    print(f"$ {command}", flush=True)
-    log.write_text(f"$ {command}\n")
+    begin(log, [f"fairseq-{program}", *arguments])
     start = [sys.executable, "-m", f"fairseq_cli.{program.replace('-', '_')}"]
     with piped([*start, *arguments], cwd=ROOT) as process:
         last = follow(process.stdout, log)

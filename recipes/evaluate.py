@@ -21,7 +21,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recipes import sample, stages
+from recipes import logs, sample, stages
 from recipes.checkpoints import finetuned_checkpoint, trained_checkpoint
 from recipes.environment import read_environment
 from recipes.experiment import SUBSETS
@@ -153,10 +153,7 @@ def run(experiment: Path, planned: list[Stage], environment: Callable[[], dict[s
             print(f"already done: {shlex.join(command)}", flush=True)
             continue
         stages.begin(experiment, name, inputs, [environment()])
-        log.parent.mkdir(parents=True, exist_ok=True)
-        print(f"$ {shlex.join(command)}", flush=True)
-        with open(log, "a") as file:
-            file.write(f"$ {shlex.join(command)}\n")
+        logs.begin(log, command)
         if not ready:
             import_fairseq()
             ready = True

@@ -20,7 +20,7 @@ import numpy as np
 
 from preprocess.files import atomically
 from recipes.files import make_folder
-from recipes.logs import DIVERGED, logged
+from recipes.logs import DIVERGED, begin, logged
 from recipes.plots import picture
 from recipes.plugin import add_user_dir_argument
 from recipes.processes import ONE_PROCESS, end_quietly_by_interrupt, piped
@@ -142,9 +142,7 @@ def run(command: list[str], log: Path, test: RangeTest) -> None:
     Raises:
         SystemExit: training failed
     """
-    print(f"$ {shlex.join(command)}", flush=True)
-    with open(log, "a") as file:
-        file.write(f"$ {shlex.join(command)}\n")
+    begin(log, command)
     start = [sys.executable, "-m", "fairseq_cli.train", *command[1:]]
     with piped(start) as process:
         last_lines = follow(test.watch(process.stdout), log)

@@ -18,11 +18,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from recipes import evaluate, report, stages
+from recipes import evaluate, logs, report, stages
 from recipes.checkpoints import BEST, FINETUNED, TRAINED, trained_checkpoint
 from recipes.environment import read_environment
 from recipes.files import make_folder
-from recipes.logs import epochs
 from recipes.processes import (
     ONE_PROCESS,
     SENT_TO_TORCHRUN,
@@ -134,10 +133,7 @@ def run_logged(
     Raises:
         SystemExit: it failed, or a signal was passed on to it
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    print(f"$ {shlex.join(command)}", flush=True)
-    with open(log, "a") as file:
-        file.write(f"$ {shlex.join(command)}\n")
+    logs.begin(log, command)
     last: list[str] = []
     try:
         with piped(command, SENT_TO_TORCHRUN if torchrun else None) as process:
@@ -207,7 +203,7 @@ def is_of_another(log: Path, before: Any, settings: stages.Inputs) -> bool:
     It does if that run had other settings, `before`, or if it completed an epoch, whose checkpoint was
     removed.
     """
-    return before != settings or bool(epochs(log, "train"))
+    return before != settings or bool(logs.epochs(log, "train"))
 
 
 def from_folder(flags: list[str], folder: str) -> list[str]:
