@@ -69,14 +69,14 @@ def complete(argv: list[str], environ: Mapping[str, str] = os.environ) -> list[s
     return [*argv, *added]
 
 
-def check_arch_is_typed(argv: list[str], environ: Mapping[str, str] = os.environ) -> None:
+def check_arch_is_typed(argv: list[str]) -> None:
     """Refuse fairseq-train without --arch, for which fairseq raises an error without a message.
 
     Raises:
         Refused: see above
     """
     if program_name(argv[0]) == "train":
-        typed = typed_flags(with_added_options(argv, environ.get(ADDED_OPTIONS, ""))[1:])
+        typed = typed_flags(with_added_options(argv, os.environ.get(ADDED_OPTIONS, ""))[1:])
         if "--arch" not in typed:
             check_arch(None)
 
