@@ -1,10 +1,10 @@
 """The level of a data folder's text: whether a token is a word, a piece, a character or a byte."""
 
-import json
 import logging
 import os
-from typing import Any, Optional
+from typing import Optional
 
+from lm_plugins.data.preprocess_mark import read_mark
 from lm_plugins.data.text_json import LEVELS, TEXT_JSON, read_text_json
 from lm_plugins.errors import Refused
 
@@ -60,11 +60,8 @@ def sentencepiece_model(folder: str | os.PathLike) -> Optional[str]:
     return path if os.path.exists(path) else None
 
 
-def corpus_of(folder: str | os.PathLike) -> Any:
+def corpus_of(folder: str | os.PathLike) -> Optional[str]:
     """Return the name of the corpus in ``.complete``, which preprocess writes into `folder`; else None."""
-    try:
-        with open(os.path.join(folder, ".complete")) as file:
-            mark = json.load(file)
-        return str(mark.get("inputs", mark).get("corpus"))
-    except (OSError, ValueError, AttributeError):
-        return None
+    mark = read_mark(folder)
+    inputs = mark.get("inputs", mark)
+    return str(inputs["corpus"]) if isinstance(inputs, dict) and "corpus" in inputs else None
