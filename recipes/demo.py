@@ -26,7 +26,8 @@ from recipes.logs import begin, logged
 from recipes.ngram_baseline import NgramBaseline
 from recipes.processes import end_quietly_by_interrupt, piped
 from recipes.progress import duration, follow, show_error
-from recipes.report import activation, aligned, sample
+from recipes.report import activation, sample
+from recipes.text_table import aligned
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = ".lm_plugins-demo"  # marks a folder that the demo made and may replace

@@ -24,6 +24,7 @@ from recipes.plots import check_picture
 from recipes.processes import end_quietly_by_interrupt
 from recipes.progress import duration
 from recipes.stages import record
+from recipes.text_table import aligned
 
 COLUMNS = (
     "recipe", "arch", "parameters", "valid", "test", "+ fine-tuning", "+ cache", "+ dynamic", "published",
@@ -72,17 +73,6 @@ def markdown(rows: list[dict[str, str]]) -> str:
     """Return a Markdown table."""
     lines = [COLUMNS, ["---"] * len(COLUMNS), *([one[name] for name in COLUMNS] for one in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def aligned(lines: list[list[str]]) -> str:
-    """Return a table whose first column is flush left and whose others are flush right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(cells)
-        )
-        for cells in (list(zip(line, widths, strict=True)) for line in lines)
-    )
 
 
 def overview(rows: dict[str, dict[str, str]]) -> str:
