@@ -49,6 +49,7 @@ def rescore(options: argparse.Namespace) -> tuple[Rescored, dict[str, Any]]:
     from tqdm import tqdm
 
     from lm_plugins.ensembles import load_ensemble
+    from lm_plugins.matmul_precision import set_matmul_precision
     from lm_plugins.rescoring.language_scores import LanguageScores
     from lm_plugins.rescoring.nbest import read_nbest, read_references
     from lm_plugins.rescoring.search import ALPHAS, BETAS, search
@@ -63,10 +64,12 @@ def rescore(options: argparse.Namespace) -> tuple[Rescored, dict[str, Any]]:
         references = read_references(options.references, lists)
         errors = word_errors(lists, references)
     import_user_module(options)
+    on_cpu = options.cpu or not torch.cuda.is_available()
+    set_matmul_precision("auto", on_cpu)
     lm = load_ensemble(
         options.path,
         options.data,
-        "cpu" if options.cpu or not torch.cuda.is_available() else "cuda",
+        "cpu" if on_cpu else "cuda",
         ngram=options.interpolate_ngram,
         weights=options.interpolate_weights,
         weights_from=options.interpolate_from,
