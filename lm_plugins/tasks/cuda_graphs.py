@@ -70,7 +70,7 @@ class FixedState:
         return self.entry
 
     def leave(self, stream: str, step: int, state: Any, keep: bool) -> None:
-        self.exit = state
+        self.exit = map_tensors(Tensor.detach, state)  # as CarriedState does
 
 
 class GraphedSteps:

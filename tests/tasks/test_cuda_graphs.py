@@ -11,7 +11,7 @@ import torch
 from lm_plugins.errors import Refused
 from lm_plugins.tasks.cuda_graphs import GraphedSteps, as_accumulated, check_graphs
 from tests.helpers.models import Task, config
-from tests.helpers.recording import rerun
+from tests.helpers.recording import rerun, tensors
 
 SIZE, STREAMS, PAD = 13, 3, 1
 FLAGS = ("--decoder-embed-dim", "6", "--decoder-hidden-size", "8", "--decoder-layers", "2")
@@ -98,6 +98,15 @@ def test_gradients_can_be_changed_in_place():
     assert none is None
     for gradient, right in zip(gradients, expected, strict=True):
         assert torch.equal(gradient.mul_(3), 3 * right)
+
+
+def test_a_recording_keeps_no_autograd_graph():
+    """Its nodes belong to the stream of the recording, on which later windows would have to wait."""
+    model, criterion = build("qrnn_ptb")
+    steps = GraphedSteps(rerun, has_room=lambda: True)
+    trained(model, criterion, steps)
+    recorded = [tensor for graph in steps.graphs.values() for tensor in tensors(graph.outputs)]
+    assert recorded and not any(tensor.requires_grad for tensor in recorded)
 
 
 def test_windows_run_as_usual_where_memory_is_short():
