@@ -21,6 +21,7 @@ from lm_plugins.evaluation.interpolation import interpolate
 from lm_plugins.evaluation.interpolation_options import InterpolationConfig, interpolation_settings
 from lm_plugins.evaluation.ngram import Ngram
 from lm_plugins.hub import checkpoint_file, load
+from lm_plugins.matmul_precision import set_matmul_precision
 from lm_plugins.scoring.batches import BATCH_SIZE
 from lm_plugins.scoring.language_model import LanguageModel, are_several
 from lm_plugins.scoring.line_scores import LineScore, LineScorer
@@ -148,6 +149,8 @@ def load_ensemble(
 def load_typed_ensemble(options: argparse.Namespace, device: str) -> Ensemble:
     """Load the models that a command names by --path, --data and the options of an interpolation.
 
+    Matrices are multiplied as in an evaluation.
+
     Args:
         options: see :mod:`lm_plugins.evaluation.interpolation_arguments`
         device: where the models compute
@@ -155,6 +158,7 @@ def load_typed_ensemble(options: argparse.Namespace, device: str) -> Ensemble:
     Raises:
         Refused: see :func:`load_ensemble`
     """
+    set_matmul_precision("auto", on_cpu=device == "cpu")
     return load_ensemble(
         options.path,
         options.data,

@@ -24,7 +24,6 @@ from lm_plugins.evaluation.interpolation_arguments import add_interpolation_argu
 from lm_plugins.excepthook import excepthook, refusals_exit_with_2
 from lm_plugins.files import atomically, check_files
 from lm_plugins.hub import default_device
-from lm_plugins.matmul_precision import set_matmul_precision
 from lm_plugins.ranges import at_least, check
 from lm_plugins.scoring.batches import BATCH_SIZE
 from lm_plugins.scoring.line_scores import LineScore
@@ -121,9 +120,7 @@ def run(options: argparse.Namespace) -> None:
     """
     check_options(options)
     import_user_module(options)
-    device = default_device(options.cpu)
-    set_matmul_precision("auto", on_cpu=device == "cpu")
-    ensemble = load_typed_ensemble(options, device)
+    ensemble = load_typed_ensemble(options, default_device(options.cpu))
     lm = ensemble.models[0]
     units = "tokens" if options.tokens else "words" if options.words else None
     table = Table(lm.level, lm.encoder.codec, lm.dictionary.unk(), units, options.json)

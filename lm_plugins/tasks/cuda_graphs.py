@@ -8,7 +8,7 @@ batch keeps the value of the recorded window. A replay draws its dropout masks f
 stands at that moment, so each window has different masks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -71,7 +71,7 @@ class FixedState:
         return self.entry
 
     def leave(self, stream: str, step: int, state: Any, keep: bool) -> None:
-        self.exit = state
+        self.exit = map_tensors(Tensor.detach, state)  # as CarriedState does
 
 
 class GraphedSteps:
@@ -144,7 +144,7 @@ class Graph:
             finally:
                 decoder.carried = carried
             gradients = torch.autograd.grad(loss, self.params, allow_unused=True)
-            return loss.detach(), logged, fixed.exit, gradients
+            return loss.detach(), logged, fixed.exit, as_accumulated(self.params, gradients)
 
         self.outputs, self.run = record(run, pool)
 
@@ -161,3 +161,19 @@ class Graph:
         for p, gradient in zip(self.params, gradients, strict=True):
             p.grad = gradient
         return loss, dict(logged), map_tensors(Tensor.clone, new_state)
+
+
+def as_accumulated(params: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    """Return `gradients` as ``backward`` would: each in its own memory, with the strides of its parameter.
+
+    autograd.grad returns one tensor for both terms of a sum, such as the two biases of a layer. An optimizer
+    scales and clips the gradients in place, and would do so twice with that tensor.
+    """
+    addresses, separate = set(), []
+    for p, gradient in zip(params, gradients, strict=True):
+        if gradient is not None and not gradient.is_sparse:
+            if gradient.data_ptr() in addresses or gradient.stride() != p.stride():
+                gradient = torch.empty_like(p).copy_(gradient)
+            addresses.add(gradient.data_ptr())
+        separate.append(gradient)
+    return tuple(separate)
