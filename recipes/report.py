@@ -173,7 +173,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m recipes.report", description=__doc__.splitlines()[0], allow_abbrev=False
     )
-    parser.add_argument("experiments", nargs="+", type=Path, metavar="EXPERIMENT")
+    parser.add_argument(
+        "experiments", nargs="+", type=Path, metavar="EXPERIMENT", help="a folder such as exp/ptb/qrnn"
+    )
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table, one row each")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw all curves in one picture")
     options = parser.parse_args(arguments)

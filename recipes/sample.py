@@ -43,7 +43,7 @@ def main() -> None:
         default=TEMPERATURE,
         help="divides the log-probabilities, at least 0; 0: the most likely tokens (default: 0.8)",
     )
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="seed of the draws (default: 1)")
     parser.add_argument("--count", type=int, default=1, help="number of texts, at least 1 (default: 1)")
     parser.add_argument("--no-unknown", action="store_true", help="never draw <unk>")
     parser.add_argument("--checkpoint", type=Path, help="a checkpoint other than the experiment's best")

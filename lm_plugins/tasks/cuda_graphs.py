@@ -49,7 +49,7 @@ def check_graphs(
 def record_cuda(run: Callable[[], Outputs], pool: Any) -> tuple[Outputs, Callable[[], None]]:
     """Return the outputs of `run`, which every replay overwrites, and the function that replays it."""
     graph = torch.cuda.CUDAGraph()
-    # Calls of other threads must not invalidate the recording.
+    # Calls of another thread, such as the one that pins the batches of workers, must not invalidate it.
     with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
         outputs = run()
     return outputs, graph.replay

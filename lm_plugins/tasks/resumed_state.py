@@ -24,8 +24,8 @@ def check_optimizer_state(checkpoint: Mapping[str, Any], path: str) -> None:
     if updates and checkpoint.get("last_optimizer_state") is None:
         raise Refused(
             f"cannot resume {path}, which was saved with --no-save-optimizer-state: the state of the "
-            f"optimizer and of the schedule after {updates} updates is lost; --reset-optimizer starts a new "
-            "training from its weights"
+            f"optimizer and of the schedule after {updates} updates is lost: give --reset-optimizer to "
+            "continue from its weights with new ones"
         )
 
 
