@@ -4,11 +4,11 @@
                                   + beta * T / (T - 1) * mean (h_t - h_t-1)^2 + l / 2 |W|^2]
 
 with h the output of the last layer [T, B, C], m its dropout mask, and means over its C units: AR and TAR of
-Merity, McCann and Socher (2017, arXiv:1708.01009). The first step of a window has no TAR. fairseq divides the
-loss by the number of targets on all processes. AR and TAR are then the means over all elements that
-awd-lstm-lm computes, except that the pads after the end of a stream have none. W is the output matrix, and l
-the weight of its L2 regularisation, as in OpenSeq2Seq. The regularisation is logged separately as `reg`:
-`loss`, `nll_loss` and `ppl` do not contain it.
+Merity, McCann and Socher (2017, arXiv:1708.01009). The first steps of a window and of an independent sentence
+have no TAR. fairseq divides the loss by the number of targets on all processes. AR and TAR are then the means
+over all elements that awd-lstm-lm computes, except that the pads after the end of a stream have none. W is
+the output matrix, and l the weight of its L2 regularisation, as in OpenSeq2Seq. The regularisation is logged
+separately as `reg`: `loss`, `nll_loss` and `ppl` do not contain it.
 """
 
 import math
@@ -121,7 +121,9 @@ class LMCrossEntropy(FairseqCriterion):
         if self.ar_alpha:
             terms.append(self.ar_alpha * sum_of_squares(extra["dropped_rnn_output"], counted))
         if self.tar_beta and (steps := len(counted)) > 1:
-            change = sum_of_squares(extra["rnn_output"].float().diff(dim=0), counted[1:])
+            begins = extra.get("reset")  # where an independent sentence begins
+            within = counted if begins is None else counted & ~begins
+            change = sum_of_squares(extra["rnn_output"].float().diff(dim=0), within[1:])
             terms.append(self.tar_beta * steps / (steps - 1) * change)
         targets = counted.sum().clamp(min=1)  # all streams of this process may have ended
         return [sum(terms[1:], start=terms[0]) / targets] if terms else []

@@ -14,6 +14,7 @@ from lm_plugins.tasks.recurrent_language_modeling import (
     RecurrentLanguageModelingConfig,
     RecurrentLanguageModelingTask,
 )
+from tests.helpers.models import tiny
 
 PAD = 1
 
@@ -85,13 +86,27 @@ def test_streams_that_have_ended_are_not_regularised():
     loss, size, log = criterion(alpha=2.0, beta=1.0)(model, window)
     alone = (model.raw * model.mask)[:2, 0].pow(2).mean(), model.raw[:2, 0].diff(dim=0).pow(2).sum() / 4
     expected = 2.0 * alone[0] + 1.0 * 5 / 4 * alone[1] / 2
-    torch.testing.assert_close(float(log["reg"]) / size, float(expected), rtol=1e-6, atol=0)
+    torch.testing.assert_close(float(log["reg"]) / size, expected.item(), rtol=1e-6, atol=0)
 
     window["target"][:], window["ntokens"] = PAD, 0  # as on a process whose streams have all ended
     loss, size, log = criterion(alpha=2.0, beta=1.0)(model, window)
-    assert float(loss) == float(log["reg"]) == size == 0
+    assert loss.item() == log["reg"].item() == size == 0
     loss.backward()
     assert float(model.raw.grad.abs().max()) == 0
+
+
+def test_independent_sentences_are_not_smoothed_into_each_other():
+    """Two sentences have the same changes in one stream as in two."""
+    decoder = tiny("awd_lstm", "--sample-break-mode", "eos").eval().decoder
+    sentences = torch.tensor([[2, 5, 6, 7, 8], [2, 9, 4, 6, 5]])
+
+    def changes(source):
+        extra = decoder.extract_features(source)[2]
+        steps, counted = len(source), torch.ones_like(source, dtype=torch.bool)
+        (tar,) = criterion(beta=1.0).regularisation({**extra, "counted": counted})
+        return float(tar) * (steps - 1) / steps
+
+    assert changes(sentences.reshape(10, 1)) == pytest.approx(changes(sentences.t()), rel=1e-6)
 
 
 @pytest.mark.parametrize("pads", [0, 2])
