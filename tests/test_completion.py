@@ -217,6 +217,7 @@ def test_one_cycle_is_as_long_as_its_epochs(data_bin):
         "1e-05",
         "cosine",
     )
+    assert [completed(*argv, "--max-update", count)["--warmup-updates"] for count in "123"] == ["0", "1", "1"]
     assert {"--nonmono", "--averaging"}.isdisjoint(flags)
     for typed in ((), ("--max-update", "100"), ("--max-update", str(90 * windows + 1))):
         once = complete([*argv, *typed], {})

@@ -94,10 +94,11 @@ def one_cycle(
                 f"the learning rate completes its cycle of --max-update {last_update:,}: leave one out"
             )
     updates = last_update or epochs * per_epoch
+    warm_up = min(max(1, round(WARM_UP * updates)), updates - 1)  # fairseq divides by the length of the rest
     return {
         "--lr": f"{peak:g}",
         "--lr-scheduler": SCHEDULE,
-        "--warmup-updates": str(max(1, round(WARM_UP * updates))),
+        "--warmup-updates": str(warm_up),
         "--min-lr": f"{LAST * peak:g}",
         "--max-update": str(updates),
         "--max-epoch": str(epochs),
