@@ -9,7 +9,7 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,11 @@ SMALL = ("qrnn_small", "awd_lstm_small")
 OURS = (  # flags that the search itself sets, or that would leave it without a score
     "--save-dir", "--arch", "--user-dir", "--log-format", "--no-save", "--disable-validation",
 )  # fmt: skip
+SIZES = {  # flag: its name among the parameters of a trial of the thesis
+    "--tokens-per-sample": "window",
+    "--batch-size": "streams",
+    "--decoder-hidden-size": "units",
+}
 SPREAD = 0.2  # added to and subtracted from a published dropout
 
 Space = dict[str, list | dict]
@@ -35,7 +40,8 @@ def of_arch(arch: str, typed: dict[str, str | None]) -> Draw:
     """Return the space of an architecture, without the flags that the user `typed`."""
     check_arch(arch)
     if arch in THESIS:
-        return lambda trial: untyped(thesis(trial), typed)
+        sizes = typed_sizes(typed)
+        return lambda trial: untyped(thesis(trial, sizes), typed)
     if arch in SMALL:
         return described(small(), typed)
     if arch not in ARCHITECTURES:
@@ -85,14 +91,30 @@ def around(probability: float) -> list[float]:
     return [round(max(0.0, probability - SPREAD), 3), round(min(0.9, probability + SPREAD), 3)]
 
 
-def thesis(trial: optuna.Trial) -> dict[str, Any]:
+def typed_sizes(typed: dict[str, str | None]) -> dict[str, int]:
+    """Return those of SIZES that the user typed, on which other flags of the thesis depend."""
+    sizes = {flag: typed[flag] or "" for flag in SIZES if flag in typed}
+    for flag, size in sizes.items():
+        if not size.isdecimal():
+            raise SystemExit(f"error: {flag} is {size}: give a whole number")
+    return {flag: int(size) for flag, size in sizes.items()}
+
+
+def thesis(trial: optuna.Trial, sizes: Mapping[str, int]) -> dict[str, Any]:
     """Draw from the space of Zhang 2018, table A.2, of mixtures of softmaxes on Penn Treebank.
 
     Its learning rate and norm are for gradients summed over a window, and fairseq's are for their mean: both
     are converted. A trial whose batch x window x units exceeds 1.2 million is pruned.
+
+    Args:
+        sizes: those of SIZES that are not drawn
     """
-    window, streams = trial.suggest_int("window", 20, 50), trial.suggest_int("streams", 10, 30)
-    units, norm = trial.suggest_int("units", 500, 1500, step=50), trial.suggest_float("norm", 5, 10)
+
+    def size(flag: str, low: int, high: int, step: int = 1) -> int:
+        return sizes[flag] if flag in sizes else trial.suggest_int(SIZES[flag], low, high, step=step)
+
+    window, streams = size("--tokens-per-sample", 20, 50), size("--batch-size", 10, 30)
+    units, norm = size("--decoder-hidden-size", 500, 1500, step=50), trial.suggest_float("norm", 5, 10)
     if streams * window * units > 1_200_000:
         raise optuna.TrialPruned("batch x window x units is above 1.2 million")
     dropout = trial.suggest_float("dropout", 0.5, 0.7)

@@ -305,7 +305,7 @@ def test_the_thesis_s_space_is_that_of_its_table():
     drawn = []
 
     def run(trial):
-        drawn.append(search_spaces.thesis(trial))
+        drawn.append(search_spaces.thesis(trial, {}))
         return 0.0
 
     study.optimize(run, n_trials=40)
@@ -314,3 +314,11 @@ def test_the_thesis_s_space_is_that_of_its_table():
         assert flags["--batch-size"] * flags["--tokens-per-sample"] * flags["--decoder-hidden-size"] <= 1.2e6
         assert 5 <= flags["--clip-norm"] * flags["--tokens-per-sample"] <= 10
         assert flags["--lr"] == flags["--tokens-per-sample"] and 2 <= flags["--n-experts"] <= 20
+
+    typed = {"--tokens-per-sample": "64", "--batch-size": "10"}
+    trial = study.ask()
+    flags = search_spaces.of_arch("lstm_mos_bm", typed)(trial)
+    assert flags["--lr"] == 64 and 5 <= flags["--clip-norm"] * 64 <= 10 and not flags.keys() & typed.keys()
+    assert "window" not in trial.params and "streams" not in trial.params
+    with pytest.raises(SystemExit, match="--batch-size is 1.5: give a whole number"):
+        search_spaces.of_arch("lstm_mos_bm", {"--batch-size": "1.5"})
