@@ -34,7 +34,8 @@ def training_tokens(arguments: list[str], subset: str = "train") -> int:
     folders = data_folders(arguments)
     if not folders:
         return 1_000_000
-    loaded = [data_utils.load_indexed_dataset(str(Path(folder, subset))) for folder in folders]
+    # As in fairseq-train, the subsets train1, train2, ... are further parts of train.
+    loaded = [data_utils.load_indexed_dataset(str(Path(folder, subset)), combine=True) for folder in folders]
     if None in loaded:
         raise Refused(
             f"the length of training depends on the size of the corpus, but {folders[loaded.index(None)]} "
