@@ -30,6 +30,7 @@ SIZES = {  # flag: its name among the parameters of a trial of the thesis
     "--batch-size": "streams",
     "--decoder-hidden-size": "units",
 }
+ADAM, SGD = {"adam", "torch_adam"}, {"sgd", "nt_asgd"}  # optimizers that share their learning rates
 SPREAD = 0.2  # added to and subtracted from a published dropout
 
 Space = dict[str, list | dict]
@@ -68,22 +69,28 @@ def published(arch: str, typed: dict[str, str | None]) -> Space:
     flags = architecture.regimes.get(regime, architecture.training)
     if callable(flags):
         flags = flags(typed, 1, 1)  # the learning rate does not depend on the corpus
-    optimizer = typed.get("--optimizer") or flags.get("--optimizer")
-    if optimizer == "nt_asgd" and flags.get("--averaging") != "never":
-        rates = [10.0, 40.0]  # AWD-LSTM, QRNN and MoS: 15 to 30
-    elif optimizer in ("adam", "torch_adam"):
-        rates = [3e-4, 1e-2, "log"]
-    elif "--lr" in flags:
-        rates = [float(flags["--lr"]) / 4, float(flags["--lr"]) * 4, "log"]
-    else:
-        raise SystemExit(f"error: --arch {arch} has no --lr to search around: give --space FILE")
+    rates = {} if "--lr" in typed else {"--lr": learning_rates(arch, flags, typed.get("--optimizer"))}
     options = dataclasses.fields(ARCH_MODEL_REGISTRY[arch].config)
     dropouts = {
         "--" + option.name.replace("_", "-"): around(option.default)
         for option in options
         if option.name.endswith("dropout") and option.default > 0
     }
-    return {"--lr": rates, **dropouts}
+    return {**rates, **dropouts}
+
+
+def learning_rates(arch: str, flags: dict[str, str | None], typed: str | None) -> list:
+    """Return the limits of the learning rate of the `typed` optimizer, or of that in the training `flags`."""
+    preset = flags.get("--optimizer")
+    optimizer = typed or preset
+    if optimizer == "nt_asgd" and flags.get("--averaging") != "never":
+        return [10.0, 40.0]  # AWD-LSTM, QRNN and MoS: 15 to 30
+    if optimizer in ADAM:
+        return [3e-4, 1e-2, "log"]
+    if "--lr" in flags and (optimizer == preset or {optimizer, preset} <= SGD):
+        return [float(flags["--lr"]) / 4, float(flags["--lr"]) * 4, "log"]
+    of = f" of --optimizer {optimizer}" if optimizer else ""
+    raise SystemExit(f"error: --arch {arch} has no --lr{of} to search around: give --space FILE")
 
 
 def around(probability: float) -> list[float]:

@@ -265,6 +265,11 @@ def test_another_optimizer_has_its_own_learning_rates():
         10.0,
         40.0,
     ]
+    assert search_spaces.published("qrnn_ptb", {"--optimizer": "sgd"})["--lr"] == [7.5, 120.0, "log"]
+    sgd = {"--optimizer": "sgd"}  # whose rates are a thousand times those of the architecture's Adam
+    with pytest.raises(SystemExit, match="no --lr of --optimizer sgd to search around: give --space"):
+        search_spaces.published("qrnn_wt103", sgd)
+    assert "--lr" not in search_spaces.published("qrnn_wt103", sgd | {"--lr": "20"})
 
 
 @pytest.mark.parametrize(
