@@ -3,6 +3,7 @@
 import itertools
 import re
 import shlex
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -168,12 +169,11 @@ def training(experiment: Path, stage: str) -> dict[str, Any]:
     entries = epochs(experiment / "logs" / f"{stage}.log", "train")
     if not entries:
         return {}
-    speeds = sorted(float(one.get("train_wps", "nan")) for one in entries)
     peaks = [float(one["train_peak_gib"]) for one in entries if "train_peak_gib" in one]
     return {
         "epochs": entries[-1]["epoch"],
         "seconds": entries[-1]["seconds"],
-        "speed": speeds[len(speeds) // 2],
+        "speed": statistics.median(float(one.get("train_wps", "nan")) for one in entries),
         "peak": max(peaks, default=None),
     }
 

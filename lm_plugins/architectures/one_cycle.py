@@ -35,7 +35,8 @@ def training_tokens(arguments: list[str], subset: str = "train") -> int:
     folders = data_folders(arguments)
     if not folders:
         return 1_000_000
-    loaded = [data_utils.load_indexed_dataset(str(Path(folder, subset))) for folder in folders]
+    # As in fairseq-train, the subsets train1, train2, ... are further parts of train.
+    loaded = [data_utils.load_indexed_dataset(str(Path(folder, subset)), combine=True) for folder in folders]
     if None in loaded:
         raise Refused(
             f"the length of training depends on the size of the corpus, but {folders[loaded.index(None)]} "
@@ -95,10 +96,11 @@ def one_cycle(
                 f"the learning rate completes its cycle of --max-update {last_update:,}: leave one out"
             )
     updates = last_update or epochs * per_epoch
+    warm_up = min(max(1, round(WARM_UP * updates)), updates - 1)  # fairseq divides by the length of the rest
     return {
         "--lr": f"{peak:g}",
         "--lr-scheduler": SCHEDULE,
-        "--warmup-updates": str(max(1, round(WARM_UP * updates))),
+        "--warmup-updates": str(warm_up),
         "--min-lr": f"{LAST * peak:g}",
         "--max-update": str(updates),
         "--max-epoch": str(epochs),

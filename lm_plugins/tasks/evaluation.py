@@ -105,7 +105,7 @@ class EvaluationMixin:
         parameters = list(self.decoder.parameters())
         count = f"{dynamic.batches:,}" if dynamic.batches else "all"
         logger.info(f"computing the gradient RMS on {count} windows of the training data")
-        corpus = self.read(self.folders[0], self.cfg.train_subset, combine=False)
+        corpus = self.read(self.folders[0], self.cfg.train_subset, combine=True)
         count = max(1, min(RMS_STREAMS, len(corpus) // self.cfg.tokens_per_sample))
         windows = self.evaluation_windows(corpus, contiguous(corpus, count), count)
         losses = mean_losses(self.decoder, itertools.islice(windows, dynamic.batches or None))

@@ -267,6 +267,11 @@ def test_another_optimizer_has_its_own_learning_rates():
         10.0,
         40.0,
     ]
+    assert search_spaces.published("qrnn_ptb", {"--optimizer": "sgd"})["--lr"] == [7.5, 120.0, "log"]
+    sgd = {"--optimizer": "sgd"}  # whose rates are a thousand times those of the architecture's Adam
+    with pytest.raises(SystemExit, match="no --lr of --optimizer sgd to search around: give --space"):
+        search_spaces.published("qrnn_wt103", sgd)
+    assert "--lr" not in search_spaces.published("qrnn_wt103", sgd | {"--lr": "20"})
 
 
 @pytest.mark.parametrize(
@@ -307,7 +312,7 @@ def test_the_thesis_s_space_is_that_of_its_table():
     drawn = []
 
     def run(trial):
-        drawn.append(search_spaces.thesis(trial))
+        drawn.append(search_spaces.thesis(trial, {}))
         return 0.0
 
     study.optimize(run, n_trials=40)
@@ -316,3 +321,11 @@ def test_the_thesis_s_space_is_that_of_its_table():
         assert flags["--batch-size"] * flags["--tokens-per-sample"] * flags["--decoder-hidden-size"] <= 1.2e6
         assert 5 <= flags["--clip-norm"] * flags["--tokens-per-sample"] <= 10
         assert flags["--lr"] == flags["--tokens-per-sample"] and 2 <= flags["--n-experts"] <= 20
+
+    typed = {"--tokens-per-sample": "64", "--batch-size": "10"}
+    trial = study.ask()
+    flags = search_spaces.of_arch("lstm_mos_bm", typed)(trial)
+    assert flags["--lr"] == 64 and 5 <= flags["--clip-norm"] * 64 <= 10 and not flags.keys() & typed.keys()
+    assert "window" not in trial.params and "streams" not in trial.params
+    with pytest.raises(SystemExit, match="--batch-size is 1.5: give a whole number"):
+        search_spaces.of_arch("lstm_mos_bm", {"--batch-size": "1.5"})
