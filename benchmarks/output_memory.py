@@ -62,8 +62,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.output_memory", description=__doc__.splitlines()[0], allow_abbrev=False
     )
-    parser.add_argument("--picture", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--picture", type=Path, required=True, metavar="FILE", help="picture to draw")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="device of the tensors (default: cpu)"
+    )
     parser.add_argument("--quick", action="store_true", help="use tiny sizes, to try the command")
     options = parser.parse_args(arguments)
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # fairseq lets every logger say everything

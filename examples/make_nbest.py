@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("out", help="prefix of the names of both files")
     parser.add_argument("--utterances", type=int, default=500, help="number of lists (default: 500)")
     parser.add_argument("--hypotheses", type=int, default=20, help="hypotheses per list (default: 20)")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="seed of the errors (default: 1)")
     options = parser.parse_args()
     draw = random.Random(options.seed)
     lines = [

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from fairseq.dataclass.configs import FairseqConfig
 
+from lm_plugins.flags import Flags, flag_of
+
 # -a and fairseq's second names of its options, such as --max-sentences for --batch-size.
 ALIASES = {"-a": "--arch"} | {
-    field.metadata["argparse_alias"]: "--" + name.replace("_", "-")
+    field.metadata["argparse_alias"]: flag_of(name)
     for group in FairseqConfig.__dataclass_fields__.values()
     for name, field in getattr(group.type, "__dataclass_fields__", {}).items()
     if "argparse_alias" in field.metadata
@@ -22,7 +24,7 @@ def program_name(path: str) -> str | None:
     return path.stem.removeprefix("fairseq-") if path.stem.startswith("fairseq-") else None
 
 
-def typed_flags(arguments: list[str]) -> dict[str, str | None]:
+def typed_flags(arguments: list[str]) -> Flags:
     """Return {flag: value} of `arguments`, with aliases resolved; a flag without a value maps to None."""
     typed, flag = {}, None
     for argument in arguments:
@@ -35,7 +37,7 @@ def typed_flags(arguments: list[str]) -> dict[str, str | None]:
     return typed
 
 
-def missing_arguments(flags: dict[str, str | None], typed: dict[str, str | None]) -> list[str]:
+def missing_arguments(flags: Flags, typed: Flags) -> list[str]:
     """Return the command-line arguments for those of `flags` that were not typed."""
     pairs = [pair for pair in flags.items() if pair[0] not in typed]
     return [argument for pair in pairs for argument in pair if argument is not None]

@@ -19,9 +19,10 @@ from lm_plugins.architectures.shared import COMMON
 from lm_plugins.checkpoint_contents import check_foreign_checkpoint, read_own_checkpoint
 from lm_plugins.command_line import missing_arguments, program_name, typed_flags, with_added_options
 from lm_plugins.errors import Refused
+from lm_plugins.flags import Flags
 from lm_plugins.process_flags import CONNECTING, process_count, process_flags, streams_per_process
 from lm_plugins.tasks.recurrent_language_modeling import RecurrentLanguageModelingTask
-from lm_plugins.training_flags import Flags, check_arch, is_recurrent, training_flags
+from lm_plugins.training_flags import check_arch, is_recurrent, training_flags
 from lm_plugins.typed_checks import (
     check_evaluation,
     check_numbers,
@@ -68,14 +69,14 @@ def complete(argv: list[str], environ: Mapping[str, str] = os.environ) -> list[s
     return [*argv, *added]
 
 
-def check_arch_is_typed(argv: list[str], environ: Mapping[str, str] = os.environ) -> None:
+def check_arch_is_typed(argv: list[str]) -> None:
     """Refuse fairseq-train without --arch, for which fairseq raises an error without a message.
 
     Raises:
         Refused: see above
     """
     if program_name(argv[0]) == "train":
-        typed = typed_flags(with_added_options(argv, environ.get(ADDED_OPTIONS, ""))[1:])
+        typed = typed_flags(with_added_options(argv, os.environ.get(ADDED_OPTIONS, ""))[1:])
         if "--arch" not in typed:
             check_arch(None)
 

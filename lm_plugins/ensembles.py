@@ -6,6 +6,7 @@ lm = load_ensemble("a.pt:b.pt", "data-bin/ptb", ngram="kn5.arpa", weights="0.5,0
 lm.score(["the company said it will", "the company said it would"], eos=True)
 """
 
+import argparse
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import tee
@@ -20,6 +21,7 @@ from lm_plugins.evaluation.interpolation import interpolate
 from lm_plugins.evaluation.interpolation_options import InterpolationConfig, interpolation_settings
 from lm_plugins.evaluation.ngram import Ngram
 from lm_plugins.hub import checkpoint_file, load
+from lm_plugins.matmul_precision import set_matmul_precision
 from lm_plugins.scoring.batches import BATCH_SIZE
 from lm_plugins.scoring.language_model import LanguageModel, are_several
 from lm_plugins.scoring.line_scores import LineScore, LineScorer
@@ -142,3 +144,26 @@ def load_ensemble(
             )
     counts = Ngram(ngram, dictionary) if ngram else None
     return Ensemble(models, counts, settings.weights if settings is not None else (1.0,))
+
+
+def load_typed_ensemble(options: argparse.Namespace, device: str) -> Ensemble:
+    """Load the models that a command names by --path, --data and the options of an interpolation.
+
+    Matrices are multiplied as in an evaluation.
+
+    Args:
+        options: see :mod:`lm_plugins.evaluation.interpolation_arguments`
+        device: where the models compute
+
+    Raises:
+        Refused: see :func:`load_ensemble`
+    """
+    set_matmul_precision("auto", on_cpu=device == "cpu")
+    return load_ensemble(
+        options.path,
+        options.data,
+        device,
+        ngram=options.interpolate_ngram,
+        weights=options.interpolate_weights,
+        weights_from=options.interpolate_from,
+    )

@@ -86,7 +86,7 @@ def export(options: argparse.Namespace) -> dict[str, Any]:
     check_options(options)
     from fairseq.utils import import_user_module
 
-    from lm_plugins.data.level import MODEL
+    from lm_plugins.data.level import SENTENCEPIECE
     from lm_plugins.exporting.files import write_files
     from lm_plugins.exporting.text import text_of_file, text_of_folder
     from lm_plugins.files import write_json
@@ -104,7 +104,7 @@ def export(options: argparse.Namespace) -> dict[str, Any]:
         options.output,
         form=options.form,
         level=model.level,
-        sentencepiece=Path(model.folder, MODEL) if model.level == "sentencepiece" else None,
+        sentencepiece=Path(model.folder, SENTENCEPIECE) if model.level == "sentencepiece" else None,
         text=text,
     )
     if options.json:

@@ -10,9 +10,12 @@ COPIED = "copied"  # key of the event after which the copies hold their values
 
 
 def start_copy(log: dict[str, Any]) -> dict[str, Any]:
-    """Return `log` with its tensors on the host, where their values arrive later; see :func:`host_values`."""
-    tensors = _tensors([log], log)
-    if not any(tensor.is_cuda for tensor in tensors):
+    """Return `log` with its numbers on the host, where their values arrive later; see :func:`host_values`.
+
+    The criterion of a plug-in may also log tensors that are on the host, or vectors: they stay as they are.
+    """
+    tensors = [tensor for tensor in _tensors([log], log) if tensor.is_cuda and tensor.dim() == 0]
+    if not tensors:
         return log
     copies = torch.stack(tensors).to("cpu", non_blocking=True)
     copied = torch.cuda.Event()

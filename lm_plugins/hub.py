@@ -26,7 +26,8 @@ def load(
 
     The checkpoint cannot run code. The settings of the process do not change. They include the precision of
     float32 matrix products, which a program of fairseq sets for --float32-matmul: on many CPUs
-    ``torch.set_float32_matmul_precision("medium")`` is faster.
+    ``torch.set_float32_matmul_precision("medium")`` is faster. On a GPU, cuDNN computes LSTMs in TF32 by
+    default; ``torch.backends.cudnn.allow_tf32 = False`` gives them the float32 of fairseq-eval-lm.
 
     Args:
         path: a checkpoint, or a folder that holds a checkpoint_best.pt
@@ -65,3 +66,8 @@ def check_device(device: str | torch.device) -> None:
             f"the device '{device}' cannot be used here ({str(error).splitlines()[0]}): give device='cpu', "
             "or install a torch that has it"
         ) from error
+
+
+def default_device(cpu: bool) -> str:
+    """Return the device of a command: "cuda", or "cpu" if `cpu` is typed or there is no GPU."""
+    return "cpu" if cpu or not torch.cuda.is_available() else "cuda"

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 CHOICES = ("auto", "highest", "high", "medium")
 EXACT = 1e-5  # largest relative error that counts as float32's own
+SIZE = 256  # of the matrices of the test product
 
 
 def set_matmul_precision(choice: str, on_cpu: bool) -> None:
@@ -52,9 +53,9 @@ def medium_is_exact() -> bool:
     return error <= EXACT
 
 
-def relative_error(size: int = 256) -> float:
-    """Return |AB - exact| / |exact| of a product of float32 matrices [size, size], at the current setting."""
+def relative_error() -> float:
+    """Return |AB - exact| / |exact| of a product of float32 matrices [SIZE, SIZE], at the current setting."""
     generator = torch.Generator().manual_seed(1)
-    a, b = (torch.randn(size, size, generator=generator) for _ in range(2))
+    a, b = (torch.randn(SIZE, SIZE, generator=generator) for _ in range(2))
     exact = a.double() @ b.double()
     return float((torch.nn.functional.linear(a, b.T) - exact).norm() / exact.norm())

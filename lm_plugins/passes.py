@@ -20,14 +20,13 @@ folders, and the names of checkpoints have the number of the folder.
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
-
-from fairseq.registry import REGISTRIES
 
 from lm_plugins.command_line import program_name, typed_flags
 from lm_plugins.completion import is_recurrent_task
 from lm_plugins.data_folders import data_folders
 from lm_plugins.errors import Refused
+from lm_plugins.flags import Flags, flag_of
+from lm_plugins.registered_options import options_of
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ def count_folders(argv: list[str]) -> list[str]:
     return [*argv, *added]
 
 
-def converted(typed: dict[str, str | None], folders: int) -> Iterator[tuple[str, str]]:
+def converted(typed: Flags, folders: int) -> Iterator[tuple[str, str]]:
     """Yield the flags that differ when the epochs of `typed` are counted in folders."""
     schedule = typed.get(SCHEDULE) or FIXED
     if schedule in (FIXED, BY_PASS):
@@ -83,10 +82,6 @@ def converted(typed: dict[str, str | None], folders: int) -> Iterator[tuple[str,
 
 def epochs_of_schedule(name: str) -> list[str]:
     """Return the flags of a learning-rate schedule whose fields declare that they count epochs."""
-    options = REGISTRIES["lr_scheduler"]["dataclass_registry"].get(name)
     unit, epochs = UNIT
-    return [
-        "--" + field.name.replace("_", "-")
-        for field in (fields(options) if is_dataclass(options) else ())
-        if field.metadata.get(unit) == epochs
-    ]
+    options = options_of("lr_scheduler", name)
+    return [flag_of(option) for option, field in options.items() if field.metadata.get(unit) == epochs]

@@ -7,6 +7,7 @@ import torch
 from fairseq.dataclass.configs import DistributedTrainingConfig
 
 from lm_plugins.errors import Refused
+from lm_plugins.flags import Flags
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ CONNECTING = (*OF_TORCHRUN, "--distributed-init-method", "--distributed-no-spawn
 NEEDS_GPU = {"--ddp-backend": ("c10d", "pytorch_ddp"), "--distributed-backend": ("nccl",)}
 
 
-def process_count(typed: dict[str, str | None], environ: Mapping[str, str]) -> int:
+def process_count(typed: Flags, environ: Mapping[str, str]) -> int:
     """Return the number of processes that train together: torchrun's, or one for each GPU."""
     if "WORLD_SIZE" in environ:
         return int(environ["WORLD_SIZE"])
@@ -30,7 +31,7 @@ def process_count(typed: dict[str, str | None], environ: Mapping[str, str]) -> i
     return gpus * _nodes_of_slurm(typed, environ) or world if world > 1 else world
 
 
-def _nodes_of_slurm(typed: dict[str, str | None], environ: Mapping[str, str]) -> int:
+def _nodes_of_slurm(typed: Flags, environ: Mapping[str, str]) -> int:
     """Return the number of nodes on each of which fairseq starts a process for each GPU.
 
     With --distributed-port, fairseq connects the tasks of a Slurm job by itself. If each node has one task,
@@ -52,7 +53,7 @@ def streams_per_process(streams: str, world: int) -> str:
     return str(share)
 
 
-def process_flags(typed: dict[str, str | None], environ: Mapping[str, str]) -> dict[str, str | None]:
+def process_flags(typed: Flags, environ: Mapping[str, str]) -> Flags:
     """Return the flags that connect the processes of torchrun, and that let fairseq train on a CPU.
 
     Without them, fairseq trains independent copies under torchrun, and flattens half-precision gradients,
@@ -80,7 +81,7 @@ def process_flags(typed: dict[str, str | None], environ: Mapping[str, str]) -> d
     return flags
 
 
-def _refuse_lone_process(typed: dict[str, str | None], on_cpu: bool) -> None:
+def _refuse_lone_process(typed: Flags, on_cpu: bool) -> None:
     """Refuse flags that connect processes where fairseq would start none and end with status 0.
 
     Raises:
@@ -91,9 +92,7 @@ def _refuse_lone_process(typed: dict[str, str | None], on_cpu: bool) -> None:
             raise Refused(f"{flag} starts no processes where there is no GPU: use torchrun, which sets it")
 
 
-def _torchrun_flags(
-    typed: dict[str, str | None], environ: Mapping[str, str], on_cpu: bool
-) -> dict[str, str | None]:
+def _torchrun_flags(typed: Flags, environ: Mapping[str, str], on_cpu: bool) -> Flags:
     _check_torchrun(typed, environ, on_cpu)
     flags = {
         **{flag: environ[name] for flag, name in OF_TORCHRUN.items()},
@@ -109,7 +108,7 @@ def _torchrun_flags(
     return flags
 
 
-def _check_torchrun(typed: dict[str, str | None], environ: Mapping[str, str], on_cpu: bool) -> None:
+def _check_torchrun(typed: Flags, environ: Mapping[str, str], on_cpu: bool) -> None:
     """Refuse flags with which the processes of torchrun would wait for each other forever, or fail.
 
     Raises:

@@ -13,6 +13,7 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 from lm_plugins.errors import Refused
+from lm_plugins.flags import Flags, flag_of
 
 KEY = "range"  # in the metadata of a field
 
@@ -104,11 +105,6 @@ OF_FAIRSEQ = {
 }
 
 
-def flag_of(name: str) -> str:
-    """Return the flag of the field `name`."""
-    return "--" + name.replace("_", "-")
-
-
 def range_of(field: Field) -> Range | None:
     """Return the range of an option, or None if it has none."""
     return field.metadata.get(KEY, OF_FAIRSEQ.get(field.name))
@@ -144,7 +140,7 @@ def whole(name: str, value: Any, allowed: Range) -> int:
     return number
 
 
-def check_typed(typed: dict[str, str | None], options: Iterable[type]) -> None:
+def check_typed(typed: Flags, options: Iterable[type]) -> None:
     """Refuse typed numbers that are out of range.
 
     Args:

@@ -45,11 +45,11 @@ def rescore(options: argparse.Namespace) -> tuple[Rescored, dict[str, Any]]:
     Raises:
         Refused: an option, a line of a file, or a model cannot be used
     """
-    import torch
     from fairseq.utils import import_user_module
     from tqdm import tqdm
 
-    from lm_plugins.ensembles import load_ensemble
+    from lm_plugins.ensembles import load_typed_ensemble
+    from lm_plugins.hub import default_device
     from lm_plugins.rescoring.language_scores import LanguageScores
     from lm_plugins.rescoring.nbest import read_nbest, read_references
     from lm_plugins.rescoring.search import ALPHAS, BETAS, search
@@ -64,14 +64,7 @@ def rescore(options: argparse.Namespace) -> tuple[Rescored, dict[str, Any]]:
         references = read_references(options.references, lists)
         errors = word_errors(lists, references)
     import_user_module(options)
-    lm = load_ensemble(
-        options.path,
-        options.data,
-        "cpu" if options.cpu or not torch.cuda.is_available() else "cuda",
-        ngram=options.interpolate_ngram,
-        weights=options.interpolate_weights,
-        weights_from=options.interpolate_from,
-    )
+    lm = load_typed_ensemble(options, default_device(options.cpu))
     language = LanguageScores(lm, options.batch_size)
     texts = {hypothesis.text for nbest in lists for hypothesis in nbest.hypotheses}
     with tqdm(total=len(texts), unit=" hypotheses", disable=None) as bar:

@@ -11,19 +11,21 @@ import argparse
 import logging
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
+from typing import TextIO
 
-import torch
 from fairseq.utils import import_user_module
 from tqdm import tqdm
 
-from lm_plugins.ensembles import load_ensemble
+from lm_plugins.ensembles import load_typed_ensemble
 from lm_plugins.evaluation.interpolation_arguments import add_interpolation_arguments, files_of_models
 from lm_plugins.excepthook import excepthook, refusals_exit_with_2
 from lm_plugins.files import atomically, check_files
-from lm_plugins.matmul_precision import set_matmul_precision
+from lm_plugins.hub import default_device
 from lm_plugins.ranges import at_least, check
 from lm_plugins.scoring.batches import BATCH_SIZE
+from lm_plugins.scoring.line_scores import LineScore
 from lm_plugins.scoring.lines import Lines, blocks, open_text
 from lm_plugins.scoring.tables import Table, Total
 from lm_plugins.standard_output import reader_may_end
@@ -94,33 +96,33 @@ def main(arguments: list[str] | None = None) -> None:
         run(options)
 
 
-def run(options: argparse.Namespace) -> None:
-    """Check the input, score it, and print a summary to stderr.
+def check_options(options: argparse.Namespace) -> None:
+    """Check what can be checked before a model is loaded.
 
     Raises:
-        Refused: a file cannot be read or written, or a line cannot be scored
+        Refused: a number is out of range, or a file cannot be written or would overwrite another one
     """
     for flag, value in (("--batch-size", options.batch_size), ("--buffer-size", options.buffer_size)):
         if value is not None:
             check(flag, value, at_least(1))
     check_user_dir(options.user_dir)
     check_files({"--output": options.output}, {"the text": options.file} | files_of_models(options))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Check the input, score it, and print a summary to stderr.
+
+    Raises:
+        Refused: a file cannot be read or written, or a line cannot be scored
+    """
+    check_options(options)
     import_user_module(options)
-    on_cpu = options.cpu or not torch.cuda.is_available()
-    set_matmul_precision("auto", on_cpu)
-    ensemble = load_ensemble(
-        options.path,
-        options.data,
-        "cpu" if on_cpu else "cuda",
-        ngram=options.interpolate_ngram,
-        weights=options.interpolate_weights,
-        weights_from=options.interpolate_from,
-    )
+    ensemble = load_typed_ensemble(options, default_device(options.cpu))
     lm = ensemble.models[0]
     units = "tokens" if options.tokens else "words" if options.words else None
     table = Table(lm.level, lm.encoder.codec, lm.dictionary.unk(), units, options.json)
     size = options.buffer_size or (1 if options.file is None and sys.stdin.isatty() else None)
-    total, count, started = Total(), 0, time.monotonic()
+    started = time.monotonic()
     with ExitStack() as stack:
         file, name = open_text(options.file, twice=size is None)
         lines = Lines(stack.enter_context(file), name, lm.encoder.symbols if lm.level == "word" else str)
@@ -131,7 +133,6 @@ def run(options: argparse.Namespace) -> None:
             out = stack.enter_context(open(unfinished, "w", encoding="utf-8"))
         hidden = out.isatty() or None  # None: hidden unless stderr is a terminal
         bar = stack.enter_context(tqdm(total=number, unit=" lines", disable=hidden))
-        out.writelines(row + "\n" for row in table.header())
         scores = ensemble.score_lines(
             blocks(lines, size or BLOCK),
             bar.update,
@@ -139,19 +140,31 @@ def run(options: argparse.Namespace) -> None:
             carry=options.carry,
             batch_size=options.batch_size,
         )
-        for count, score in enumerate(scores, 1):
-            of_line = table.total(score)
-            total = total.plus(of_line)
-            out.writelines(row + "\n" for row in table.rows(count, score, of_line))
-            if size is not None:
-                out.flush()
-        out.flush()
+        count, total = write_table(table, scores, out, flush=size is not None)
     print(
         f"{count:,} lines, {total.tokens:,} tokens ({'without' if options.no_eos else 'with'} </s>), "
         f"{total.unknown:,} unknown, ln p {total.log_prob:.2f}, perplexity {total.perplexity:.3f}, "
         f"{total.tokens / (time.monotonic() - started):,.0f} tokens/s",
         file=sys.stderr,
     )
+
+
+def write_table(table: Table, scores: Iterable[LineScore], out: TextIO, flush: bool) -> tuple[int, Total]:
+    """Write the rows of each line to `out`, and return the number of lines and their total.
+
+    Args:
+        flush: after each line, whose reader may wait for the answer
+    """
+    count, total = 0, Total()
+    out.writelines(row + "\n" for row in table.header())
+    for count, score in enumerate(scores, 1):
+        of_line = table.total(score)
+        total = total.plus(of_line)
+        out.writelines(row + "\n" for row in table.rows(count, score, of_line))
+        if flush:
+            out.flush()
+    out.flush()
+    return count, total
 
 
 if __name__ == "__main__":

@@ -5,14 +5,15 @@ import difflib
 from fairseq.criterions import CRITERION_REGISTRY
 from fairseq.models import ARCH_MODEL_REGISTRY
 from fairseq.optim import OPTIMIZER_REGISTRY
-from fairseq.registry import REGISTRIES
 
-from lm_plugins.architectures import ARCHITECTURES, PUBLISHED, Flags
+from lm_plugins.architectures import ARCHITECTURES, PUBLISHED
 from lm_plugins.architectures.shared import COMMON
 from lm_plugins.errors import Refused
+from lm_plugins.flags import Flags, flag_of
 from lm_plugins.models.heads import default_criterion, needed_head
 from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel
 from lm_plugins.optim.large_tables import LargeTables
+from lm_plugins.registered_options import options_of
 
 KEEPS_EPOCHS = {"--keep-last-epochs", "--save-interval"}  # if typed, checkpoints of epochs are wanted
 
@@ -99,17 +100,14 @@ def training_flags(typed: Flags, arguments: list[str], world: int) -> Flags:
 
 def _leave_out_options(kind: str, flags: Flags, typed: Flags) -> None:
     """Remove from `flags` the options of the architecture's `kind` where the user typed another one."""
-    flag = "--" + kind.replace("_", "-")
+    flag = flag_of(kind)
     preset, chosen = flags.get(flag), typed.get(flag)
     if not preset or not chosen or chosen == preset:
         return
-    registered = REGISTRIES[kind]["dataclass_registry"]
-    options, chosen_options = (
-        getattr(registered.get(name), "__dataclass_fields__", {}) for name in (preset, chosen)
-    )
-    for name, option in options.items():
+    chosen_options = options_of(kind, chosen)
+    for name, option in options_of(kind, preset).items():
         if chosen_options.get(name) is not option:  # an inherited field is shared: AR and TAR of our criteria
-            flags.pop("--" + name.replace("_", "-"), None)
+            flags.pop(flag_of(name), None)
     if kind == "optimizer" and "--lr" not in typed:
         raise Refused(
             f"the learning rate of {typed['--arch']} is meant for --optimizer {preset}: with --optimizer "

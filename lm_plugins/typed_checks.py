@@ -1,23 +1,21 @@
 """Refuse typed flags that have no effect, or that fairseq would reject only after training."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 
 from fairseq.criterions import CRITERION_REGISTRY
 from fairseq.dataclass.configs import FairseqConfig, GenerationConfig
-from fairseq.models import ARCH_MODEL_NAME_REGISTRY, MODEL_DATACLASS_REGISTRY
-from fairseq.registry import REGISTRIES
 from fairseq.tasks import TASK_DATACLASS_REGISTRY
 from omegaconf import MISSING
 
 from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy
 from lm_plugins.errors import Refused
-from lm_plugins.ranges import check_typed, flag_of
+from lm_plugins.flags import Flags, flag_of
+from lm_plugins.ranges import check_typed
+from lm_plugins.registered_options import KINDS, dataclass_of, dataclass_of_arch, options_of
 
 logger = logging.getLogger(__name__)
 
-Flags = Mapping[str, str | None]
 METRICS = ("loss", "nll_loss", "ppl")  # the metrics that LMCrossEntropy logs in validation
 NO_DEFAULT = ("total_num_update",)  # declared as --max-update, which fairseq-train does not fill in
 OF_HEADS = {  # options of one output layer, which the others of this package ignore
@@ -36,12 +34,10 @@ def check_numbers(flags: Flags) -> None:
         Refused: see :func:`lm_plugins.ranges.check`
     """
     chosen = [
-        MODEL_DATACLASS_REGISTRY.get(ARCH_MODEL_NAME_REGISTRY.get(flags.get("--arch"))),
+        dataclass_of_arch(flags.get("--arch")),
         TASK_DATACLASS_REGISTRY.get(flags.get("--task")),
+        *(dataclass_of(kind, flags.get(flag_of(kind))) for kind in KINDS),
     ]
-    for kind in ("criterion", "optimizer", "lr_scheduler"):
-        name = flags.get("--" + kind.replace("_", "-"))
-        chosen.append(REGISTRIES[kind]["dataclass_registry"].get(name))
     check_typed(flags, [*OF_FAIRSEQ, *filter(is_dataclass, chosen)])
 
 
@@ -51,12 +47,11 @@ def check_required(flags: Flags) -> None:
     Raises:
         Refused: see above
     """
-    for kind in ("criterion", "optimizer", "lr_scheduler"):
+    for kind in KINDS:
         flag = flag_of(kind)
-        options = REGISTRIES[kind]["dataclass_registry"].get(flags.get(flag))
-        for field in fields(options) if is_dataclass(options) else ():
-            if (field.default == MISSING or field.name in NO_DEFAULT) and flag_of(field.name) not in flags:
-                raise Refused(f"{flag} {flags[flag]} needs {flag_of(field.name)}: give it")
+        for name, field in options_of(kind, flags.get(flag)).items():
+            if (field.default == MISSING or name in NO_DEFAULT) and flag_of(name) not in flags:
+                raise Refused(f"{flag} {flags[flag]} needs {flag_of(name)}: give it")
 
 
 def check_training(flags: Flags) -> None:
@@ -74,29 +69,8 @@ def check_training(flags: Flags) -> None:
     hook, backend = flags.get("--ddp-comm-hook") or "none", flags.get("--ddp-backend")
     if hook != "none" and backend in ("legacy_ddp", "no_c10d"):
         raise Refused(f"--ddp-comm-hook {hook} has no effect with --ddp-backend {backend}: leave it out")
-    metric = flags.get("--best-checkpoint-metric", METRICS[0])
-    criterion = CRITERION_REGISTRY.get(flags.get("--criterion"))
-    if getattr(criterion, "reduce_metrics", None) is LMCrossEntropy.reduce_metrics:
-        if metric not in METRICS:
-            raise Refused(
-                f"--best-checkpoint-metric is {metric}, which validation does not log: choose from "
-                f"{', '.join(METRICS)}"
-            )
-        if "--maximize-best-checkpoint-metric" in flags:
-            raise Refused(
-                f"--maximize-best-checkpoint-metric would keep the checkpoint with the highest {metric}, the "
-                "worst one: leave it out"
-            )
-    if "--stop-min-lr" in flags and "," not in (rate := flags.get("--lr") or ""):
-        try:
-            stops = float(flags["--stop-min-lr"] or "nan") >= float(rate)
-        except ValueError:
-            return  # the parser names it
-        if stops:
-            raise Refused(
-                f"--stop-min-lr {flags['--stop-min-lr']} is not below --lr {rate}: training would end at "
-                "once; lower it"
-            )
+    _check_best_metric(flags)
+    _check_last_rate(flags)
 
 
 def warn_of_decoupled_decay(flags: Flags) -> None:
@@ -141,6 +115,40 @@ def check_evaluation(program: str, flags: Flags) -> None:
             raise Refused(f"{flag} is empty: give the path of a file, or leave it out")
 
 
+def _check_best_metric(flags: Flags) -> None:
+    """Refuse a metric that validation does not log, and the largest value of one whose smallest is best."""
+    criterion = CRITERION_REGISTRY.get(flags.get("--criterion"))
+    if getattr(criterion, "reduce_metrics", None) is not LMCrossEntropy.reduce_metrics:
+        return  # it logs metrics of its own
+    metric = flags.get("--best-checkpoint-metric", METRICS[0])
+    if metric not in METRICS:
+        raise Refused(
+            f"--best-checkpoint-metric is {metric}, which validation does not log: choose from "
+            f"{', '.join(METRICS)}"
+        )
+    if "--maximize-best-checkpoint-metric" in flags:
+        raise Refused(
+            f"--maximize-best-checkpoint-metric would keep the checkpoint with the highest {metric}, the "
+            "worst one: leave it out"
+        )
+
+
+def _check_last_rate(flags: Flags) -> None:
+    """Refuse a --stop-min-lr with which training would end at once."""
+    rate = flags.get("--lr") or ""
+    if "--stop-min-lr" not in flags or "," in rate:
+        return
+    try:
+        stops = float(flags["--stop-min-lr"] or "nan") >= float(rate)
+    except ValueError:
+        return  # the parser names it
+    if stops:
+        raise Refused(
+            f"--stop-min-lr {flags['--stop-min-lr']} is not below --lr {rate}: training would end at "
+            "once; lower it"
+        )
+
+
 def _check_sampling(flags: Flags) -> None:
     """Refuse what fairseq refuses by a traceback."""
     if "--sampling" not in flags:
@@ -169,7 +177,7 @@ def _refuse_max_tokens(flags: Flags) -> None:
 
 
 def _refuse_options_of_other_heads(flags: Flags) -> None:
-    model = MODEL_DATACLASS_REGISTRY.get(ARCH_MODEL_NAME_REGISTRY.get(flags.get("--arch")))
+    model = dataclass_of_arch(flags.get("--arch"))
     chosen = flags.get("--output-layer") or getattr(model, "output_layer", None)
     for flag, head in OF_HEADS.items():
         if flag in flags and chosen != head and chosen in ("softmax", *OF_HEADS.values()):

@@ -1,12 +1,11 @@
 """Refuse options of fairseq that do not work with the models of this package, or that do nothing."""
 
 import ast
-from collections.abc import Mapping
 
 from lm_plugins.errors import Refused
 from lm_plugins.files import check_writable
+from lm_plugins.flags import Flags
 
-Flags = Mapping[str, str | None]
 EMA = "belongs to --store-ema, which is not supported: give --averaging ema (with --optimizer nt_asgd)"
 NO_ORDER = "has no effect, because --seed and the epoch determine the order of the windows: leave it out"
 FORGETS = (

@@ -25,9 +25,8 @@ MADE = re.compile(  # what is removed when a folder is made again; never a downl
     r"text\.json.*|sentencepiece\.model.*"
 )
 DATA = re.compile(r"dict\.txt|.*\.(bin|idx)|text\.json|sentencepiece\.model")  # what models are trained on
-BY_HAND = re.compile(
-    rf"{re.escape(LOCK)}|download(/.*)?|text|text/[^/]*\.plain(\.part)?"
-)  # before the first run
+# What may be in a folder before the first run.
+BY_HAND = re.compile(rf"{re.escape(LOCK)}|download(/.*)?|text|text/[^/]*\.plain(\.part)?")
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from lm_plugins.data.level import MODEL
+from lm_plugins.data.level import SENTENCEPIECE
 from lm_plugins.data.text_codec import Characters, Pieces, Words
 from preprocess.pieces import train_pieces
 
@@ -17,7 +17,7 @@ def codec_of(level: str, lines: list[str], dest: Path, options: dict[str, Any]) 
     if level == "character":
         return Characters()
     train_pieces(lines, dest, options["vocab-size"], options["model-type"])
-    return Pieces(str(dest / MODEL))
+    return Pieces(str(dest / SENTENCEPIECE))
 
 
 def encode(lines: list[str], codec: Any, split: str) -> list[str]:

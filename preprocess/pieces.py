@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from lm_plugins.data.level import MODEL
+from lm_plugins.data.level import SENTENCEPIECE
 from lm_plugins.data.text_codec import PIECE_ESCAPES
 from preprocess.files import atomically
 
@@ -32,7 +32,7 @@ def train_pieces(lines: list[str], folder: Path, size: int | None, kind: str) ->
         )
     lines = [LONG_RUN.sub(r"\g<0> ", line.translate(PIECE_ESCAPES)) for line in lines]
     wish = max(WISH, 2 * len(set().union(*lines)))
-    with atomically(folder / MODEL) as part, open(part, "wb") as file:
+    with atomically(folder / SENTENCEPIECE) as part, open(part, "wb") as file:
         try:
             sentencepiece.SentencePieceTrainer.train(
                 sentence_iterator=iter(lines),
@@ -49,7 +49,7 @@ def train_pieces(lines: list[str], folder: Path, size: int | None, kind: str) ->
         except RuntimeError as error:
             what = f"make {size:,} pieces" if size else "learn from this text"
             raise SystemExit(f"error: SentencePiece cannot {what}: {explain(str(error))}") from error
-    made = sentencepiece.SentencePieceProcessor(model_file=str(folder / MODEL)).get_piece_size()
+    made = sentencepiece.SentencePieceProcessor(model_file=str(folder / SENTENCEPIECE)).get_piece_size()
     print(
         f"{made:,} pieces"
         + (f" instead of {wish:,}, because this text allows no more" if size is None and made < wish else ""),

@@ -18,14 +18,16 @@ import numpy as np
 
 from preprocess import topics
 from recipes import evaluate
+from recipes.checkpoints import TRAINED, trained_checkpoint
 from recipes.curves import curves, draw
 from recipes.experiment import SUBSETS, results
 from recipes.files import make_folder
-from recipes.logs import logged
+from recipes.logs import begin, logged
 from recipes.ngram_baseline import NgramBaseline
 from recipes.processes import end_quietly_by_interrupt, piped
-from recipes.progress import duration, follow, say, show_error
-from recipes.report import activation, aligned, sample
+from recipes.progress import duration, follow, show_error
+from recipes.report import activation, sample
+from recipes.text_table import aligned
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = ".lm_plugins-demo"  # marks a folder that the demo made and may replace
@@ -51,9 +53,7 @@ def named(folder: Path) -> Path:
 def fairseq(program: str, arguments: list[object], log: Path) -> None:
     """Run ``fairseq-<program> arguments``, show its progress, and keep its output in `log`."""
     arguments = list(map(str, arguments))
-    command = shlex.join([f"fairseq-{program}", *arguments])
-    say(f"$ {command}")
-    log.write_text(f"$ {command}\n")
+    begin(log, [f"fairseq-{program}", *arguments])
     start = [sys.executable, "-m", f"fairseq_cli.{program.replace('-', '_')}"]
     with piped([*start, *arguments], cwd=ROOT) as process:
         last = follow(process.stdout, log)
@@ -93,7 +93,7 @@ def baselines(data: Path) -> dict[str, dict[str, float]]:
 
 def next_commands(folder: Path, data: Path) -> str:
     """Return the commands to try next."""
-    best, cache = str(folder / "checkpoints/checkpoint_best.pt"), str(folder / "cache.json")
+    best, cache = str(trained_checkpoint(folder)), str(folder / "cache.json")
     evaluation = ["fairseq-eval-lm", str(data), "--user-dir", "lm_plugins", "--path", best]
     lines = [
         *activation(),
@@ -119,7 +119,7 @@ def main() -> None:
     folder = named(folder)
 
     data, log = binarize(folder), folder / "logs/train.log"
-    training = ["--user-dir", "lm_plugins", "--arch", "qrnn_small", "--save-dir", folder / "checkpoints"]
+    training = ["--user-dir", "lm_plugins", "--arch", "qrnn_small", "--save-dir", folder / TRAINED]
     logs = ["--log-format", "json", "--log-interval", "10"]
     fairseq("train", [data, *training, *logs, *flags], log)
     cpu = ["--cpu"] if "--cpu" in flags else []
@@ -135,7 +135,7 @@ def main() -> None:
         "validation perplexity by epoch": [float(one["valid_ppl"]) for one in logged(output, "valid")],
         "training tokens/s": statistics.median(float(one["train_wps"]) for one in logged(output, "train")),
         "seconds in all": round(time.monotonic() - began, 1),
-        "checkpoint": str(folder / "checkpoints/checkpoint_best.pt"),
+        "checkpoint": str(trained_checkpoint(folder)),
     }
     (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
     level = f"{BIGRAM}, validation", perplexity[BIGRAM]["valid"]

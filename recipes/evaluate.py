@@ -21,11 +21,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from recipes import sample, stages
+from recipes import logs, sample, stages
+from recipes.checkpoints import finetuned_checkpoint, trained_checkpoint
 from recipes.environment import read_environment
 from recipes.experiment import SUBSETS
+from recipes.printing import say
 from recipes.processes import become_child, end_quietly_by_interrupt, exit_status, passing_signals
-from recipes.progress import follow, say, show_error
+from recipes.progress import follow, show_error
 
 
 class Stage(NamedTuple):
@@ -41,8 +43,7 @@ class Stage(NamedTuple):
 def plan(options: argparse.Namespace) -> list[Stage]:
     """Return the evaluations that `options` ask for, in the order in which they run."""
     experiment, data = options.experiment, options.data
-    trained = experiment / "checkpoints/checkpoint_best.pt"
-    finetuned = experiment / "finetuned/checkpoint_best.pt"
+    trained, finetuned = trained_checkpoint(experiment), finetuned_checkpoint(experiment)
     finetune = options.finetune and (options.dry_run or finetuned.exists())
     best = finetuned if finetune else trained
     cpu = ["--cpu"] if options.cpu else []
@@ -72,9 +73,8 @@ def plan(options: argparse.Namespace) -> list[Stage]:
 
 def import_fairseq() -> None:
     """Import the modules that all evaluations share, except the plug-in, which each fork imports itself."""
-    os.environ.setdefault(
-        "PYTORCH_NVML_BASED_CUDA_CHECK", "1"
-    )  # the default check would forbid CUDA in forks
+    # The default check would forbid CUDA in forks.
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
     logging.basicConfig(
         format="%(asctime)s | %(levelname)s | %(name)s | %(message)s",
         datefmt="%Y-%m-%d %H:%M:%S",
@@ -153,10 +153,7 @@ def run(experiment: Path, planned: list[Stage], environment: Callable[[], dict[s
             say(f"already done: {shlex.join(command)}")
             continue
         stages.begin(experiment, name, inputs, [environment()])
-        log.parent.mkdir(parents=True, exist_ok=True)
-        say(f"$ {shlex.join(command)}")
-        with open(log, "a") as file:
-            file.write(f"$ {shlex.join(command)}\n")
+        logs.begin(log, command)
         if not ready:
             import_fairseq()
             ready = True

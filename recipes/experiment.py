@@ -3,13 +3,14 @@
 import itertools
 import re
 import shlex
+import statistics
 from pathlib import Path
 from typing import Any
 
 from recipes import stages
+from recipes.checkpoints import best_checkpoint, trained_checkpoint
 from recipes.files import read_json, sha256, warn
 from recipes.logs import epochs, parameters
-from recipes.sample import best_checkpoint
 
 RECIPES = Path(__file__).resolve().parent
 DASH = "-"
@@ -21,7 +22,6 @@ KINDS = {  # folder in results/: name in tables
     "dynamic": "+ dynamic",
 }
 SUBSETS = ("valid", "test")
-TRAINED = "checkpoints/checkpoint_best.pt"
 STAGES = {"trained": "train", "fine-tuned": "finetune"}  # name: log
 
 
@@ -122,7 +122,7 @@ def results(experiment: Path, kind: str, subset: str) -> dict[str, Any]:
     if not isinstance(scores.get("perplexity"), float | int):
         warn(f"{path} holds no perplexity, and is left out")
         return {}
-    trained = experiment / TRAINED
+    trained = trained_checkpoint(experiment)
     checkpoint = trained if kind == "plain" else best_checkpoint(experiment)
     evaluated = scores.get("checkpoint")
     known = evaluated.get("sha256") if isinstance(evaluated, dict) else None
@@ -144,7 +144,7 @@ def results(experiment: Path, kind: str, subset: str) -> dict[str, Any]:
 
 def base_has_changed(experiment: Path) -> bool:
     """Return whether fine-tuning is known to have started from a checkpoint other than the current one."""
-    trained = experiment / TRAINED
+    trained = trained_checkpoint(experiment)
     base = (stages.record(experiment, "finetune").get("inputs") or {}).get("--finetune-from-model")
     return bool(base) and trained.exists() and sha256(trained) != base
 
@@ -169,12 +169,11 @@ def training(experiment: Path, stage: str) -> dict[str, Any]:
     entries = epochs(experiment / "logs" / f"{stage}.log", "train")
     if not entries:
         return {}
-    speeds = sorted(float(one.get("train_wps", "nan")) for one in entries)
     peaks = [float(one["train_peak_gib"]) for one in entries if "train_peak_gib" in one]
     return {
         "epochs": entries[-1]["epoch"],
         "seconds": entries[-1]["seconds"],
-        "speed": speeds[len(speeds) // 2],
+        "speed": statistics.median(float(one.get("train_wps", "nan")) for one in entries),
         "peak": max(peaks, default=None),
     }
 

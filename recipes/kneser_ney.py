@@ -33,7 +33,7 @@ def count(lines: Iterable[list[str]], order: int) -> list[Counter[Ngram]]:
     """Return the occurrences of the n-grams of each order 1 .. `order`; ``<s>`` alone is not counted.
 
     Raises:
-        Refused: there is no line, or one has ``<s>`` or ``</s>``, which are added here
+        Refused: there is no word, or a line has ``<s>`` or ``</s>``, which are added here
     """
     counts: list[Counter[Ngram]] = [Counter() for _ in range(order)]
     for words in lines:
@@ -45,7 +45,7 @@ def count(lines: Iterable[list[str]], order: int) -> list[Counter[Ngram]]:
         line = (BEGIN, *words, END)
         for size, counter in enumerate(counts, start=1):
             counter.update(line[i : i + size] for i in range(int(size == 1), len(line) - size + 1))
-    if not counts[0]:
+    if not counts[0].keys() - {(END,)}:
         raise Refused("the training text has no words: give another one")
     return counts
 
@@ -130,8 +130,9 @@ def main() -> None:
         parser.error(f"--order is {options.order}: it must be at least 2")
     try:
         check_writable(options.output, "output")
-        lines = options.text.read_text(encoding="utf-8-sig").split("\n")
-        model = KneserNey((words for line in lines if (words := line.split())), options.order)
+        # An empty line is a </s> of the binarized text, too.
+        lines = options.text.read_text(encoding="utf-8-sig").removesuffix("\n").split("\n")
+        model = KneserNey(map(str.split, lines), options.order)
     except (OSError, UnicodeDecodeError, Refused) as error:
         parser.error(str(error))
     with atomically(options.output) as unfinished, open(unfinished, "w", encoding="utf-8") as file:

@@ -1,18 +1,20 @@
-"""Read fairseq's log."""
+"""Begin a log of fairseq, and read it."""
 
 import json
 import re
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from recipes.files import warn
+from recipes.printing import say
 
 LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \| (\w+) \| (\S+) \| (.*)", re.DOTALL)
 DIVERGED = re.compile("diverged|no longer a finite number")  # in the last line of fairseq-train
 TRAINING = "fairseq_cli.train"
-STARTED = re.compile(r"\$ (fairseq-train|torchrun) ")  # the command, which a recipe writes before its output
+STARTED = re.compile(r"\$ (fairseq-train|torchrun) ")  # the command, as :func:`begin` writes it
 PARAMETERS = re.compile(r"num\. (shared|expert) model params: ([\d,]+)")  # expert: rows of split tables
 CONFIGURATION = "{'_name': "  # begins what fairseq-train logs first, also where no recipe started it
 WORLD = re.compile(r"'distributed_world_size': (\d+)")
@@ -26,6 +28,15 @@ class Record(NamedTuple):
     level: str
     name: str
     message: str
+
+
+def begin(log: Path, command: Sequence[str]) -> None:
+    """Print `command`, and write it into its log, after the output of earlier runs."""
+    line = f"$ {shlex.join(command)}"
+    say(line)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "a") as file:
+        file.write(f"{line}\n")
 
 
 def record(line: str) -> Record | None:

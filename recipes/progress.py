@@ -6,16 +6,16 @@ appends every line to LOG. The terminal shows the epochs done, the perplexity, t
 time: one line at the end of each epoch, and at most one every ten seconds within an epoch.
 """
 
-import os
 import re
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from recipes.logs import Record, entry, folders, parameters, record
+from recipes.printing import say
 
 UNTIMED = re.compile(r"(INFO|DEBUG):[\w.]+:")  # a record of a program that has not set a format
 EVERY = 10.0  # seconds between two lines within an epoch
@@ -185,19 +185,6 @@ def show_all(lines: Iterable[str], log: Path) -> list[str]:
             file.write(line)
             say(line.rstrip("\n"))
     return []
-
-
-def say(text: str, file: TextIO | None = None) -> None:
-    """Print `text` to `file`, standard output by default, at once.
-
-    If its reader has gone, as `head` or a closed terminal, later output goes nowhere: that must not end
-    training, and the programs that are started later inherit the same descriptor.
-    """
-    file = file or sys.stdout
-    try:
-        print(text, file=file, flush=True)
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())
 
 
 def main() -> None:

@@ -16,14 +16,15 @@ import textwrap
 from pathlib import Path
 
 from recipes import experiment as read
+from recipes.checkpoints import best_checkpoint
 from recipes.curves import curves, draw
 from recipes.experiment import DASH, KINDS, SUBSETS
 from recipes.files import reason, sha256, warn
 from recipes.plots import check_picture
 from recipes.processes import end_quietly_by_interrupt
 from recipes.progress import duration
-from recipes.sample import best_checkpoint
 from recipes.stages import record
+from recipes.text_table import aligned
 
 COLUMNS = (
     "recipe", "arch", "parameters", "valid", "test", "+ fine-tuning", "+ cache", "+ dynamic", "published",
@@ -72,17 +73,6 @@ def markdown(rows: list[dict[str, str]]) -> str:
     """Return a Markdown table."""
     lines = [COLUMNS, ["---"] * len(COLUMNS), *([one[name] for name in COLUMNS] for one in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def aligned(lines: list[list[str]]) -> str:
-    """Return a table whose first column is flush left and whose others are flush right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(cells)
-        )
-        for cells in (list(zip(line, widths, strict=True)) for line in lines)
-    )
 
 
 def overview(rows: dict[str, dict[str, str]]) -> str:
@@ -183,7 +173,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m recipes.report", description=__doc__.splitlines()[0], allow_abbrev=False
     )
-    parser.add_argument("experiments", nargs="+", type=Path, metavar="EXPERIMENT")
+    parser.add_argument(
+        "experiments", nargs="+", type=Path, metavar="EXPERIMENT", help="a folder such as exp/ptb/qrnn"
+    )
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table, one row each")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw all curves in one picture")
     options = parser.parse_args(arguments)

@@ -8,20 +8,18 @@ signals are passed on. The first stage that fails ends the recipe, with the stat
 """
 
 import argparse
-import functools
 import json
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from recipes import evaluate, report, stages
-from recipes.environment import read_environment
+from recipes import evaluate, logs, report, stages
+from recipes.checkpoints import BEST
 from recipes.files import make_folder
-from recipes.logs import epochs
+from recipes.printing import say
 from recipes.processes import (
     ONE_PROCESS,
     SENT_TO_TORCHRUN,
@@ -30,100 +28,11 @@ from recipes.processes import (
     exit_status,
     piped,
 )
-from recipes.progress import follow, say, show_all, show_error
+from recipes.progress import follow, show_all, show_error
+from recipes.recipe import Recipe, from_folder
 from recipes.resuming import check_resumable, check_trained_with, has_begun
 
 ADDED = "LM_PLUGINS_ADDOPTS"  # flags that fairseq-train adds
-
-
-class Recipe:
-    """A recipe as it was typed.
-
-    Args:
-        options: the recipe's own options
-        flags: flags of fairseq-train
-        typed: the recipe's command line
-    """
-
-    def __init__(self, options: argparse.Namespace, flags: list[str], typed: list[str]) -> None:
-        self.options, self.flags = options, flags
-        self.experiment, self.processes = options.exp, options.gpus * options.nodes
-        self.best = self.experiment / "checkpoints/checkpoint_best.pt"
-        self.environment = functools.cache(lambda: read_environment(options.folder, typed))
-
-    def includes(self, stage: int) -> bool:
-        """Return whether the stage was asked for."""
-        return self.options.stage <= stage <= self.options.stop_stage
-
-    def has_data(self) -> bool:
-        """Return whether there is a data-bin."""
-        return Path(self.data().split(":")[0], "dict.txt").exists()
-
-    def is_preprocessed(self) -> bool:
-        """Return whether preprocess.CORPUS made the data, so that it can tell if the text is the same."""
-        return Path(self.options.data, ".complete").exists()
-
-    def flags_are_known(self) -> bool:
-        """Return whether the experiment was trained with these flags, or there are none."""
-        known = stages.record(self.experiment, "train").get("inputs") or {}
-        return stages.by_flag(self.flags).items() <= known.items()
-
-    def data(self) -> str:
-        """Return the data folders, separated by colons: the shards of gbw, or the given one."""
-        folder = self.options.data
-        if self.options.corpus != "gbw" or not os.path.isdir(folder):
-            return folder
-        return ":".join(map(str, sorted(Path(folder).glob("[0-9]*/")))) or folder
-
-    def preprocess(self, arguments: list[str]) -> list[str]:
-        """Return the command that makes the data."""
-        return ["python", "-m", f"preprocess.{self.options.corpus}", self.options.data, *arguments]
-
-    def training(self, stage: str, folder: Path, *more: str) -> list[str]:
-        """Return the command of a training run, without the flags that depend on the number of processes."""
-        return [
-            "fairseq-train", self.data(), "--user-dir", "lm_plugins", "--arch", self.options.arch,
-            "--save-dir", str(folder), "--no-epoch-checkpoints", "--log-format", "json",
-            "--log-interval", "10", "--no-progress-bar",
-            "--tensorboard-logdir", str(self.experiment / "tensorboard" / stage),
-            *more, *self.flags,
-        ]  # fmt: skip
-
-    def launched(self, command: list[str]) -> list[str]:
-        """Return `command` as it is started, on one process or several."""
-        if self.processes == 1:
-            return [*command, *ONE_PROCESS]
-        options = self.options
-        launch = ["torchrun", "--nproc-per-node", str(options.gpus), "--nnodes", str(options.nodes)]
-        if options.rendezvous:
-            launch += ["--rdzv-backend", "c10d", "--rdzv-endpoint", options.rendezvous]
-        return [*launch, shutil.which(command[0]) or command[0], *command[1:]]
-
-    def trainings(self) -> list[tuple[str, Path, list[str]]]:
-        """Return (stage, folder of checkpoints, command) of each training run that was asked for."""
-        result = []
-        if self.includes(2):
-            folder = self.experiment / "checkpoints"
-            result.append(("train", folder, self.training("train", folder)))
-        if self.includes(3) and self.options.finetune:
-            folder = self.experiment / "finetuned"
-            model = "--finetune-from-model", str(self.best)
-            result.append(("finetune", folder, self.training("finetune", folder, *model)))
-        return result
-
-    def evaluations(self) -> list[evaluate.Stage]:
-        """Return the evaluations that were asked for."""
-        options = self.options
-        kinds = {4: "plain", 5: "cache", 6: "dynamic"}
-        wanted = {kind: getattr(options, kind) for stage, kind in kinds.items() if self.includes(stage)}
-        if not any(wanted.values()):
-            return []
-        chosen = argparse.Namespace(
-            experiment=self.experiment, data=self.data(), finetune=options.finetune,
-            cpu="--cpu" in self.flags, dry_run=options.dry_run,
-            **{kind: wanted.get(kind, "") for kind in kinds.values()},
-        )  # fmt: skip
-        return evaluate.plan(chosen)
 
 
 def run_logged(
@@ -134,10 +43,7 @@ def run_logged(
     Raises:
         SystemExit: it failed, or a signal was passed on to it
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    say(f"$ {shlex.join(command)}")
-    with open(log, "a") as file:
-        file.write(f"$ {shlex.join(command)}\n")
+    logs.begin(log, command)
     last: list[str] = []
     try:
         with piped(command, SENT_TO_TORCHRUN if torchrun else None) as process:
@@ -187,7 +93,7 @@ def train(recipe: Recipe, stage: str, folder: Path, command: list[str]) -> None:
         return inputs | {"processes": str(recipe.processes), **added}
 
     inputs = inputs_of(command)
-    if stages.is_done(experiment, stage, inputs, folder / "checkpoint_best.pt"):
+    if stages.is_done(experiment, stage, inputs, folder / BEST):
         say(f"already done: {shlex.join(recipe.launched(command))}")
         return
     settings, earlier = inputs_of(completed(recipe, command)), stages.runs(experiment, stage)
@@ -207,20 +113,7 @@ def is_of_another(log: Path, before: Any, settings: stages.Inputs) -> bool:
     It does if that run had other settings, `before`, or if it completed an epoch, whose checkpoint was
     removed.
     """
-    return before != settings or bool(epochs(log, "train"))
-
-
-def from_folder(flags: list[str], folder: str) -> list[str]:
-    """Return `flags` with the files to read taken from `folder`, in which the flags were typed."""
-    if folder == os.getcwd():
-        return flags
-    result, flag = [], ""
-    for word in flags:
-        flag, equals, value = word.partition("=") if word.startswith("--") else (flag, "", word)
-        if flag in stages.READ and value and Path(folder, value).is_file():
-            value = str(Path(folder, value))
-        result.append(flag + equals + value if word.startswith("--") else value)
-    return result
+    return before != settings or bool(logs.epochs(log, "train"))
 
 
 def set_aside(log: Path) -> None:
@@ -253,15 +146,8 @@ def run(recipe: Recipe, of_preprocess: list[str]) -> None:
         report.main([str(experiment)])
 
 
-def main() -> None:
-    """Run the command line."""
-    end_quietly_by_interrupt()
-    arguments, lists = sys.argv[1:], []
-    for _ in range(3):
-        position = arguments.index("--")
-        lists.append(arguments[:position])
-        arguments = arguments[position + 1 :]
-    own, of_preprocess, flags = lists
+def argument_parser() -> argparse.ArgumentParser:
+    """Return the parser of the recipe's own options, which recipes/common.sh has checked."""
     parser = argparse.ArgumentParser(prog="python -m recipes.run", description=__doc__.splitlines()[0])
     parser.add_argument("--name", required=True, help="path of the recipe, as it was typed")
     parser.add_argument("--own", required=True, help="options of recipes, separated by spaces")
@@ -275,13 +161,24 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, required=True)
     parser.add_argument("--nodes", type=int, required=True)
     parser.add_argument("--rendezvous", default="")
-    parser.add_argument("--plain", action="store_true", help="evaluate the model as it is")
     parser.add_argument("--finetune", action="store_true")
     parser.add_argument("--cache", action="store_true")
     parser.add_argument("--dynamic", default="", help="flags of dynamic evaluation")
     parser.add_argument("--dry-run", action="store_true", help="print the commands without running them")
-    options = parser.parse_args(own)
-    options.plain = True
+    parser.set_defaults(plain=True)  # every recipe evaluates the model as it is
+    return parser
+
+
+def main() -> None:
+    """Run the command line."""
+    end_quietly_by_interrupt()
+    arguments, lists = sys.argv[1:], []
+    for _ in range(3):
+        position = arguments.index("--")
+        lists.append(arguments[:position])
+        arguments = arguments[position + 1 :]
+    own, of_preprocess, flags = lists
+    options = argument_parser().parse_args(own)
     recipe = Recipe(options, from_folder(flags, options.folder), arguments)
     if not options.dry_run:
         run(recipe, of_preprocess)

@@ -12,18 +12,13 @@ import signal
 import sys
 from pathlib import Path
 
+from recipes.checkpoints import best_checkpoint
 from recipes.files import check_output
 
 LENGTH = 60  # words or pieces
 CHARACTERS = 300
 TEMPERATURE = 0.8
 BETWEEN = "\n-----\n"  # separates two texts
-
-
-def best_checkpoint(experiment: Path) -> Path:
-    """Return the best checkpoint of fine-tuning, or of training if there was no fine-tuning."""
-    finetuned = experiment / "finetuned/checkpoint_best.pt"
-    return finetuned if finetuned.exists() else experiment / "checkpoints/checkpoint_best.pt"
 
 
 def command(experiment: Path, checkpoint: Path, data: str, cpu: bool) -> list[str]:
@@ -48,7 +43,7 @@ def main() -> None:
         default=TEMPERATURE,
         help="divides the log-probabilities, at least 0; 0: the most likely tokens (default: 0.8)",
     )
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=1, help="seed of the draws (default: 1)")
     parser.add_argument("--count", type=int, default=1, help="number of texts, at least 1 (default: 1)")
     parser.add_argument("--no-unknown", action="store_true", help="never draw <unk>")
     parser.add_argument("--checkpoint", type=Path, help="a checkpoint other than the experiment's best")
@@ -62,15 +57,13 @@ def main() -> None:
         check_output(options.output)
 
     logging.basicConfig(level=logging.WARNING)  # before the imports, to hide their messages
-    import torch
-
     from lm_plugins.data.level import OF_ONE_CHARACTER
     from lm_plugins.excepthook import excepthook
-    from lm_plugins.hub import load
+    from lm_plugins.hub import default_device, load
 
     sys.excepthook = excepthook
-    device = "cpu" if options.cpu or not torch.cuda.is_available() else "cuda"
-    model = load(options.checkpoint or best_checkpoint(options.experiment), options.data, device)
+    checkpoint = options.checkpoint or best_checkpoint(options.experiment)
+    model = load(checkpoint, options.data, default_device(options.cpu))
     length = options.length
     if length is None:
         length = CHARACTERS if model.level in OF_ONE_CHARACTER else LENGTH

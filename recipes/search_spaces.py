@@ -9,7 +9,7 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import optuna
 from fairseq.models import ARCH_MODEL_REGISTRY
 
 from lm_plugins.architectures import ARCHITECTURES, PUBLISHED
+from lm_plugins.flags import Flags, flag_of
 from lm_plugins.training_flags import check_arch
 
 THESIS = ("lstm_mos_bm", "lstm_mos_bmlg")
@@ -25,17 +26,24 @@ SMALL = ("qrnn_small", "awd_lstm_small")
 OURS = (  # flags that the search itself sets, or that would leave it without a score
     "--save-dir", "--arch", "--user-dir", "--log-format", "--no-save", "--disable-validation",
 )  # fmt: skip
+SIZES = {  # flag: its name among the parameters of a trial of the thesis
+    "--tokens-per-sample": "window",
+    "--batch-size": "streams",
+    "--decoder-hidden-size": "units",
+}
+ADAM, SGD = {"adam", "torch_adam"}, {"sgd", "nt_asgd"}  # optimizers that share their learning rates
 SPREAD = 0.2  # added to and subtracted from a published dropout
 
 Space = dict[str, list | dict]
 Draw = Callable[[optuna.Trial], dict[str, Any]]
 
 
-def of_arch(arch: str, typed: dict[str, str | None]) -> Draw:
+def of_arch(arch: str, typed: Flags) -> Draw:
     """Return the space of an architecture, without the flags that the user `typed`."""
     check_arch(arch)
     if arch in THESIS:
-        return lambda trial: untyped(thesis(trial), typed)
+        sizes = typed_sizes(typed)
+        return lambda trial: untyped(thesis(trial, sizes), typed)
     if arch in SMALL:
         return described(small(), typed)
     if arch not in ARCHITECTURES:
@@ -56,28 +64,34 @@ def small() -> Space:
     }
 
 
-def published(arch: str, typed: dict[str, str | None]) -> Space:
+def published(arch: str, typed: Flags) -> Space:
     """Return the learning rates of the optimizer, and the dropouts around those of the architecture."""
     regime, architecture = typed.get("--regime", PUBLISHED), ARCHITECTURES[arch]
     flags = architecture.regimes.get(regime, architecture.training)
     if callable(flags):
         flags = flags(typed, 1, 1)  # the learning rate does not depend on the corpus
-    optimizer = typed.get("--optimizer") or flags.get("--optimizer")
-    if optimizer == "nt_asgd" and flags.get("--averaging") != "never":
-        rates = [10.0, 40.0]  # AWD-LSTM, QRNN and MoS: 15 to 30
-    elif optimizer in ("adam", "torch_adam"):
-        rates = [3e-4, 1e-2, "log"]
-    elif "--lr" in flags:
-        rates = [float(flags["--lr"]) / 4, float(flags["--lr"]) * 4, "log"]
-    else:
-        raise SystemExit(f"error: --arch {arch} has no --lr to search around: give --space FILE")
+    rates = {} if "--lr" in typed else {"--lr": learning_rates(arch, flags, typed.get("--optimizer"))}
     options = dataclasses.fields(ARCH_MODEL_REGISTRY[arch].config)
     dropouts = {
-        "--" + option.name.replace("_", "-"): around(option.default)
+        flag_of(option.name): around(option.default)
         for option in options
         if option.name.endswith("dropout") and option.default > 0
     }
-    return {"--lr": rates, **dropouts}
+    return {**rates, **dropouts}
+
+
+def learning_rates(arch: str, flags: dict[str, str | None], typed: str | None) -> list:
+    """Return the limits of the learning rate of the `typed` optimizer, or of that in the training `flags`."""
+    preset = flags.get("--optimizer")
+    optimizer = typed or preset
+    if optimizer == "nt_asgd" and flags.get("--averaging") != "never":
+        return [10.0, 40.0]  # AWD-LSTM, QRNN and MoS: 15 to 30
+    if optimizer in ADAM:
+        return [3e-4, 1e-2, "log"]
+    if "--lr" in flags and (optimizer == preset or {optimizer, preset} <= SGD):
+        return [float(flags["--lr"]) / 4, float(flags["--lr"]) * 4, "log"]
+    of = f" of --optimizer {optimizer}" if optimizer else ""
+    raise SystemExit(f"error: --arch {arch} has no --lr{of} to search around: give --space FILE")
 
 
 def around(probability: float) -> list[float]:
@@ -85,14 +99,30 @@ def around(probability: float) -> list[float]:
     return [round(max(0.0, probability - SPREAD), 3), round(min(0.9, probability + SPREAD), 3)]
 
 
-def thesis(trial: optuna.Trial) -> dict[str, Any]:
+def typed_sizes(typed: dict[str, str | None]) -> dict[str, int]:
+    """Return those of SIZES that the user typed, on which other flags of the thesis depend."""
+    sizes = {flag: typed[flag] or "" for flag in SIZES if flag in typed}
+    for flag, size in sizes.items():
+        if not size.isdecimal():
+            raise SystemExit(f"error: {flag} is {size}: give a whole number")
+    return {flag: int(size) for flag, size in sizes.items()}
+
+
+def thesis(trial: optuna.Trial, sizes: Mapping[str, int]) -> dict[str, Any]:
     """Draw from the space of Zhang 2018, table A.2, of mixtures of softmaxes on Penn Treebank.
 
     Its learning rate and norm are for gradients summed over a window, and fairseq's are for their mean: both
     are converted. A trial whose batch x window x units exceeds 1.2 million is pruned.
+
+    Args:
+        sizes: those of SIZES that are not drawn
     """
-    window, streams = trial.suggest_int("window", 20, 50), trial.suggest_int("streams", 10, 30)
-    units, norm = trial.suggest_int("units", 500, 1500, step=50), trial.suggest_float("norm", 5, 10)
+
+    def size(flag: str, low: int, high: int, step: int = 1) -> int:
+        return sizes[flag] if flag in sizes else trial.suggest_int(SIZES[flag], low, high, step=step)
+
+    window, streams = size("--tokens-per-sample", 20, 50), size("--batch-size", 10, 30)
+    units, norm = size("--decoder-hidden-size", 500, 1500, step=50), trial.suggest_float("norm", 5, 10)
     if streams * window * units > 1_200_000:
         raise optuna.TrialPruned("batch x window x units is above 1.2 million")
     dropout = trial.suggest_float("dropout", 0.5, 0.7)

@@ -89,10 +89,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("study", type=Path, help="SQLite file of recipes.search")
     parser.add_argument("--arch", required=True, help="architecture of the study")
     parser.add_argument("--flag", required=True, help="swept flag, such as --flag=--n-experts")
-    parser.add_argument("--picture", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--picture", type=Path, required=True, metavar="FILE", help="picture to draw")
     parser.add_argument("--without", type=Path, metavar="STUDY", help="a study of the model without the flag")
-    parser.add_argument("--label", default="without", help="name of that model in the picture")
-    parser.add_argument("--time", choices=TIMES, default="wall", help="processor: for a shared CPU")
+    parser.add_argument("--label", default="without", help="its name in the picture (default: without)")
+    parser.add_argument(
+        "--time", choices=TIMES, default="wall", help="processor: for a shared CPU (default: wall)"
+    )
     options = parser.parse_args(arguments)
     check_picture(options.picture)
     rows, without = points(options.study, options.arch, options.flag), None

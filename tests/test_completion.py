@@ -3,6 +3,7 @@
 import logging
 import math
 import shlex
+import shutil
 import subprocess
 
 import pytest
@@ -192,9 +193,13 @@ def test_sentences_are_not_rotated(data_bin):
     assert "--rotate-streams" not in completed(*argv, "--sample-break-mode", "eos")
 
 
-def test_one_cycle_is_as_long_as_its_epochs(data_bin):
+def test_one_cycle_is_as_long_as_its_epochs(data_bin, tmp_path):
     tokens = training_tokens([str(data_bin)])
     assert tokens == len(read_tokens(data_bin, "train")[0])
+    parts = shutil.copytree(data_bin, tmp_path / "parts")
+    for kind in ("bin", "idx"):
+        shutil.copy(data_bin / f"train.{kind}", parts / f"train1.{kind}")
+    assert training_tokens([str(parts)]) == 2 * tokens, "fairseq-train reads both parts"
     argv = ["fairseq-train", str(data_bin), "--arch", "qrnn_ptb", "--regime", "short"]
 
     def updates(*typed, **environ):
@@ -217,6 +222,7 @@ def test_one_cycle_is_as_long_as_its_epochs(data_bin):
         "1e-05",
         "cosine",
     )
+    assert [completed(*argv, "--max-update", count)["--warmup-updates"] for count in "123"] == ["0", "1", "1"]
     assert {"--nonmono", "--averaging"}.isdisjoint(flags)
     for typed in ((), ("--max-update", "100"), ("--max-update", str(90 * windows + 1))):
         once = complete([*argv, *typed], {})

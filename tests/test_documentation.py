@@ -6,12 +6,19 @@ fairseq's commands and Python are forked from the tests' server (:mod:`tests.hel
 `make` only looks up its target. All pages together take less than a minute of processor time.
 """
 
+import ast
 import re
 import shutil
 import subprocess
+from dataclasses import fields, is_dataclass
 
 import pytest
+from fairseq.models import MODEL_DATACLASS_REGISTRY
+from fairseq.registry import REGISTRIES
+from fairseq.tasks import TASK_DATACLASS_REGISTRY
 
+import lm_plugins  # noqa: F401  registers its options
+from lm_plugins.ranges import flag_of
 from preprocess.completion import complete
 from tests.helpers.corpus import binarize, write_corpus
 from tests.helpers.runner import ROOT, train
@@ -102,6 +109,38 @@ def test_every_data_bin_is_that_of_a_corpus_or_made_on_the_page(page):
     made = set(re.findall(r"(?:--destdir|preprocess\.text) data-bin/(\w+)", text))
     corpora = {path.stem for path in ROOT.glob("preprocess/*.py") if "__main__" in path.read_text()}
     assert named <= made | corpora
+
+
+def is_ours(kind):
+    """Return whether a class is one of this package."""
+    return kind.__module__.startswith("lm_plugins.")
+
+
+def test_every_option_is_on_a_page():
+    registries = [registry["dataclass_registry"] for registry in REGISTRIES.values()]
+    registries += [MODEL_DATACLASS_REGISTRY, TASK_DATACLASS_REGISTRY]
+    kinds = {kind for registry in registries for kind in registry.values() if is_dataclass(kind)}
+    options = set()
+    for kind in filter(is_ours, kinds):
+        own = {name for one in filter(is_ours, kind.__mro__) for name in one.__annotations__}
+        options |= {flag_of(one.name) for one in fields(kind) if one.name in own and "help" in one.metadata}
+    assert len(options) > 60
+    text = "".join(page.read_text() for page in PAGES)
+    assert [flag for flag in sorted(options) if not re.search(rf"{flag}(?![\w-])", text)] == []
+
+
+COMMANDS = [path for name in FOLDERS for path in sorted(ROOT.glob(f"{name}/**/*.py"))]
+INNER = {ROOT / "recipes/run.py"}  # started by recipes/common.sh, which explains the options
+
+
+def test_every_argument_has_a_help_text():
+    unexplained = []
+    for path in {*COMMANDS} - INNER:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
+                if "help" not in {keyword.arg for keyword in node.keywords}:
+                    unexplained.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert unexplained == []
 
 
 def test_every_picture_is_on_a_page():

@@ -1,6 +1,7 @@
 """Packages import only the packages below them (docs/design.md), and no test module imports another."""
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,8 @@ BASE = {
     "data_folders",
     "errors",
     "files",
+    "flags",
+    "grid_picture",
     "host_values",
     "matmul_precision",
     "metrics",
@@ -101,10 +104,24 @@ def test_the_order_of_the_table_is_that_of_the_imports():
         assert below <= set(order[: order.index(folder)]), folder
 
 
+def rows(section: str) -> list[list[str]]:
+    """Return the cells of the rows of tables in a section of docs/design.md."""
+    text = (ROOT / "docs/design.md").read_text().split(f"## {section}\n")[1].split("\n## ")[0]
+    return [row.strip("|").split("|") for row in text.splitlines() if row.startswith("| `")]
+
+
+def names(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
 def test_the_documentation_has_the_same_table():
-    table = (ROOT / "docs/design.md").read_text().split("## Packages")[1].split("## ")[0]
-    rows = [row.split("|")[1:4] for row in table.splitlines() if row.startswith("| `")]
-    documented = {
-        cells[0].strip(" `/"): {name.strip(" `") for name in cells[2].split(",")} - {""} for cells in rows
-    }
+    packages = [cells for cells in rows("Packages") if len(cells) == 3]
+    documented = {cells[0].strip(" `/"): {*names(cells[2])} for cells in packages}
     assert documented == {folder: MAY_IMPORT[folder] for folder in MAY_IMPORT if folder in FOLDERS}
+
+
+@pytest.mark.parametrize("section, folder", [("Packages", ""), ("Life of the task", "tasks")])
+def test_the_documentation_explains_each_file(section, folder):
+    """Newcomers find a file by these tables, in folders with more files than a reader opens."""
+    documented = sorted(name for cells in rows(section) for name in names(cells[0]) if name.endswith(".py"))
+    assert documented == sorted(path.name for path in (PACKAGE / folder).glob("[!_]*.py"))

@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 
-from lm_plugins import matmul_precision
+from lm_plugins import matmul_precision, rescore, score
 from lm_plugins.matmul_precision import medium_is_exact, relative_error, set_matmul_precision
 
 
@@ -52,6 +52,19 @@ def test_lstms_on_a_gpu_have_the_precision_of_matrix_products(choice, tf32):
     assert (torch.backends.cudnn.rnn.fp32_precision == "tf32") == tf32
     with torch.backends.cudnn.flags(enabled=False):  # raises an error if the settings of cuDNN differ
         pass
+
+
+@pytest.mark.parametrize("main, flags", [(score.main, ()), (rescore.main, ("--alpha", "1", "--beta", "0"))])
+def test_programs_that_score_compute_lstms_as_evaluation_does(main, flags, tmp_path, monkeypatch, capsys):
+    """They set the precision before they load a model, and here there is none."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = True  # cuDNN's default
+    (tmp_path / "text").write_text("u1\ta b\t-1\n")
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "text"), "--path", str(tmp_path / "missing.pt"), *flags])
+    assert capsys.readouterr().err.startswith("lm_plugins: error: ")
+    assert not torch.backends.cudnn.allow_tf32
 
 
 def test_here_too_the_error_is_that_of_float32():

@@ -15,12 +15,13 @@ from lm_plugins.completion import complete
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.dynamic_options import dynamic_settings
 from lm_plugins.evaluation.options import EvaluationFlags
+from lm_plugins.flags import flag_of
 from lm_plugins.models.awd_lstm import AWDLSTMConfig
 from lm_plugins.models.qrnn import QRNNConfig
 from lm_plugins.optim.lr_scheduler.exponential_range import ExponentialRange
 from lm_plugins.optim.lr_scheduler.linear_decay import LinearDecay
 from lm_plugins.optim.torch_adam import TorchAdam, TorchAdamConfig
-from lm_plugins.ranges import OF_FAIRSEQ, at_least, check, flag_of, range_of
+from lm_plugins.ranges import OF_FAIRSEQ, at_least, check, range_of
 from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
 
 QRNN = ["fairseq-train", "data", "--arch", "qrnn_ptb"]
@@ -33,7 +34,7 @@ EVAL = ["fairseq-eval-lm", "data", "--path", "x.pt"]
 def chosen(kind, name):
     """Return the command and the options of a criterion, an optimizer or a schedule."""
     rate = ["--lr", "1"] if kind == "optimizer" else []
-    command = [*QRNN, "--" + kind.replace("_", "-"), name, *rate]
+    command = [*QRNN, flag_of(kind), name, *rate]
     return command, REGISTRIES[kind]["dataclass_registry"][name]
 
 

@@ -19,9 +19,9 @@ from lm_plugins.architectures.architecture import (
     ARCHITECTURES,
     PUBLISHED,
     Architecture,
-    Flags,
     Published,
     Recipe,
 )
+from lm_plugins.flags import Flags
 
 __all__ = ["ARCHITECTURES", "PUBLISHED", "Architecture", "Flags", "Published", "Recipe"]

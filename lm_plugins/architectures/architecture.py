@@ -9,9 +9,9 @@ from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY, register_model
 
 from lm_plugins.architectures.one_cycle import training_tokens
 from lm_plugins.errors import Refused
+from lm_plugins.flags import Flags
 from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel
 
-Flags = dict[str, str | None]  # {flag: value}; the value of a flag without one is None
 # Flags that depend on the corpus: a function of the typed flags, the number of training tokens and the number
 # of processes.
 SizedFlags = Callable[[Flags, int, int], Flags]

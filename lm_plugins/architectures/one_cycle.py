@@ -13,6 +13,7 @@ from fairseq.data import data_utils
 
 from lm_plugins.data_folders import data_folders
 from lm_plugins.errors import Refused
+from lm_plugins.flags import Flags
 
 SCHEDULE = "cosine"
 WARM_UP = 0.1  # share of the updates
@@ -34,7 +35,8 @@ def training_tokens(arguments: list[str], subset: str = "train") -> int:
     folders = data_folders(arguments)
     if not folders:
         return 1_000_000
-    loaded = [data_utils.load_indexed_dataset(str(Path(folder, subset))) for folder in folders]
+    # As in fairseq-train, the subsets train1, train2, ... are further parts of train.
+    loaded = [data_utils.load_indexed_dataset(str(Path(folder, subset)), combine=True) for folder in folders]
     if None in loaded:
         raise Refused(
             f"the length of training depends on the size of the corpus, but {folders[loaded.index(None)]} "
@@ -44,7 +46,7 @@ def training_tokens(arguments: list[str], subset: str = "train") -> int:
 
 
 def one_cycle(
-    typed: dict[str, str | None],
+    typed: Flags,
     tokens: int,
     world: int,
     *,
@@ -53,7 +55,7 @@ def one_cycle(
     streams: int,
     window: int,
     mean_share: float = 1.0,
-) -> dict[str, str | None]:
+) -> Flags:
     """Return the flags of one cycle over `epochs` passes through `tokens`.
 
     Args:
@@ -94,10 +96,11 @@ def one_cycle(
                 f"the learning rate completes its cycle of --max-update {last_update:,}: leave one out"
             )
     updates = last_update or epochs * per_epoch
+    warm_up = min(max(1, round(WARM_UP * updates)), updates - 1)  # fairseq divides by the length of the rest
     return {
         "--lr": f"{peak:g}",
         "--lr-scheduler": SCHEDULE,
-        "--warmup-updates": str(max(1, round(WARM_UP * updates))),
+        "--warmup-updates": str(warm_up),
         "--min-lr": f"{LAST * peak:g}",
         "--max-update": str(updates),
         "--max-epoch": str(epochs),

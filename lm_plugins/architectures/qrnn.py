@@ -4,7 +4,7 @@ Where the paper and its code (salesforce/awd-lstm-lm) differ, these are the valu
 Dynamic evaluation is that of Krause et al. (2018, arXiv:1709.07432).
 """
 
-from lm_plugins.architectures.architecture import Architecture, Flags, Published, Recipe
+from lm_plugins.architectures.architecture import Architecture, Published, Recipe
 from lm_plugins.architectures.one_cycle import one_cycle
 from lm_plugins.architectures.shared import (
     ADAM,
@@ -21,6 +21,7 @@ from lm_plugins.architectures.shared import (
     divided_after,
     dynamic,
 )
+from lm_plugins.flags import Flags
 from lm_plugins.models.qrnn import QRNN
 
 SOURCE = "Merity, Keskar and Socher 2018, arXiv:1803.08240; the README of awd-lstm-lm"

@@ -1,6 +1,6 @@
 """Flags and options that several architectures share."""
 
-from lm_plugins.architectures.architecture import Flags
+from lm_plugins.flags import Flags
 
 # Flags of every training, whether or not its architecture has flags of its own.
 COMMON: Flags = {

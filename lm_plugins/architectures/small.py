@@ -5,9 +5,10 @@ A text of 1 MB takes about five minutes on one CPU core, by characters, words or
 
 import math
 
-from lm_plugins.architectures.architecture import Architecture, Flags, Recipe
+from lm_plugins.architectures.architecture import Architecture, Recipe
 from lm_plugins.architectures.one_cycle import one_cycle
 from lm_plugins.architectures.shared import TIED
+from lm_plugins.flags import Flags
 from lm_plugins.models.awd_lstm import AWDLSTM
 from lm_plugins.models.qrnn import QRNN
 

@@ -9,8 +9,9 @@ no dropout. Its command line gives no Z, and the default of the script at that t
 """
 
 from lm_plugins.architectures import zaremba
-from lm_plugins.architectures.architecture import Architecture, Flags, Published, Recipe
+from lm_plugins.architectures.architecture import Architecture, Published, Recipe
 from lm_plugins.architectures.shared import batches
+from lm_plugins.flags import Flags
 from lm_plugins.models.awd_lstm import AWDLSTM
 
 EPOCHS = (

@@ -7,8 +7,9 @@ fairseq divides the gradient by the number of tokens of a batch, Zaremba et al. 
 Learning rate and clipping norm are therefore converted by the length T of a window: lr x T, and norm / T.
 """
 
-from lm_plugins.architectures.architecture import Architecture, Flags, Published, Recipe
+from lm_plugins.architectures.architecture import Architecture, Published, Recipe
 from lm_plugins.architectures.shared import SGD, batches
+from lm_plugins.flags import Flags
 from lm_plugins.models.awd_lstm import AWDLSTM
 
 SOURCE = "Zaremba, Sutskever and Vinyals 2014, arXiv:1409.2329; the TensorFlow tutorial on recurrent networks"

@@ -11,7 +11,8 @@ fairseq does, so they are not converted. The thesis says that the threshold of t
 """
 
 from lm_plugins.architectures import zaremba
-from lm_plugins.architectures.architecture import Architecture, Flags, Published, Recipe
+from lm_plugins.architectures.architecture import Architecture, Published, Recipe
+from lm_plugins.flags import Flags
 from lm_plugins.models.awd_lstm import AWDLSTM
 
 SOURCE = "Zhang 2018, MSc thesis, Edinburgh"

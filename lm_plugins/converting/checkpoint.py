@@ -13,14 +13,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import Tensor
 
-from lm_plugins.checkpoint_contents import check_sizes
+from lm_plugins.checkpoint_contents import TASK, check_sizes
 from lm_plugins.converting.own import DIGEST, Own, model_class
 from lm_plugins.errors import Refused
 from lm_plugins.models.heads import default_criterion
 from lm_plugins.ranges import check_config
 
 CHECKPOINT = "checkpoint_best.pt"
-TASK = "recurrent_language_modeling"
 
 
 def build(own: Own, data: str) -> dict[str, Any]:

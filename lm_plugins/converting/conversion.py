@@ -9,7 +9,7 @@ from lm_plugins.converting.checkpoint import CHECKPOINT, build, write_checkpoint
 from lm_plugins.converting.dictionary import reorder
 from lm_plugins.converting.folder import whole_folder, write_dictionary
 from lm_plugins.converting.foreign import read_foreign, refuse_other
-from lm_plugins.converting.own import Own, from_translated, read_checkpoint
+from lm_plugins.converting.own import Own, from_checkpoint, from_translated
 from lm_plugins.converting.plain import CONFIG, TENSORS, read_plain, write_plain
 from lm_plugins.converting.torch_file import TorchFile
 from lm_plugins.converting.translated import Translated
@@ -17,11 +17,8 @@ from lm_plugins.converting.vocabulary import read_vocabulary
 from lm_plugins.data.text_json import LEVELS
 from lm_plugins.errors import Refused
 
-PROJECTS = {
-    "mos": mos,
-    "fastai": fastai,
-    "awd-lstm-lm": awd_lstm_lm,
-}  # mos also has the weights of awd-lstm-lm
+# In the order in which they are tried: mos also has the weights of awd-lstm-lm.
+PROJECTS = {"mos": mos, "fastai": fastai, "awd-lstm-lm": awd_lstm_lm}
 
 
 def convert(
@@ -81,7 +78,7 @@ def read(
         source = os.path.join(source, CHECKPOINT)
     if is_fairseq(source):
         refuse_options(of_others, "a model of another project")
-        return "lm_plugins", read_checkpoint(source, data), []
+        return "lm_plugins", from_checkpoint(source, data), []
     refuse_options({"--data": data}, "a checkpoint of lm_plugins")
     project, translated = read_translated(source)
     words = read_vocabulary(vocabulary)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lm_plugins.converting.own import Own
-from lm_plugins.data.level import MODEL
+from lm_plugins.data.level import SENTENCEPIECE
 from lm_plugins.data.text_json import write_text_json
 from lm_plugins.errors import Refused
 
@@ -40,4 +40,4 @@ def write_dictionary(own: Own, folder: str) -> None:
     if own.level:
         write_text_json(folder, own.level, {})
     if own.pieces:
-        shutil.copyfile(own.pieces, os.path.join(folder, MODEL))
+        shutil.copyfile(own.pieces, os.path.join(folder, SENTENCEPIECE))

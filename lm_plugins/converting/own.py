@@ -1,6 +1,5 @@
 """A model of ours without its training state: what a checkpoint and plain tensors have in common."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from lm_plugins.checkpoint_contents import read_own_checkpoint
 from lm_plugins.converting.dictionary import ABSENT_BIAS, Reordering
 from lm_plugins.converting.translated import Translated
 from lm_plugins.data.dictionary import digest, load_dictionary
-from lm_plugins.data.level import MODEL, recorded_level
+from lm_plugins.data.level import recorded_level, sentencepiece_model
 from lm_plugins.data_folders import saved_folders
 from lm_plugins.errors import Refused
 from lm_plugins.models.recurrent_language_model import RENAMED, RecurrentLanguageModel
@@ -77,7 +76,7 @@ def from_translated(
     return Own(translated.model, options, weights, reordering.dictionary, level)
 
 
-def read_checkpoint(path: str, data: str | None) -> Own:
+def from_checkpoint(path: str, data: str | None) -> Own:
     """Return the model in a checkpoint of ours.
 
     Args:
@@ -94,14 +93,13 @@ def read_checkpoint(path: str, data: str | None) -> Own:
         raise Refused(f"{path} was trained with another dictionary than that of {folder}: give --data")
     kind = {**MODEL_REGISTRY, **ARCH_MODEL_REGISTRY}[cfg["model"]["_name"]]
     model = next(name for name, registered in MODEL_REGISTRY.items() if registered is kind)
-    pieces = os.path.join(folder, MODEL)
     return Own(
         model,
         own_options(kind, cfg["model"]),
         weights,
         dictionary,
         recorded_level(folder) or cfg["task"].get("text_level"),
-        pieces if os.path.exists(pieces) else None,
+        sentencepiece_model(folder),
     )
 
 

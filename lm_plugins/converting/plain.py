@@ -10,7 +10,7 @@ from typing import Any
 
 from lm_plugins.converting.own import EMBEDDING, TIED, Own, is_tied, model_class, own_options
 from lm_plugins.data.dictionary_file import read_dictionary
-from lm_plugins.data.level import MODEL
+from lm_plugins.data.level import sentencepiece_model
 from lm_plugins.data.text_json import LEVELS
 from lm_plugins.errors import Refused
 from lm_plugins.files import write_json
@@ -73,5 +73,4 @@ def read_plain(folder: str) -> Own:
         tensors[matrix] = tensors.get(EMBEDDING)
         if tensors[matrix] is None:
             raise Refused(f"{folder} has no weight {EMBEDDING}: the file was altered")
-    pieces = os.path.join(folder, MODEL)
-    return own._replace(level=config["level"], pieces=pieces if os.path.exists(pieces) else None)
+    return own._replace(level=config["level"], pieces=sentencepiece_model(folder))

@@ -1,11 +1,13 @@
 """Cross entropy of the next token, with AWD-LSTM's activation regularisation.
 
-    loss = sum of -ln p(target) + B T (alpha * mean (m * h)^2 + beta * mean (h_t+1 - h_t)^2) + N l / 2 |W|^2
+    loss = sum over N targets of [-ln p(target) + alpha * mean (m * h_t)^2
+                                  + beta * T / (T - 1) * mean (h_t - h_t-1)^2 + l / 2 |W|^2]
 
-with h the output of the last layer [T, B, C] and m its dropout mask: AR and TAR of Merity, McCann and Socher
-(2017, arXiv:1708.01009), as means over all elements, as in awd-lstm-lm. fairseq divides the loss by the
-number N of targets on all processes, which is B T without the pads at the end of the streams. W is the
-output matrix, and l the weight of its L2 regularisation, as in OpenSeq2Seq. The regularisation is logged
+with h the output of the last layer [T, B, C], m its dropout mask, and means over its C units: AR and TAR of
+Merity, McCann and Socher (2017, arXiv:1708.01009). The first steps of a window and of an independent sentence
+have no TAR. fairseq divides the loss by the number of targets on all processes. AR and TAR are then the means
+over all elements that awd-lstm-lm computes, except that the pads after the end of a stream have none. W is
+the output matrix, and l the weight of its L2 regularisation, as in OpenSeq2Seq. The regularisation is logged
 separately as `reg`: `loss`, `nll_loss` and `ppl` do not contain it.
 """
 
@@ -95,7 +97,8 @@ class LMCrossEntropy(FairseqCriterion):
         nll, ntokens = -log_prob.sum(), sample["ntokens"]
         terms = []
         if model.training:
-            terms = [term * target.numel() for term in self.regularisation(extra)]
+            extra = {**extra, "counted": target.ne(self.padding_idx).t()}
+            terms = [term * ntokens for term in self.regularisation(extra)]
             if self.output_l2:
                 matrix = model.decoder.output_head.vocabulary.weight
                 terms.append(0.5 * self.output_l2 * matrix.float().pow(2).sum() * ntokens)
@@ -113,13 +116,17 @@ class LMCrossEntropy(FairseqCriterion):
         return nll + reg, ntokens, logging_output
 
     def regularisation(self, extra: dict[str, Tensor]) -> list[Tensor]:
-        """Return AR plus TAR of one window, in nats per token; an empty list if neither applies."""
-        terms = []
+        """Return AR plus TAR of one window, in nats per target; an empty list if neither applies."""
+        terms, counted = [], extra["counted"]
         if self.ar_alpha:
-            terms.append(self.ar_alpha * extra["dropped_rnn_output"].float().pow(2).mean())
-        if self.tar_beta and len(extra["rnn_output"]) > 1:
-            terms.append(self.tar_beta * extra["rnn_output"].float().diff(dim=0).pow(2).mean())
-        return [sum(terms[1:], start=terms[0])] if terms else []
+            terms.append(self.ar_alpha * sum_of_squares(extra["dropped_rnn_output"], counted))
+        if self.tar_beta and (steps := len(counted)) > 1:
+            begins = extra.get("reset")  # where an independent sentence begins
+            within = counted if begins is None else counted & ~begins
+            change = sum_of_squares(extra["rnn_output"].float().diff(dim=0), within[1:])
+            terms.append(self.tar_beta * steps / (steps - 1) * change)
+        targets = counted.sum().clamp(min=1)  # all streams of this process may have ended
+        return [sum(terms[1:], start=terms[0]) / targets] if terms else []
 
     @staticmethod
     def reduce_metrics(logging_outputs: list[dict[str, Any]]) -> None:
@@ -138,3 +145,8 @@ class LMCrossEntropy(FairseqCriterion):
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
         return True
+
+
+def sum_of_squares(x: Tensor, counted: Tensor) -> Tensor:
+    """Return the sum over the `counted` steps [T, B] of the mean square of the units of x [T, B, C]."""
+    return x.float().pow(2).mean(-1).masked_fill(~counted, 0).sum()

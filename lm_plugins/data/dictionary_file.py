@@ -5,7 +5,7 @@ import stat
 
 from fairseq.data import Dictionary
 
-from lm_plugins.data.complete_mark import read_mark
+from lm_plugins.data.preprocess_mark import is_unfinished, read_mark
 from lm_plugins.errors import Refused
 from lm_plugins.files import sha256
 
@@ -21,8 +21,7 @@ def read_dictionary(path: str) -> Dictionary:
             that preprocess recorded, or preprocess has not finished its folder.
     """
     folder = os.path.dirname(path)
-    begun, complete = (os.path.exists(os.path.join(folder, name)) for name in (".inputs", ".complete"))
-    if begun and not complete:
+    if is_unfinished(folder):
         raise Refused(f"{folder} is incomplete, because preprocess was interrupted: run its command again")
     if os.path.exists(path) and not stat.S_ISREG(os.stat(path).st_mode):
         raise Refused(f"{path} is not a regular file: {ORIGINAL}")
@@ -48,10 +47,8 @@ def read_dictionary(path: str) -> Dictionary:
 
 def _recorded_digest(folder: str) -> str | None:
     """Return the SHA-256 of dict.txt that preprocess recorded in `folder`, or None if it did not."""
-    try:
-        return read_mark(folder)["files"]["dict.txt"]
-    except (LookupError, TypeError):
-        return None
+    files = read_mark(folder).get("files")
+    return files.get("dict.txt") if isinstance(files, dict) else None
 
 
 def _fault(path: str) -> str:

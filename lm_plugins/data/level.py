@@ -2,15 +2,15 @@
 
 import logging
 import os
-from typing import Any, Optional
+from typing import Optional
 
-from lm_plugins.data.complete_mark import read_mark
+from lm_plugins.data.preprocess_mark import read_mark
 from lm_plugins.data.text_json import LEVELS, TEXT_JSON, read_text_json
 from lm_plugins.errors import Refused
 
 logger = logging.getLogger(__name__)
 
-MODEL = "sentencepiece.model"  # in the data folder
+SENTENCEPIECE = "sentencepiece.model"  # in the data folder
 OF_ONE_CHARACTER = ("character", "byte", "underscore")  # bits per token are bits per character
 OF_CORPUS = {  # the level of each corpus that preprocess makes, including its earlier name
     **dict.fromkeys(("ptb", "penn", "wt2", "wikitext2", "wt103", "wikitext103", "gbw"), "word"),
@@ -49,15 +49,19 @@ def recorded_level(folder: str | os.PathLike) -> Optional[str]:
     described = read_text_json(folder)
     if described is not None:
         return described["level"]
-    if os.path.exists(os.path.join(folder, MODEL)):
+    if sentencepiece_model(folder):
         return "sentencepiece"
     return OF_CORPUS.get(corpus_of(folder))
 
 
-def corpus_of(folder: str | os.PathLike) -> Any:
+def sentencepiece_model(folder: str | os.PathLike) -> Optional[str]:
+    """Return the path of the SentencePiece model in `folder`, or None if there is none."""
+    path = os.path.join(folder, SENTENCEPIECE)
+    return path if os.path.exists(path) else None
+
+
+def corpus_of(folder: str | os.PathLike) -> Optional[str]:
     """Return the name of the corpus in ``.complete``, which preprocess writes into `folder`; else None."""
-    try:
-        mark = read_mark(folder)
-        return str(mark.get("inputs", mark).get("corpus"))
-    except AttributeError:
-        return None
+    mark = read_mark(folder)
+    inputs = mark.get("inputs", mark)
+    return str(inputs["corpus"]) if isinstance(inputs, dict) and "corpus" in inputs else None

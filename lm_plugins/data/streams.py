@@ -90,8 +90,8 @@ def rotated(corpus: TokenStream, count: int, seed: int) -> Callable[[int], Strea
     that are trained on together, and the order of the updates, therefore change from epoch to epoch. Every
     token is still a target exactly once.
 
-    Source: the partial shuffle of Press (2019, arXiv:1903.04167), which lowers the validation perplexity on
-    PTB by 0.4 to 0.5. Departure: where a stream continues at its first position, the source there is the
+    Source: the partial shuffle of Press (2019, arXiv:1903.04167), which lowers the test perplexity on PTB
+    by 0.4 to 0.5. Departure: where a stream continues at its first position, the source there is the
     token before it in the text, not the end of the stream.
     """
     streams = contiguous(corpus, count)(1)

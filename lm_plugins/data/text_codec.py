@@ -3,7 +3,7 @@
 import os
 from typing import Protocol
 
-from lm_plugins.data.level import MODEL
+from lm_plugins.data.level import SENTENCEPIECE
 from lm_plugins.errors import Refused
 
 SPACE = "\u2581"  # a space in preprocess.text's corpora of characters, as in SentencePiece
@@ -104,5 +104,5 @@ def text_codec(level: str, folder: str | os.PathLike) -> Codec:
         Refused: the tokens are pieces, and their model is not in the folder.
     """
     if level == "sentencepiece":
-        return Pieces(os.path.join(folder, MODEL))
+        return Pieces(os.path.join(folder, SENTENCEPIECE))
     return {"word": Words, "character": Characters, "byte": Bytes, "underscore": Letters}[level]()

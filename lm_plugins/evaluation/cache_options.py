@@ -45,8 +45,8 @@ class CacheConfig(FairseqDataclass):
         default=None,
         metadata={
             "help": "search for the best theta, lambda and window (unless --cache-window is given) in one "
-            "pass over the validation set, log a table, and write the results to FILE.json and a plot to "
-            "FILE.png"
+            "pass over the validation set, log a table, write the results to this file as JSON, and plot "
+            "them in a PNG file of the same name"
         },
     )
     cache_from: Optional[str] = field(

@@ -5,8 +5,8 @@ import logging
 from pathlib import Path
 
 from lm_plugins.evaluation.cache_tuning import BestCache, CacheGrid
-from lm_plugins.evaluation.outputs import plot_file
 from lm_plugins.files import write_json
+from lm_plugins.grid_picture import Axis, draw_grid, picture_file
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def report(grid: CacheGrid, path: str, subset: str) -> None:
         if value in (values[0], values[-1]):
             logger.info(f"the best {flag} is at the edge of the grid: values beyond {value} may be better")
     write_json(path, _content(grid, best, subset))
-    plot = plot_file(path)
+    plot = picture_file(path)
     _plot(plot, table, grid, best)
     logger.info(f"wrote {path} and {plot}: evaluate with --cache-from {path}")
 
@@ -59,19 +59,12 @@ def _named(window: int | None, theta: float, weight: float, perplexity: float) -
 
 def _plot(path: Path, table: list[list[float]], grid: CacheGrid, best: BestCache) -> None:
     """Draw the perplexities of the best window, with a star on the best of all."""
-    from matplotlib.figure import Figure  # pyplot would look for a screen
-
-    figure = Figure(figsize=(7, 5), layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(table, aspect="auto", cmap="viridis_r")
-    axes.set_xticks(range(len(grid.weights)), [f"{weight:g}" for weight in grid.weights])
-    axes.set_yticks(range(len(grid.thetas)), [f"{theta:g}" for theta in grid.thetas])
-    x, y = grid.weights.index(best.weight), grid.thetas.index(best.theta)
-    axes.plot(x, y, marker="*", markersize=14, color="white", markeredgecolor="black")
-    axes.set(
-        xlabel="lambda",
-        ylabel="theta",
+    draw_grid(
+        path,
+        table,
+        Axis("theta", grid.thetas, best.theta),
+        Axis("lambda", grid.weights, best.weight),
         title=f"cache of {_extent(best.window)} tokens: best perplexity {best.perplexity:.2f}",
+        unit="perplexity",
+        size=(7, 5),
     )
-    figure.colorbar(image, label="perplexity")
-    figure.savefig(path, dpi=120)

@@ -31,7 +31,8 @@ class DynamicEvaluationConfig(FairseqDataclass):
         default="2e-3",
         metadata={
             "help": "decay rate towards the trained weights, at least 0 (lambda; Krause et al. 2018, rms: "
-            "1e-3 to 5e-3); comma-separated values are searched as a grid"
+            "1e-3 to 5e-3 for windows of 5 tokens; scale it in proportion); comma-separated values are "
+            "searched as a grid"
         },
     )
     dynamic_epsilon: float = field(

@@ -11,7 +11,7 @@ from lm_plugins.evaluation import cache_report, interpolation_report
 from lm_plugins.evaluation.cache_options import CacheSettings
 from lm_plugins.evaluation.cache_tuning import CacheGrid
 from lm_plugins.evaluation.compose import Rates, composed_scorer
-from lm_plugins.evaluation.interpolation import Component, Mixture, MixtureScorer, RecordingScorer
+from lm_plugins.evaluation.interpolation import Mixture
 from lm_plugins.evaluation.report import Report
 from lm_plugins.evaluation.tally import TalliedScorer, Tally
 from lm_plugins.evaluation.windows import EvaluationWindows
@@ -59,12 +59,9 @@ class FairseqPass:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         tally, began = Tally(), time.monotonic()
         grid = CacheGrid(self.cache) if self.cache and self.cache.grid_file else None
-        mixture, models = self.mixture, None
         with composed_scorer(self.decoder, self.cache, self.rates, grid) as scorer:
-            if mixture is not None and mixture.weights is None:
-                scorer = RecordingScorer(scorer)
-            elif mixture is not None:
-                scorer = MixtureScorer(scorer, mixture.others, mixture.weights, self.windows.unk)
+            if self.mixture is not None:
+                scorer = self.mixture.scorer(scorer, self.windows.unk)
             tallied = TalliedScorer(scorer, tally, self.windows.unk)
             for batch in self.windows:
                 yield {**batch, "net_input": {**batch["net_input"], "scorer": tallied}}
@@ -74,10 +71,7 @@ class FairseqPass:
         if grid is not None:
             cache_report.report(grid, self.cache.grid_file, subset)
         seconds = time.monotonic() - began
-        if mixture is not None and mixture.weights is None:
-            first = Component(mixture.first, scorer.log_probs, tally)
-            interpolation_report.tune([first, *mixture.others], mixture.file, subset)
-        elif mixture is not None:
-            first = Component(mixture.first, [], scorer.tally)
-            models = interpolation_report.report_models([first, *mixture.others], mixture.weights)
+        models = None
+        if self.mixture is not None:
+            models = interpolation_report.report(self.mixture, scorer, tally, subset)
         self.report.finish(tally, seconds, models)

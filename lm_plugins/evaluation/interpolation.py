@@ -43,6 +43,12 @@ class Mixture(NamedTuple):
     weights: tuple[float, ...] | None
     file: str | None
 
+    def scorer(self, inner: Scorer, unk: int) -> "RecordingScorer | MixtureScorer":
+        """Return the scorer around that of the first model, `inner`: it mixes, or records for tuning."""
+        if self.weights is None:
+            return RecordingScorer(inner)
+        return MixtureScorer(inner, self.others, self.weights, unk)
+
 
 def interpolate(log_probs: Tensor, weights: Tensor) -> Tensor:
     """Return ln sum_i weight_i p_i in nats, float64 [N], by logsumexp.

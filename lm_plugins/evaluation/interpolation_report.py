@@ -7,11 +7,34 @@ from typing import Any
 import torch
 
 from lm_plugins import metrics
-from lm_plugins.evaluation.interpolation import Component, interpolate
+from lm_plugins.evaluation.interpolation import (
+    Component,
+    Mixture,
+    MixtureScorer,
+    RecordingScorer,
+    interpolate,
+)
 from lm_plugins.evaluation.interpolation_tuning import em_weights
+from lm_plugins.evaluation.tally import Tally
 from lm_plugins.files import sha256, write_json
 
 logger = logging.getLogger(__name__)
+
+
+def report(
+    mixture: Mixture, scorer: RecordingScorer | MixtureScorer, tally: Tally, subset: str
+) -> list[dict[str, Any]] | None:
+    """Find the weights if they are to be tuned; else log each model, and return what a JSON file holds of it.
+
+    Args:
+        scorer: of the mixture, after the text
+        tally: of what it returned
+        subset: name of the text
+    """
+    if mixture.weights is None:
+        tune([Component(mixture.first, scorer.log_probs, tally), *mixture.others], mixture.file, subset)
+        return None
+    return report_models([Component(mixture.first, [], scorer.tally), *mixture.others], mixture.weights)
 
 
 def report_models(components: Sequence[Component], weights: Sequence[float]) -> list[dict[str, Any]]:

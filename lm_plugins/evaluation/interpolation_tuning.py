@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-STEPS = 10_000
-TOLERANCE = 1e-9  # of a weight
+STEPS = 10_000  # at most
+TOLERANCE = 1e-9  # the steps end when no weight changes by more than this
 
 
-def em_weights(log_probs: Tensor, steps: int = STEPS, tolerance: float = TOLERANCE) -> Tensor:
+def em_weights(log_probs: Tensor) -> Tensor:
     """Return the weights that maximise sum_n ln sum_i weight_i p_i(n), [K], in float64.
 
     Each step replaces a weight by the mean posterior probability of its model,
@@ -18,15 +18,13 @@ def em_weights(log_probs: Tensor, steps: int = STEPS, tolerance: float = TOLERAN
 
     Args:
         log_probs: ln p_i of each target, [K, N]
-        steps: limit on the number of steps
-        tolerance: the steps end when no weight changes by more than this
     """
     log_probs = log_probs.double()
     p = (log_probs - log_probs.amax(0)).exp()  # [K, N], a factor for each target cancels in the posterior
     weights = torch.full((len(p),), 1 / len(p), dtype=torch.float64)
-    for _ in range(steps):
+    for _ in range(STEPS):
         updated = weights * (p / (weights @ p)).mean(1)
-        converged = bool((updated - weights).abs().max() <= tolerance)
+        converged = bool((updated - weights).abs().max() <= TOLERANCE)
         weights = updated
         if converged:
             break

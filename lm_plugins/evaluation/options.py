@@ -10,6 +10,7 @@ from lm_plugins.errors import Refused
 from lm_plugins.evaluation.cache_options import CacheConfig, CacheSettings
 from lm_plugins.evaluation.dynamic_options import DynamicEvaluationConfig, DynamicSettings
 from lm_plugins.evaluation.interpolation_options import InterpolationConfig, InterpolationSettings
+from lm_plugins.flags import flag_of
 from lm_plugins.ranges import at_least, check_config
 
 WARM_UP = 1000  # tokens; a recurrent state has forgotten its start long before
@@ -56,7 +57,7 @@ def refuse_flags(cfg: EvaluationConfig) -> None:
     of_fairseq = {field.name for field in fields(FairseqDataclass)}
     for flag in fields(EvaluationFlags):
         if flag.name not in of_fairseq and getattr(cfg, flag.name) != flag.default:
-            raise Refused(f"--{flag.name.replace('_', '-')} applies only to fairseq-eval-lm: leave it out")
+            raise Refused(f"{flag_of(flag.name)} applies only to fairseq-eval-lm: leave it out")
 
 
 def check_options(

@@ -1,13 +1,13 @@
 """The files that an evaluation writes at its end, checked before it starts."""
 
 import os
-from pathlib import Path
 
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.cache_options import CacheSettings
 from lm_plugins.evaluation.interpolation_options import InterpolationSettings
 from lm_plugins.evaluation.results_file import results_file
 from lm_plugins.files import check_files
+from lm_plugins.grid_picture import picture_file
 
 
 def check_outputs(
@@ -38,7 +38,7 @@ def check_outputs(
             ) from error
     outputs = {"--results-path": results_file(results_path, subset) if results_path else None}
     if cache is not None and cache.grid_file is not None:
-        plot = plot_file(cache.grid_file)
+        plot = picture_file(cache.grid_file)
         if os.path.realpath(plot) == os.path.realpath(cache.grid_file):
             raise Refused(
                 f"the plot of --cache-tune {cache.grid_file} would overwrite the results: give a name that "
@@ -50,8 +50,3 @@ def check_outputs(
         outputs["--interpolate-tune"] = interpolation.file
         models |= {f"the model {path}": path for path in interpolation.others}
     check_files(outputs, models)
-
-
-def plot_file(grid_file: str) -> Path:
-    """Return where the plot of a grid is written, next to its results."""
-    return Path(grid_file).with_suffix(".png")

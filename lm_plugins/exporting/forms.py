@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lm_plugins.errors import Refused
-from lm_plugins.models.carried_state import map_tensors, tensors_of
+from lm_plugins.models.nested_state import map_tensors, tensors_of
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 
 STEP, WINDOW = "step", "window"

@@ -15,14 +15,12 @@ class Session:
 
     Args:
         path: the ONNX file
-        threads: number of onnxruntime's threads; 0: one for each core
     """
 
-    def __init__(self, path: str | os.PathLike, threads: int = 0):
+    def __init__(self, path: str | os.PathLike):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors only
         self.session = onnxruntime.InferenceSession(
             os.fspath(path), options, providers=["CPUExecutionProvider"]

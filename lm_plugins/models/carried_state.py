@@ -1,15 +1,14 @@
 """The recurrent state that a decoder carries from one window of a stream to the next."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from lm_plugins.errors import Refused
+from lm_plugins.models.nested_state import Nest, as_plain, has_rows, map_tensors, tensors_of, typed_like
 from lm_plugins.modules.recurrent_layer import RecurrentLayer
 
-Nest = Any  # a tensor, None, or a tuple, NamedTuple or list of nests
 STREAMS = 3  # of the state that is checked: few other sizes are 3, so [L, B, H] is not taken for [B, ...]
 
 
@@ -18,32 +17,17 @@ def stream_name(subset: str, training: bool) -> str:
     return f"{'train' if training else 'eval'}:{subset}"
 
 
-def map_tensors(function: Callable[[Tensor], Tensor], nest: Nest) -> Nest:
-    """Return `nest` with `function` applied to every tensor in it."""
-    if nest is None or torch.is_tensor(nest):
-        return None if nest is None else function(nest)
-    if not isinstance(nest, tuple | list):
-        raise TypeError(f"the state of a layer holds a {type(nest).__name__}: it may hold tensors and tuples")
-    return _of_type(type(nest), [map_tensors(function, item) for item in nest])
-
-
 def check_initial_state(layer: RecurrentLayer, number: int) -> None:
     """Check that the state of layer `number`, counted from 1, has a row for each stream.
 
     Raises:
         Refused: it has other sizes, or is no nest of tensors
     """
-    if not _has_rows(layer.initial_state(STREAMS), STREAMS):
+    if not has_rows(layer.initial_state(STREAMS), STREAMS):
         raise Refused(
             f"the state of layer {number} ({type(layer).__name__}) cannot be carried: have its "
             "initial_state(B) return a tensor whose first size is B, or a tuple, NamedTuple or list of them"
         )
-
-
-def _has_rows(nest: Any, rows: int) -> bool:
-    if torch.is_tensor(nest):
-        return nest.dim() > 0 and nest.size(0) == rows
-    return nest is None or (isinstance(nest, tuple | list) and all(_has_rows(item, rows) for item in nest))
 
 
 class CarriedState:
@@ -108,7 +92,7 @@ class CarriedState:
         if stream not in self.streams:
             return None
         step = max(self.streams[stream])
-        return {"step": step, "state": _plain(map_tensors(torch.Tensor.cpu, self.streams[stream][step]))}
+        return {"step": step, "state": as_plain(map_tensors(torch.Tensor.cpu, self.streams[stream][step]))}
 
     def load_state_dict(self, stream: str, saved: dict | None) -> None:
         """Restore what :meth:`state_dict` returned."""
@@ -116,22 +100,8 @@ class CarriedState:
         if saved is not None:
             state = saved["state"]
             if self.layers:
-                state = _typed_like([layer.initial_state(0) for layer in self.layers], state)
+                state = typed_like([layer.initial_state(0) for layer in self.layers], state)
             self.streams[stream] = {saved["step"]: state}
-
-
-def _of_type(kind: type, items: list) -> Nest:
-    """Return a tuple, NamedTuple or list of `items`."""
-    return kind(*items) if hasattr(kind, "_fields") else kind(items)
-
-
-def tensors_of(nest: Nest) -> Iterator[Tensor]:
-    """Yield the tensors of `nest` in order."""
-    if torch.is_tensor(nest):
-        yield nest
-    elif nest is not None:
-        for item in nest:
-            yield from tensors_of(item)
 
 
 def _without_window(tensor: Tensor) -> Tensor:
@@ -139,17 +109,3 @@ def _without_window(tensor: Tensor) -> Tensor:
     tensor = tensor.detach()
     owns_storage = tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
     return tensor if owns_storage else tensor.clone()
-
-
-def _plain(nest: Nest) -> Nest:
-    """Return `nest` with tuples in place of NamedTuples."""
-    if nest is None or torch.is_tensor(nest):
-        return nest
-    return (list if isinstance(nest, list) else tuple)(_plain(item) for item in nest)
-
-
-def _typed_like(pattern: Nest, nest: Nest) -> Nest:
-    """Return `nest` with the tuple types of `pattern`."""
-    if pattern is None or torch.is_tensor(pattern):
-        return nest
-    return _of_type(type(pattern), [_typed_like(*pair) for pair in zip(pattern, nest, strict=True)])

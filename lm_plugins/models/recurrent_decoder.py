@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from lm_plugins.data.dictionary import digest
 from lm_plugins.errors import Refused
-from lm_plugins.models.carried_state import CarriedState, check_initial_state, map_tensors, stream_name
+from lm_plugins.models.carried_state import CarriedState, check_initial_state, stream_name
 from lm_plugins.models.decoder_config import RecurrentDecoderConfig, layer_sizes
 from lm_plugins.models.heads import build_head
+from lm_plugins.models.nested_state import map_tensors
 from lm_plugins.modules.embedding_dropout import Embedding
 from lm_plugins.modules.head import Loss
 from lm_plugins.modules.locked_dropout import LockedDropout, StepDropout
@@ -92,9 +93,9 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
 
         Returns:
             ``(log_prob, extra)`` with log_prob = ln p(target) in nats, or minus the `loss`, [B, T, 1].
-            Without `target`, ``(features, extra)`` with features [B, T, C]. `extra` has the output of the
-            last layer before and after dropout, `rnn_output` and `dropped_rnn_output`, [T, B, C]. With
-            `incremental_state`, ln p of the token that follows the last one, [B, 1, V].
+            Without `target`, ``(features, extra)`` with features [B, T, C]. For `extra` see
+            :meth:`extract_features`. With `incremental_state`, ln p of the token that follows the last one,
+            [B, 1, V].
 
         Raises:
             Refused: the batch has no stream or no step, or its windows are out of order.
@@ -141,7 +142,7 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
 
     def extract_features(
         self, source: Tensor, states: list | None = None
-    ) -> tuple[Tensor, list, dict[str, Tensor]]:
+    ) -> tuple[Tensor, list, dict[str, Tensor | None]]:
         """Run the layers over a window.
 
         Args:
@@ -149,7 +150,9 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
             states: the state of every layer; None: zeros
 
         Returns:
-            (features [T, B, C], new states, {"rnn_output", "dropped_rnn_output": [T, B, C]})
+            (features [T, B, C], new states, extra). `extra` has the output of the last layer before and
+            after dropout, `rnn_output` and `dropped_rnn_output`, [T, B, C], and `reset`, [T, B], which is
+            True where the state is reset before the step, or None if it never is.
         """
         x = self.input_dropout(self.embed_tokens(source))
         states = states if states is not None else [None] * len(self.layers)
@@ -160,7 +163,8 @@ class RecurrentDecoder(FairseqIncrementalDecoder):
             y, new_state = layer(x, state, reset)
             new_states.append(new_state)
             x = dropout(y)
-        return x, new_states, {"rnn_output": y, "dropped_rnn_output": x}
+        mask = None if reset is None else reset.mask
+        return x, new_states, {"rnn_output": y, "dropped_rnn_output": x, "reset": mask}
 
     def output_layer(self, features: Tensor) -> Tensor:
         """Return ln p over the vocabulary, [..., V]; the name is fairseq's."""

@@ -16,6 +16,7 @@ from omegaconf import DictConfig, open_dict
 from lm_plugins.checkpoint_contents import read_own_checkpoint
 from lm_plugins.checkpoints import safe_loading
 from lm_plugins.errors import Refused
+from lm_plugins.flags import flag_of
 from lm_plugins.models.decoder_config import RecurrentDecoderConfig, layer_sizes
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 from lm_plugins.modules.recurrent_layer import RecurrentLayer
@@ -40,8 +41,8 @@ class RecurrentLanguageModel(FairseqLanguageModel):
         # For an option that is on by default, fairseq makes a flag of the same name that switches it off.
         for option in fields(cls.config) if cls.config else ():
             if option.type is bool and isinstance(option.default, bool):  # not a link to fairseq's option
-                flag = "--" + option.name.replace("_", "-")
-                parser.add_argument(flag, action=BooleanOptionalAction, help=option.metadata.get("help"))
+                flag, text = flag_of(option.name), option.metadata.get("help")
+                parser.add_argument(flag, action=BooleanOptionalAction, help=text)
         super().add_args(parser)
 
     @classmethod

@@ -48,9 +48,8 @@ class Softmax(Head):
             self.log_z = nn.Parameter(zero)
         elif normaliser == "estimated":
             self.register_buffer("log_z", zero)
-            self.register_buffer(
-                "estimates", torch.zeros((), dtype=torch.long)
-            )  # 0 before log_z is estimated
+            # 0 before log_z is estimated
+            self.register_buffer("estimates", torch.zeros((), dtype=torch.long))
             self.is_estimated = False  # kept on the host, so that it need not wait for the device
         else:
             self.log_z = 0.0

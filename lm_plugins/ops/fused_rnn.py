@@ -71,10 +71,8 @@ def packed(
     weights: tuple[Tensor, ...],
     layout: Layout,
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    x, shape = (
-        x.flatten(0, 1).index_select(0, layout.order),
-        x.shape[:2],
-    )  # its backward is faster than [order]'s
+    shape = x.shape[:2]
+    x = x.flatten(0, 1).index_select(0, layout.order)  # its backward is faster than that of [order]
     first = hidden(tuple(tensor[layout.stream] * layout.continues.unsqueeze(1) for tensor in state))
     weights = tuple(weight.contiguous() for weight in weights)
     if function is torch.lstm and cudnn_takes(x, weights):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.interpolation_arguments import add_interpolation_arguments, files_of_models
 from lm_plugins.files import check_files
+from lm_plugins.grid_picture import picture_file
 from lm_plugins.ranges import FINITE, Range, at_least, check
 from lm_plugins.user_dir import add_user_dir_argument, check_user_dir
 
@@ -141,8 +142,3 @@ def check_options(options: argparse.Namespace) -> None:
         outputs |= {"--tune": options.tune, "the picture of --tune": picture_file(options.tune)}
     inputs = {"the n-best list": options.nbest, "--references": options.references}
     check_files(outputs, inputs | files_of_models(options))
-
-
-def picture_file(path: Path) -> Path:
-    """Return where the picture of a search is written, next to its JSON file."""
-    return path.with_suffix(".png")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lm_plugins.files import atomically, write_json
-from lm_plugins.rescoring.options import picture_file
+from lm_plugins.grid_picture import picture_file
 from lm_plugins.rescoring.picture import draw
 from lm_plugins.rescoring.results import Rescored, grid_json, results_json
 

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.scorers import ABOVE_ONE, ROUNDING, ModelScorer, Scorer
-from lm_plugins.models.carried_state import map_tensors
+from lm_plugins.models.nested_state import map_tensors
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 from lm_plugins.scoring.reading import WINDOW
 from lm_plugins.scoring.state import TextState

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lm_plugins.errors import Refused
-from lm_plugins.models.carried_state import map_tensors
+from lm_plugins.models.nested_state import map_tensors
 from lm_plugins.scoring.beam_search import BeamScorer
 from lm_plugins.scoring.state import Layers, concatenate
 from lm_plugins.scoring.text_encoder import TextEncoder
@@ -43,9 +43,8 @@ class ESPnetScorer(nn.Module):
     def __init__(self, decoder: nn.Module, encoder: TextEncoder, token_list: Sequence[str]) -> None:
         super().__init__()
         self.decoder, self.beam = decoder, BeamScorer(decoder)
-        self.register_buffer(
-            "ids", torch.tensor(model_ids(encoder, token_list))
-        )  # ESPnet's id -> the model's
+        # ESPnet's id -> the model's
+        self.register_buffer("ids", torch.tensor(model_ids(encoder, token_list)))
         blanks = torch.tensor([token == BLANK for token in token_list])
         self.register_buffer("blanks", blanks)
 

@@ -4,12 +4,12 @@ import os
 import stat
 import sys
 import tempfile
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 from lm_plugins.errors import Refused
 
-BOM = b"\xef\xbb\xbf"
 COPIED = 1 << 20  # bytes of an input that are copied at a time
 LARGEST = 1 << 22  # characters of a block, unless it is a single line
 
@@ -36,7 +36,7 @@ class Lines:
         """
         for number, raw in enumerate(self.file, 1):
             raw = raw.removesuffix(b"\n").removesuffix(b"\r")
-            yield self._decoded(raw.removeprefix(BOM) if number == 1 else raw, number)
+            yield self._decoded(raw.removeprefix(BOM_UTF8) if number == 1 else raw, number)
 
     def count(self) -> int:
         """Return the number of lines after checking all of them, and go back to the first line.

@@ -51,9 +51,8 @@ def read_prefixes(decoder: RecurrentDecoder, prefixes: Sequence[Tensor]) -> Text
     order, states = [], []
     for size in sorted({len(prefix) for prefix in prefixes}):
         rows = [row for row, prefix in enumerate(prefixes) if len(prefix) == size]
-        source = torch.stack([torch.cat([eos, prefixes[row]]) for row in rows], dim=1).to(
-            device
-        )  # [1 + T, B]
+        source = torch.stack([torch.cat([eos, prefixes[row]]) for row in rows], dim=1)  # [1 + T, B]
+        source = source.to(device)
         layers = zeros(decoder, len(rows))
         if size:
             _, layers = read(decoder, source[:-1], layers)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from lm_plugins.models.carried_state import map_tensors, tensors_of
+from lm_plugins.models.nested_state import map_tensors, tensors_of
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 
 Layers = Any  # the state of each layer of a model, nested tensors [B, ...]

@@ -133,7 +133,7 @@ class CheckpointingMixin:
     def set_checkpoint_dict(self, saved: dict[str, Any]) -> None:
         """Restore the carried state of this rank, and the counts, which older checkpoints do not have.
 
-        With --reset-optimizer, a new run starts from the weights, and starts counting again.
+        With --reset-optimizer, another optimizer continues from the weights, and the counts start again.
         """
         if not self.cfg.reset_optimizer:
             self.above_uniform = saved.get("above_uniform", 0)

@@ -66,8 +66,8 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
         default=False,
         metadata={
             "help": "start each stream of the training text at a new position in every epoch, drawn "
-            "uniformly (partial shuffle, Press 2019, arXiv:1903.04167, which lowered the validation "
-            "perplexity on PTB by 0.4 to 0.5)"
+            "uniformly (partial shuffle, Press 2019, arXiv:1903.04167, which lowered the test perplexity on "
+            "PTB by 0.4 to 0.5)"
         },
     )
     bptt_variation: float = field(

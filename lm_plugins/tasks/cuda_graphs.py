@@ -8,14 +8,15 @@ batch keeps the value of the recorded window. A replay draws its dropout masks f
 stands at that moment, so each window has different masks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lm_plugins.errors import Refused
-from lm_plugins.models.carried_state import map_tensors, stream_name
+from lm_plugins.models.carried_state import stream_name
+from lm_plugins.models.nested_state import map_tensors, tensors_of
 from lm_plugins.modules.mixture_of_softmaxes import MixtureOfSoftmaxes
 from lm_plugins.modules.softmax import Softmax
 from lm_plugins.ranks import rank_and_world
@@ -48,7 +49,7 @@ def check_graphs(
 def record_cuda(run: Callable[[], Outputs], pool: Any) -> tuple[Outputs, Callable[[], None]]:
     """Return the outputs of `run`, which every replay overwrites, and the function that replays it."""
     graph = torch.cuda.CUDAGraph()
-    # The calls of other threads must not invalidate the recording.
+    # Calls of another thread must not invalidate it.
     with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
         outputs = run()
     return outputs, graph.replay
@@ -70,7 +71,7 @@ class FixedState:
         return self.entry
 
     def leave(self, stream: str, step: int, state: Any, keep: bool) -> None:
-        self.exit = state
+        self.exit = map_tensors(Tensor.detach, state)  # as CarriedState does
 
 
 class GraphedSteps:
@@ -143,7 +144,7 @@ class Graph:
             finally:
                 decoder.carried = carried
             gradients = torch.autograd.grad(loss, self.params, allow_unused=True)
-            return loss.detach(), logged, fixed.exit, gradients
+            return loss.detach(), logged, fixed.exit, as_accumulated(self.params, gradients)
 
         self.outputs, self.run = record(run, pool)
 
@@ -154,12 +155,25 @@ class Graph:
         self.source.copy_(source)
         self.target.copy_(target)
         self.ntokens.fill_(ntokens)
-        inputs, values = [], []
-        map_tensors(inputs.append, self.state)
-        map_tensors(values.append, state)
-        torch._foreach_copy_(inputs, values)
+        torch._foreach_copy_(list(tensors_of(self.state)), list(tensors_of(state)))
         self.run()
         loss, logged, new_state, gradients = self.outputs
         for p, gradient in zip(self.params, gradients, strict=True):
             p.grad = gradient
         return loss, dict(logged), map_tensors(Tensor.clone, new_state)
+
+
+def as_accumulated(params: Sequence[Tensor], gradients: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    """Return `gradients` as ``backward`` would: each in its own memory, with the strides of its parameter.
+
+    autograd.grad returns one tensor for both terms of a sum, such as the two biases of a layer. An optimizer
+    scales and clips the gradients in place, and would do so twice with that tensor.
+    """
+    addresses, separate = set(), []
+    for p, gradient in zip(params, gradients, strict=True):
+        if gradient is not None and not gradient.is_sparse:
+            if gradient.data_ptr() in addresses or gradient.stride() != p.stride():
+                gradient = torch.empty_like(p).copy_(gradient)
+            addresses.add(gradient.data_ptr())
+        separate.append(gradient)
+    return tuple(separate)

@@ -13,17 +13,19 @@ from lm_plugins.data.text_sizes import text_sizes
 from lm_plugins.data.token_stream import TokenStream
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.cache_options import CacheSettings, cache_settings
+from lm_plugins.evaluation.compose import Rates
 from lm_plugins.evaluation.dynamic_evaluation import gradient_rms
 from lm_plugins.evaluation.dynamic_options import DynamicSettings, dynamic_settings
 from lm_plugins.evaluation.evaluate import mean_losses
 from lm_plugins.evaluation.fairseq_pass import FairseqPass
 from lm_plugins.evaluation.grid_search import best_rates
-from lm_plugins.evaluation.interpolation_options import interpolation_settings
+from lm_plugins.evaluation.interpolation_options import InterpolationSettings, interpolation_settings
 from lm_plugins.evaluation.options import check_options, warm_up
 from lm_plugins.evaluation.outputs import check_outputs
 from lm_plugins.evaluation.report import Report
 from lm_plugins.evaluation.results_file import identified
 from lm_plugins.evaluation.windows import EvaluationWindows
+from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
 from lm_plugins.tasks.interpolation import mixture
 
 logger = logging.getLogger(__name__)
@@ -52,39 +54,22 @@ class EvaluationMixin:
         text first, in separate passes.
         """
         self.set_matmul_precision()
-        cfg = self.cfg
+        cfg, subset = self.cfg, dataset.split
         checkpoint = identified(cfg.checkpoint_path) if cfg.results_path else None
         check_program(num_shards, context_window)
-        if dataset.split == cfg.train_subset:
-            check_folders(dataset.split, self.folders)
+        if subset == cfg.train_subset:
+            check_folders(subset, self.folders)
         cache, dynamic = cache_settings(cfg), dynamic_settings(cfg)
         interpolation = interpolation_settings(cfg, cfg.checkpoint_path)
         check_options(cfg, cache, dynamic, batch_size, interpolation)
-        if cfg.independent_windows and cfg.eval_streams > 1:
-            raise Refused(
-                "--independent-windows has no state that the streams of --eval-streams could warm up: leave "
-                "out --eval-streams"
-            )
-        check_outputs(cfg.results_path, dataset.split, cache, interpolation, cfg.checkpoint_path)
-        searches = (
-            cache and cache.grid_file,
-            dynamic and dynamic.is_grid,
-            interpolation and interpolation.file,
-        )
-        if "test" in dataset.split and any(searches):
-            logger.warning(
-                f"WARNING: hyper-parameters tuned on '{dataset.split}' must not be used to report results on "
-                "it: tune on valid, then evaluate test with the values found"
-            )
+        check_warm_up(cfg)
+        check_outputs(cfg.results_path, subset, cache, interpolation, cfg.checkpoint_path)
+        warn_of_tuning_on_test(subset, cache, dynamic, interpolation)
         count = batch_size or cfg.eval_streams
         windows = self.evaluation_windows(dataset, self.evaluation_layout(dataset, count, cache), count)
-        rates = None
-        if dynamic is not None:
-            check_precision(self.decoder)
-            rms = self.gradient_rms(dynamic) if dynamic.rms else None
-            rates = best_rates(self.decoder, windows, dynamic, cache, rms)
-        sizes = text_sizes(self.folders[0], dataset.split, self.level, len(dataset))
-        report = Report(dataset.split, *sizes, cfg.results_path, checkpoint)
+        rates = None if dynamic is None else self.rates(windows, dynamic, cache)
+        sizes = text_sizes(self.folders[0], subset, self.level, len(dataset))
+        report = Report(subset, *sizes, cfg.results_path, checkpoint)
         mixed = None
         if interpolation is not None:
             models = (cfg.checkpoint_path, self.decoder, self.dictionary, self.folders[0])
@@ -107,12 +92,20 @@ class EvaluationMixin:
         streams = self.stream_windows(dataset, layout, range(count))
         return EvaluationWindows(streams, self.cfg.tokens_per_sample, self.dictionary.unk())
 
+    def rates(
+        self, windows: EvaluationWindows, dynamic: DynamicSettings, cache: CacheSettings | None
+    ) -> Rates:
+        """Return the rates of dynamic evaluation, the best ones on `windows` where there are several."""
+        check_precision(self.decoder)
+        rms = self.gradient_rms(dynamic) if dynamic.rms else None
+        return best_rates(self.decoder, windows, dynamic, cache, rms)
+
     def gradient_rms(self, dynamic: DynamicSettings) -> Sequence[Tensor]:
         """Return the root mean square of the gradients on windows of the training data."""
         parameters = list(self.decoder.parameters())
         count = f"{dynamic.batches:,}" if dynamic.batches else "all"
         logger.info(f"computing the gradient RMS on {count} windows of the training data")
-        corpus = self.read(self.folders[0], self.cfg.train_subset, combine=False)
+        corpus = self.read(self.folders[0], self.cfg.train_subset, combine=True)
         count = max(1, min(RMS_STREAMS, len(corpus) // self.cfg.tokens_per_sample))
         windows = self.evaluation_windows(corpus, contiguous(corpus, count), count)
         losses = mean_losses(self.decoder, itertools.islice(windows, dynamic.batches or None))
@@ -147,6 +140,38 @@ def check_folders(subset: str, folders: Sequence[str]) -> None:
         raise Refused(
             f"the subset '{subset}' is in {len(folders)} data folders, of which fairseq-eval-lm would read "
             f"{folders[0]} alone: evaluate each folder by itself"
+        )
+
+
+def check_warm_up(cfg: RecurrentLanguageModelingConfig) -> None:
+    """Refuse a warm-up of streams whose windows each start from zeros.
+
+    Raises:
+        Refused: there are several streams of independent windows
+    """
+    if cfg.independent_windows and cfg.eval_streams > 1:
+        raise Refused(
+            "--independent-windows has no state that the streams of --eval-streams could warm up: leave "
+            "out --eval-streams"
+        )
+
+
+def warn_of_tuning_on_test(
+    subset: str,
+    cache: CacheSettings | None,
+    dynamic: DynamicSettings | None,
+    interpolation: InterpolationSettings | None,
+) -> None:
+    """Warn if one of the settings is searched on a test set."""
+    searches = (
+        cache and cache.grid_file,
+        dynamic and dynamic.is_grid,
+        interpolation and interpolation.file,
+    )
+    if "test" in subset and any(searches):
+        logger.warning(
+            f"WARNING: hyper-parameters tuned on '{subset}' must not be used to report results on "
+            "it: tune on valid, then evaluate test with the values found"
         )
 
 

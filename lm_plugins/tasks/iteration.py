@@ -21,8 +21,8 @@ from lm_plugins.evaluation.options import refuse_flags
 from lm_plugins.host_values import start_copy
 from lm_plugins.out_of_memory import naming_window
 from lm_plugins.ranks import rank_and_world
-from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
 from lm_plugins.tasks.cuda_graphs import GraphedSteps
+from lm_plugins.tasks.option_checks import check_window_options
 from lm_plugins.tasks.same_on_all_ranks import check_same_text
 
 logger = logging.getLogger(__name__)
@@ -112,26 +112,15 @@ class IterationMixin:
 
     def random_draws(self) -> dict[str, Any]:
         """Return the facts of a Layout that make the epochs of training differ."""
-        cfg, draws = self.cfg, {}
-        if cfg.independent_windows:
-            check_independent_windows(cfg, self.decoder.independent_sentences)
-        if self.decoder.independent_sentences:
+        cfg, draws, independent = self.cfg, {}, self.decoder.independent_sentences
+        check_window_options(cfg, independent)
+        if independent:
             draws["sentences"] = cfg.seed
-            if cfg.rotate_streams:
-                raise Refused(
-                    "--rotate-streams applies only to continuous text: independent sentences "
-                    "(--sample-break-mode eos) are shuffled in every epoch anyway; leave it out"
-                )
         if cfg.rotate_streams:
             draws["rotation"] = cfg.seed
         if cfg.independent_windows:
             draws["order"] = cfg.seed
         if cfg.bptt_variation:
-            if cfg.bptt_multiple > cfg.tokens_per_sample + cfg.bptt_max_delta:
-                raise Refused(
-                    f"--bptt-multiple {cfg.bptt_multiple} is above the longest window, --tokens-per-sample "
-                    f"{cfg.tokens_per_sample} + --bptt-max-delta {cfg.bptt_max_delta}: lower it"
-                )
             draws |= {"variation": [cfg.bptt_variation, cfg.bptt_max_delta], "seed": cfg.seed}
             draws["multiple"] = cfg.bptt_multiple
         elif cfg.random_start:
@@ -195,23 +184,3 @@ class IterationMixin:
         super().optimizer_step(optimizer, model, update_num)
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
-
-
-def check_independent_windows(cfg: RecurrentLanguageModelingConfig, sentences: bool) -> None:
-    """Refuse options that need a state which is carried from window to window.
-
-    Args:
-        sentences: the sentences of the text are independent
-
-    Raises:
-        Refused: --independent-windows contradicts another option
-    """
-    reasons = {
-        "--sample-break-mode eos: sentences are independent without it": sentences,
-        "--rotate-streams, which moves continuous streams": cfg.rotate_streams,
-        "--bptt-variation: all windows have the same length": cfg.bptt_variation > 0,
-        "--cuda-graphs, which replay steps with a carried state": cfg.cuda_graphs,
-    }
-    for reason, applies in reasons.items():
-        if applies:
-            raise Refused(f"--independent-windows does not go with {reason}: leave one of them out")

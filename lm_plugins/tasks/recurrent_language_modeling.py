@@ -1,7 +1,6 @@
 """Language modelling over streams whose recurrent state is carried from window to window: the set-up."""
 
 import logging
-import os
 from typing import Any
 
 import torch
@@ -18,9 +17,8 @@ from lm_plugins.data.level import OF_ONE_CHARACTER, level_of
 from lm_plugins.data.token_stream import TokenStream, load_token_stream
 from lm_plugins.errors import Refused
 from lm_plugins.matmul_precision import set_matmul_precision
-from lm_plugins.models.heads import check_criterion, has_dense_matrix
+from lm_plugins.models.heads import check_criterion
 from lm_plugins.models.recurrent_language_model import RecurrentLanguageModel, upgrade_config
-from lm_plugins.ranges import check_config
 from lm_plugins.tasks import large_tables
 from lm_plugins.tasks.checkpointing import CheckpointingMixin
 from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
@@ -29,6 +27,7 @@ from lm_plugins.tasks.evaluation import EvaluationMixin
 from lm_plugins.tasks.finetuning import FinetuningMixin
 from lm_plugins.tasks.generation import GenerationMixin
 from lm_plugins.tasks.iteration import IterationMixin
+from lm_plugins.tasks.option_checks import check_head_options, check_task_options, check_training_options
 from lm_plugins.tasks.resume import check_resumed_options
 from lm_plugins.tasks.same_on_all_ranks import check_same_command
 from lm_plugins.tasks.starting_point import prepare_start
@@ -38,13 +37,6 @@ from lm_plugins.tasks.validation import ValidationMixin
 from lm_plugins.tasks.validation_schedule import check_patience
 
 logger = logging.getLogger(__name__)
-
-# fairseq's options that would train or count wrongly here, and why.
-REFUSED = {
-    "amp": "--amp would unscale every gradient twice with fairseq's optimizers: use --fp16 or --autocast "
-    "bf16",
-    "tpu": "--bf16 and --tpu require torch_xla, which this task does not support: use --autocast bf16",
-}
 
 
 @register_task("recurrent_language_modeling", dataclass=RecurrentLanguageModelingConfig)
@@ -85,22 +77,7 @@ class RecurrentLanguageModelingTask(
         Raises:
             Refused: the options contradict each other, or processes are not connected.
         """
-        for name, reason in REFUSED.items():
-            if getattr(cfg, name):
-                raise Refused(reason)
-        check_config(cfg, RecurrentLanguageModelingConfig)
-        if cfg.bptt_variation and cfg.random_start:
-            raise Refused(
-                "--bptt-variation and --random-start both move the window boundaries: give --bptt-variation "
-                "0, or leave out --random-start"
-            )
-        if cfg.bptt_multiple > 1 and not cfg.bptt_variation:
-            raise Refused("--bptt-multiple has no effect without --bptt-variation: leave it out")
-        if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not torch.distributed.is_initialized():
-            raise Refused(
-                f"{os.environ['WORLD_SIZE']} processes were started but are not connected, so each would "
-                "work alone: train with torchrun and --user-dir, evaluate with one process"
-            )
+        check_task_options(cfg)
         return cls(cfg, load_dictionary(cfg.data))
 
     @property
@@ -123,21 +100,7 @@ class RecurrentLanguageModelingTask(
             Refused: it is not recurrent, or the options do not fit it.
         """
         if not from_checkpoint:
-            if self.cfg.max_valid_steps is not None:
-                raise Refused(
-                    "--max-valid-steps would report the perplexity of part of the validation data as that "
-                    "of all of it, and select checkpoint_best.pt by it: leave it out"
-                )
-            if self.cfg.use_bmuf:
-                raise Refused(
-                    "--use-bmuf trains a separate model on each process, and its checkpoints cannot hold the "
-                    "carried states: leave it out"
-                )
-            if self.cfg.store_ema:
-                raise Refused(
-                    "--store-ema would decay a tied matrix twice in each update, and its average is not "
-                    "evaluated: give --averaging ema --averaging-decay 0.9999 (with --optimizer nt_asgd)"
-                )
+            check_training_options(self.cfg)
             self.save_dir_lock = prepare_start(self.cfg)
             check_same_command(self.cfg)
             check_patience(self.cfg)
@@ -177,16 +140,7 @@ class RecurrentLanguageModelingTask(
         criterion = super().build_criterion(cfg, from_checkpoint)
         head = self.decoder.output_head
         check_criterion(cfg._name, head)
-        if getattr(head, "normaliser", "fixed") != "fixed" and not criterion.takes_normaliser:
-            raise Refused(
-                f"--nce-z {head.normaliser} applies only to --criterion nce with --nce-loss nce: leave it out"
-            )
-        if criterion.output_l2 and not has_dense_matrix(head):
-            raise Refused(
-                "--output-l2 needs a softmax or a mixture of softmaxes with dense gradients, and its whole "
-                "matrix on each process: leave it out, or leave out --sparse-embedding-grad and "
-                "--split-vocabulary"
-            )
+        check_head_options(criterion, head)
         if self.graphs is not None and not from_checkpoint:
             on_cpu = self.cfg.cpu or not torch.cuda.is_available()
             check_graphs(self.decoder, criterion, max(self.cfg.update_freq), self.cfg.fp16, on_cpu)

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lm_plugins.checkpoints import read_checkpoint
 from lm_plugins.errors import Refused
-from lm_plugins.ranges import flag_of
+from lm_plugins.flags import flag_of
 from lm_plugins.tasks.resumed_state import check_best, check_optimizer_state
 from lm_plugins.tasks.starting_point import resumed_checkpoint
 
@@ -51,7 +51,7 @@ PLAIN = (bool, int, float, str, list, type(None))
 def check_resumed_options(cfg: DictConfig) -> None:
     """Compare the options of this run with those in the checkpoint that it resumes, as far as both have them.
 
-    With --reset-optimizer the checkpoint only provides the first weights, and nothing is compared.
+    With --reset-optimizer, another optimizer continues from the weights, and nothing is compared.
 
     Args:
         cfg: the configuration of the task, from which the other sections are reached

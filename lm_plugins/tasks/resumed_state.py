@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lm_plugins.errors import Refused
-from lm_plugins.ranges import flag_of
+from lm_plugins.flags import flag_of
 
 BEST = ("best_checkpoint_metric", "maximize_best_checkpoint_metric")
 
@@ -24,8 +24,8 @@ def check_optimizer_state(checkpoint: Mapping[str, Any], path: str) -> None:
     if updates and checkpoint.get("last_optimizer_state") is None:
         raise Refused(
             f"cannot resume {path}, which was saved with --no-save-optimizer-state: the state of the "
-            f"optimizer and of the schedule after {updates} updates is lost; --reset-optimizer starts a new "
-            "training from its weights"
+            f"optimizer and of the schedule after {updates} updates is lost: give --reset-optimizer to "
+            "continue from its weights with new ones"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Optional
 from omegaconf import DictConfig
 
 from lm_plugins.errors import Refused
-from lm_plugins.ranges import flag_of
+from lm_plugins.flags import flag_of
 from lm_plugins.ranks import from_all_ranks
 from lm_plugins.tasks.resume import as_typed, options_of
 from lm_plugins.tasks.starting_point import resumed_checkpoint

@@ -6,6 +6,7 @@ from typing import Any, Optional, TextIO
 
 from lm_plugins.damage import INCOMPLETE, damage
 from lm_plugins.errors import Refused
+from lm_plugins.flags import flag_of
 from lm_plugins.ranks import on_first_rank
 from lm_plugins.recovery import newest_whole, remove_unfinished, restore_last
 from lm_plugins.writer_lock import lock_folder
@@ -142,7 +143,7 @@ def check_starting_point(cfg: Any) -> None:
         Refused: a file does not exist, or the options contradict each other
     """
     for name in ("restore_file", "finetune_from_model", "continue_once"):
-        flag, path = "--" + name.replace("_", "-"), getattr(cfg, name)
+        flag, path = flag_of(name), getattr(cfg, name)
         if path is None or path == LAST or "://" in path:
             continue
         if name == "restore_file":
@@ -157,7 +158,7 @@ def check_starting_point(cfg: Any) -> None:
         raise Refused("--finetune-from-model and --restore-file exclude each other: give one of them")
     for name in RESETS:
         if getattr(cfg, name):
-            raise Refused(f"--finetune-from-model implies --{name.replace('_', '-')}: leave it out")
+            raise Refused(f"--finetune-from-model implies {flag_of(name)}: leave it out")
 
 
 def what_continues(cfg: Any) -> str:
@@ -171,5 +172,5 @@ def what_continues(cfg: Any) -> str:
     if cfg.no_save_optimizer_state:
         return "and cannot be resumed, because of --no-save-optimizer-state"
     names = ["restore_file"] * (cfg.restore_file != LAST) + [name for name in RESETS if getattr(cfg, name)]
-    without = " and ".join("--" + name.replace("_", "-") for name in names)
+    without = " and ".join(map(flag_of, names))
     return f"and the same command{f' without {without}' if names else ''} continues from there"

@@ -14,6 +14,7 @@ from lm_plugins.tasks.recurrent_language_modeling import (
     RecurrentLanguageModelingConfig,
     RecurrentLanguageModelingTask,
 )
+from tests.helpers.models import tiny
 
 PAD = 1
 
@@ -61,18 +62,51 @@ def test_the_formula_and_its_gradient(pads):
     expected = 0.0
     for row in range(3):
         for t in range(5):
-            if not (row < pads and t == 4):
-                expected = expected - log_prob[row, t, 0]
-    dropped = raw * model.mask
-    ar = sum(value**2 for value in dropped.flatten()) / dropped.numel()
-    steps = [raw[t + 1] - raw[t] for t in range(4)]
-    tar = sum((step**2).sum() for step in steps) / (4 * 3 * 4)
-    expected = expected + 15 * (2.0 * ar + 1.0 * tar)
+            if row < pads and t == 4:
+                continue
+            expected = expected - log_prob[row, t, 0] + 2.0 * (raw[t, row] * model.mask[row]).pow(2).mean()
+            if t > 0:
+                expected = expected + 1.0 * 5 / 4 * (raw[t, row] - raw[t - 1, row]).pow(2).mean()
+    if not pads:  # as awd-lstm-lm computes it
+        ar, tar = (raw * model.mask).pow(2).mean(), (raw[1:] - raw[:-1]).pow(2).mean()
+        whole = -log_prob.sum() + 15 * (2.0 * ar + 1.0 * tar)
+        assert expected.item() == pytest.approx(whole.item())
     expected.backward()
     assert size == 15 - pads
     torch.testing.assert_close(loss, expected, rtol=0, atol=1e-5)  # the regularisation is in float32
     for ours, theirs in zip(result, [log_prob.grad, raw.grad], strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
+
+
+def test_streams_that_have_ended_are_not_regularised():
+    """Nearly all streams of sentences may have: their pads outweighed the targets of the last windows."""
+    window, model = sample(), Model()
+    window["target"][1:] = window["target"][0, 2:] = PAD  # two targets in 15 places
+    window["ntokens"] = 2
+    loss, size, log = criterion(alpha=2.0, beta=1.0)(model, window)
+    alone = (model.raw * model.mask)[:2, 0].pow(2).mean(), model.raw[:2, 0].diff(dim=0).pow(2).sum() / 4
+    expected = 2.0 * alone[0] + 1.0 * 5 / 4 * alone[1] / 2
+    torch.testing.assert_close(float(log["reg"]) / size, expected.item(), rtol=1e-6, atol=0)
+
+    window["target"][:], window["ntokens"] = PAD, 0  # as on a process whose streams have all ended
+    loss, size, log = criterion(alpha=2.0, beta=1.0)(model, window)
+    assert loss.item() == log["reg"].item() == size == 0
+    loss.backward()
+    assert float(model.raw.grad.abs().max()) == 0
+
+
+def test_independent_sentences_are_not_smoothed_into_each_other():
+    """Two sentences have the same changes in one stream as in two."""
+    decoder = tiny("awd_lstm", "--sample-break-mode", "eos").eval().decoder
+    sentences = torch.tensor([[2, 5, 6, 7, 8], [2, 9, 4, 6, 5]])
+
+    def changes(source):
+        extra = decoder.extract_features(source)[2]
+        steps, counted = len(source), torch.ones_like(source, dtype=torch.bool)
+        (tar,) = criterion(beta=1.0).regularisation({**extra, "counted": counted})
+        return float(tar) * (steps - 1) / steps
+
+    assert changes(sentences.reshape(10, 1)) == pytest.approx(changes(sentences.t()), rel=1e-6)
 
 
 @pytest.mark.parametrize("pads", [0, 2])

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from lm_plugins.errors import Refused
-from lm_plugins.models.carried_state import CarriedState, check_initial_state, map_tensors, stream_name
+from lm_plugins.models.carried_state import CarriedState, check_initial_state, stream_name
+from lm_plugins.models.nested_state import map_tensors
 from lm_plugins.modules.qrnn import QRNNLayer
 from lm_plugins.modules.recurrent_layer import RecurrentLayer
 from lm_plugins.modules.weight_drop_lstm import WeightDropLSTM

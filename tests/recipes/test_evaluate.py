@@ -15,7 +15,8 @@ WITHOUT_READER = """
 import sys
 from pathlib import Path
 from recipes import evaluate
-from recipes.progress import say, show_error
+from recipes.printing import say
+from recipes.progress import show_error
 input()  # until nobody reads what this process prints
 say("one line")
 show_error(["two lines"])

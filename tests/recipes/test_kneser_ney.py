@@ -71,3 +71,13 @@ def test_the_file_counts_its_lines():
         count = int(text.split(f"ngram {size}=")[1].split()[0])
         assert len(section.split("\n\n")[0].splitlines()) == count
     assert text.endswith("\\end\\") and f"-99\t{BEGIN}\t" in text
+
+
+def test_empty_lines_are_lines(tmp_path, monkeypatch):
+    """Each is a token, </s> after <s>, of the text that the model scores. The last line break ends a line."""
+    (tmp_path / "train.txt").write_text("a b\n\n \na a\n")
+    monkeypatch.setattr("sys.argv", ["kneser_ney", str(tmp_path / "train.txt"), str(tmp_path / "out.arpa")])
+    main()
+    monkeypatch.undo()
+    expected = KneserNey([["a", "b"], [], [], ["a", "a"]], 5)
+    assert (tmp_path / "out.arpa").read_text() == "\n".join(expected.arpa()) + "\n"

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from recipes import lr_range
+from recipes.range_test import RangeTest, suggest
 from tests.helpers.runner import ROOT
 
 SMALL = (
@@ -76,7 +77,7 @@ def test_wrong_flags_are_refused(tmp_path, capsys, flags, words):
 
 def curve(loss_at, updates=200, low=1e-4, high=100.0):
     rates = [low * (high / low) ** (k / (updates - 1)) for k in range(updates)]
-    test = lr_range.RangeTest(low)
+    test = RangeTest(low)
     for rate, following in zip(rates, [*rates[1:], high], strict=True):
         if not test.diverged:
             test.add(loss_at(rate), following)
@@ -86,7 +87,7 @@ def curve(loss_at, updates=200, low=1e-4, high=100.0):
 def test_the_suggestions_are_the_steepest_point_and_a_tenth_of_the_minimum():
     test = curve(lambda rate: 9 - 3 / (1 + (rate / 0.1) ** -2) + (rate / 30) ** 4)
     lowest = min(test.points, key=lambda point: point.smoothed).lr
-    suggestion = lr_range.suggest(test.points)
+    suggestion = suggest(test.points)
     assert test.diverged and 5 < lowest < 30
     assert suggestion["minimum / 10"] == pytest.approx(lowest / 10)
     assert 0.1 < suggestion["steepest"] < 0.3, "the smoothed loss follows with a delay"
@@ -94,7 +95,7 @@ def test_the_suggestions_are_the_steepest_point_and_a_tenth_of_the_minimum():
 
 def test_a_loss_that_never_falls_gives_no_suggestion():
     with pytest.raises(SystemExit, match="lower --lr-min"):
-        lr_range.suggest(curve(lambda rate: 9 + rate).points)
+        suggest(curve(lambda rate: 9 + rate).points)
 
 
 def test_a_constant_loss_is_smoothed_to_itself_and_nan_diverges():

@@ -60,6 +60,13 @@ def test_commits_commands_and_hours_are_those_of_the_runs_that_made_the_numbers(
     assert "recipes/ptb/lstm_small.sh --exp" in report.next_commands(experiment)
 
 
+def test_the_speed_is_the_median_of_the_epochs(experiment):
+    log = experiment / "logs/train.log"
+    begin, *of_epochs = log.read_text().split('"train_wps": "2000"')
+    log.write_text(begin + '"train_wps": "1000"' + '"train_wps": "2000"'.join(of_epochs))
+    assert report.row(experiment)["words/s"] == "1,500"
+
+
 def test_split_tables_count_as_parameters(experiment):
     """fairseq logs those of the first of two processes apart from the others."""
     log = experiment / "logs/train.log"

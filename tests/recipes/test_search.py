@@ -9,7 +9,9 @@ import optuna
 import pytest
 
 from lm_plugins.architectures import ARCHITECTURES
-from recipes import search, search_spaces
+from recipes import search, search_spaces, search_trial
+from recipes.search_study import table
+from recipes.search_trial import Failed, command_of, train
 from tests.helpers.recipes import parsed
 from tests.helpers.runner import ROOT
 
@@ -37,7 +39,7 @@ def run(tmp_path, monkeypatch):
             "--max-epoch", "2",
             *flags,
         ]  # fmt: skip
-        monkeypatch.setattr(search, "train", stand_in)
+        monkeypatch.setattr(search_trial, "train", stand_in)
         monkeypatch.setattr(sys, "argv", line)
         search.main()
 
@@ -78,7 +80,7 @@ def test_a_search_continues_and_finds_the_best(run, tmp_path, capsys):
 
 def test_bad_data_stops_the_search_at_once(run, tmp_path):
     def bad(command, log, tell):
-        raise search.Failed("lm_plugins: error: data has no subset 'valid': give a folder")
+        raise Failed("lm_plugins: error: data has no subset 'valid': give a folder")
 
     with pytest.raises(SystemExit, match="error: the search stops .*: data has no subset"):
         run(bad)
@@ -93,7 +95,7 @@ def test_a_trial_that_crashes_or_diverges_does_not(run, tmp_path, capsys):
 
     def uneven(command, log, tell):
         if reason := next(ends):
-            raise search.Failed(reason)
+            raise Failed(reason)
         return quadratic(command, log, tell)
 
     run(uneven, trials=4)
@@ -147,16 +149,16 @@ def test_the_table_has_what_was_typed(tmp_path):
     )
     for draw in draws:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(search, "train", lambda command, log, report: 7.0)
+            patch.setattr(search_trial, "train", lambda command, log, report: 7.0)
             study.enqueue_trial({"window": 20, "streams": 10, "units": 500})
             trial = study.ask()
-            study.tell(trial, search.run(trial, options, [], draw, tmp_path)[1])
-    table = search.table(study)
+            study.tell(trial, search_trial.run(trial, options, [], draw, tmp_path)[1])
+    printed = table(study)
     assert (
-        "| 3.142e-05 |" in table
-        and "| 0.00012345 |" in table
-        and "--batch-size" in table
-        and "components" not in table
+        "| 3.142e-05 |" in printed
+        and "| 0.00012345 |" in printed
+        and "--batch-size" in printed
+        and "components" not in printed
     )
 
 
@@ -196,14 +198,14 @@ def logs(*bits, then="pass"):
 
 def test_the_score_is_the_best_validation(tmp_path):
     told, log = [], tmp_path / "train.log"
-    assert search.train(logs(6.0, 5.0, 5.5), log, lambda *entry: told.append(entry)) == 5.0
+    assert train(logs(6.0, 5.0, 5.5), log, lambda *entry: told.append(entry)) == 5.0
     assert told == [(1, 6.0), (2, 5.0), (3, 5.5)] and log.read_text().count("valid_loss") == 3
     endless = logs(6.0, 5.0, then="import time; time.sleep(600)")
-    assert search.train(endless, log, lambda epoch, bits: epoch == 2) is None
-    with pytest.raises(search.Failed, match="^error: no memory$"):
-        search.train(logs(6.0, then="import sys; sys.exit('error: no memory')"), log, lambda *_: False)
-    with pytest.raises(search.Failed, match="before its first validation"):
-        search.train(logs(), log, lambda *_: False)
+    assert train(endless, log, lambda epoch, bits: epoch == 2) is None
+    with pytest.raises(Failed, match="^error: no memory$"):
+        train(logs(6.0, then="import sys; sys.exit('error: no memory')"), log, lambda *_: False)
+    with pytest.raises(Failed, match="before its first validation"):
+        train(logs(), log, lambda *_: False)
 
 
 def learning_rate(arch):
@@ -240,7 +242,7 @@ def test_a_drawn_command_can_be_typed(arch, data_bin, tmp_path):
     drawn = draw(trial)
     assert "--dropout" not in drawn
     options = type("Options", (), {"data": str(data_bin), "arch": arch, "user_dir": "lm_plugins"})
-    args = parsed(search.command_of(options, ["--dropout", "0.3"], drawn, tmp_path))
+    args = parsed(command_of(options, ["--dropout", "0.3"], drawn, tmp_path))
     assert args.dropout == 0.3 and args.lr[0] == pytest.approx(drawn["--lr"], rel=1e-3)
     assert args.hidden_dropout == pytest.approx(drawn["--hidden-dropout"], rel=1e-3)
 
@@ -265,6 +267,11 @@ def test_another_optimizer_has_its_own_learning_rates():
         10.0,
         40.0,
     ]
+    assert search_spaces.published("qrnn_ptb", {"--optimizer": "sgd"})["--lr"] == [7.5, 120.0, "log"]
+    sgd = {"--optimizer": "sgd"}  # whose rates are a thousand times those of the architecture's Adam
+    with pytest.raises(SystemExit, match="no --lr of --optimizer sgd to search around: give --space"):
+        search_spaces.published("qrnn_wt103", sgd)
+    assert "--lr" not in search_spaces.published("qrnn_wt103", sgd | {"--lr": "20"})
 
 
 @pytest.mark.parametrize(
@@ -305,7 +312,7 @@ def test_the_thesis_s_space_is_that_of_its_table():
     drawn = []
 
     def run(trial):
-        drawn.append(search_spaces.thesis(trial))
+        drawn.append(search_spaces.thesis(trial, {}))
         return 0.0
 
     study.optimize(run, n_trials=40)
@@ -314,3 +321,11 @@ def test_the_thesis_s_space_is_that_of_its_table():
         assert flags["--batch-size"] * flags["--tokens-per-sample"] * flags["--decoder-hidden-size"] <= 1.2e6
         assert 5 <= flags["--clip-norm"] * flags["--tokens-per-sample"] <= 10
         assert flags["--lr"] == flags["--tokens-per-sample"] and 2 <= flags["--n-experts"] <= 20
+
+    typed = {"--tokens-per-sample": "64", "--batch-size": "10"}
+    trial = study.ask()
+    flags = search_spaces.of_arch("lstm_mos_bm", typed)(trial)
+    assert flags["--lr"] == 64 and 5 <= flags["--clip-norm"] * 64 <= 10 and not flags.keys() & typed.keys()
+    assert "window" not in trial.params and "streams" not in trial.params
+    with pytest.raises(SystemExit, match="--batch-size is 1.5: give a whole number"):
+        search_spaces.of_arch("lstm_mos_bm", {"--batch-size": "1.5"})

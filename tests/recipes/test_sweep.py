@@ -12,7 +12,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from recipes import samplers, search, sweep
+from recipes import samplers, search, search_trial, sweep
 
 SPACE = {"--n-experts": [1, 3], "--output-rank": {"choices": [4, 8]}}
 
@@ -46,8 +46,9 @@ def run(tmp_path, monkeypatch):
             assert not (pruned and "grid" in sys.argv), "no point of a grid is pruned"
             return None if pruned else bits
 
-        monkeypatch.setattr(search, "train", train)
-        monkeypatch.setattr(search, "processor_seconds", count(10, 2.5).__next__)  # asked twice for a trial
+        monkeypatch.setattr(search_trial, "train", train)
+        clock = count(10, 2.5)  # asked twice for a trial
+        monkeypatch.setattr(search_trial, "processor_seconds", clock.__next__)
         study = str(tmp_path / f"{name}.db")
         line = ["search", str(data), "--arch", "lstm_small", "--study", study, "--trials", str(trials)]
         monkeypatch.setattr(sys, "argv", [*line, *flags, "--space", str(tmp_path / "space.json")])

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 
 import pytest
 import torch
@@ -169,8 +170,8 @@ def test_a_grid_of_dynamic_evaluation_on_top_of_a_cache(checkpoints, data_bin):
     assert "give a lower --dynamic-lr" in wild.error()
 
 
-def test_the_gradient_rms_of_all_windows(checkpoints, data_bin):
-    """0 takes every window: as many as there are, and more than there are."""
+def test_the_gradient_rms_of_all_windows(checkpoints, data_bin, tmp_path):
+    """0 takes every window: as many as there are, and more than there are, of all parts of the text."""
     flags = ("--dynamic-evaluation", "rms", "--dynamic-lr", "1e-5", "--tokens-per-sample", "7")
     every, many, few = (
         evaluate(data_bin, checkpoints["lstm"], *flags, "--dynamic-batches", count)
@@ -179,6 +180,11 @@ def test_the_gradient_rms_of_all_windows(checkpoints, data_bin):
     assert "gradient RMS on all windows" in every.output
     losses = [run.output.split("Loss (base 2): ")[1].split(",")[0] for run in (every, many, few)]
     assert losses[0] == losses[1] != losses[2]
+    parts = shutil.copytree(data_bin, tmp_path / "parts")
+    for kind in ("bin", "idx"):
+        shutil.copy(data_bin / f"test.{kind}", parts / f"train1.{kind}")
+    run = evaluate(parts, checkpoints["lstm"], *flags, "--dynamic-batches", "0")
+    assert "parts/train1" in run.output
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from lm_plugins.errors import Refused
-from lm_plugins.tasks.cuda_graphs import GraphedSteps, check_graphs
+from lm_plugins.tasks.cuda_graphs import GraphedSteps, as_accumulated, check_graphs
 from tests.helpers.models import Task, config
-from tests.helpers.recording import rerun
+from tests.helpers.recording import rerun, tensors
 
 SIZE, STREAMS, PAD = 13, 3, 1
 FLAGS = ("--decoder-embed-dim", "6", "--decoder-hidden-size", "8", "--decoder-layers", "2")
@@ -58,6 +58,8 @@ def trained(model, criterion, steps, pads=()):
         replayed += result is not None
         loss, size, logged = result or usual(model, criterion, sample)
         results.append([float(loss), size, *(float(logged[name]) for name in sorted(logged))])
+        for p in model.parameters():
+            p.grad.mul_(10 / size)  # in place, as optimizers do
         optimizer.step()
     return results, replayed
 
@@ -85,6 +87,26 @@ def test_recorded_steps_train_the_same_model(arch, flags):
     assert results == expected
     for (name, p), q in zip(model.named_parameters(), other.parameters(), strict=True):
         assert torch.equal(p, q), name
+
+
+def test_gradients_can_be_changed_in_place():
+    a, b, c, unused = (torch.randn(3, requires_grad=True) for _ in range(4))
+    total = (a + b).square().sum() + c.sum()  # one gradient for a and b; that of c is one number, expanded
+    params = [a, b, c, unused]
+    expected = [2 * (a + b).detach(), 2 * (a + b).detach(), torch.ones(3)]
+    *gradients, none = as_accumulated(params, torch.autograd.grad(total, params, allow_unused=True))
+    assert none is None
+    for gradient, right in zip(gradients, expected, strict=True):
+        assert torch.equal(gradient.mul_(3), 3 * right)
+
+
+def test_a_recording_keeps_no_autograd_graph():
+    """Its nodes belong to the stream of the recording, on which later windows would have to wait."""
+    model, criterion = build("qrnn_ptb")
+    steps = GraphedSteps(rerun, has_room=lambda: True)
+    trained(model, criterion, steps)
+    recorded = [tensor for graph in steps.graphs.values() for tensor in tensors(graph.outputs)]
+    assert recorded and not any(tensor.requires_grad for tensor in recorded)
 
 
 def test_windows_run_as_usual_where_memory_is_short():

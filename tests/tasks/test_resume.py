@@ -139,6 +139,15 @@ def test_what_is_reset_may_differ(data_bin, epoch, tmp_path, flags):
     train(data_bin, tmp_path, "--restore-file", epoch / "checkpoint_last.pt", "--max-epoch", "2", *flags)
 
 
+@pytest.mark.parametrize("also, epochs", [((), []), (("--reset-dataloader",), [1])])
+def test_another_optimizer_continues_in_the_epoch_unless_the_data_are_reset_too(
+    data_bin, epoch, tmp_path, also, epochs
+):
+    flags = (*NT_ASGD, "--restore-file", epoch / "checkpoint_last.pt", "--max-epoch", "1")
+    finished = train(data_bin, tmp_path, *flags, "--reset-optimizer", *also)
+    assert [one["epoch"] for one in logged(finished.output, "train")] == epochs
+
+
 @pytest.mark.parametrize("reset", ["--reset-lr-scheduler", "--reset-dataloader", "--reset-meters"])
 def test_what_is_not_reset_may_not_differ(data_bin, epoch, tmp_path, reset):
     flags = (*NT_ASGD, "--restore-file", epoch / "checkpoint_last.pt", "--dropout", "0.9", reset)

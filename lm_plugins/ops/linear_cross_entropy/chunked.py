@@ -10,18 +10,15 @@ it is for their sum or mean. It computes the chunks again if the numbers differ,
 and in float16, where small gradients need the loss scale inside the products.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from lm_plugins.ops.linear_cross_entropy.chunks import Options, product_dtype
 from lm_plugins.ops.linear_cross_entropy.softmax import ChunkSoftmax
 from lm_plugins.ops.negation import is_one_number
-
-# Logits held at a time, or of so many rows: each chunk reads all of W. A GPU needs larger products.
-CHUNK, ROWS = {"cpu": 1 << 22, "cuda": 1 << 27}, 128
 
 
 class Inputs(NamedTuple):
@@ -31,33 +28,6 @@ class Inputs(NamedTuple):
     weight: Tensor  # [V, C]
     bias: Tensor | None  # [V]
     log_prior: Tensor | None  # [N, K]
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of a chunked op.
-
-    Args:
-        softmax: the implementation of the work on one chunk
-        chunk: logits held at a time; None: CHUNK, or those of ROWS rows if that is more
-        dtype: of the matrix products for the gradients
-        d_weight: returns the memory for the gradient of W, or None if it has none; see ops/row_blocks.py
-    """
-
-    softmax: type[ChunkSoftmax]
-    chunk: int | None
-    dtype: torch.dtype
-    d_weight: Callable[[], Tensor | None] | None = None
-
-    def rows_per_chunk(self, weight: Tensor, k: int = 1) -> int:
-        """Return the number of rows of K components each in a chunk."""
-        logits = self.chunk or max(CHUNK.get(weight.device.type, CHUNK["cpu"]), ROWS * len(weight))
-        return max(1, logits // (k * len(weight)))
-
-
-def slices(count: int, size: int) -> Iterator[slice]:
-    """Yield slices of `size` that cover 0 ... count."""
-    yield from (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
 class LinearCrossEntropy(torch.autograd.Function):
@@ -130,27 +100,35 @@ def losses(
     None stands for ones.
     """
     count, k, _ = inputs.features.shape
-    gradients = None
-    if needs_grad is not None:
-        d_weight = options.d_weight() if options.d_weight and needs_grad.weight else None
-        needs_grad = needs_grad._replace(weight=needs_grad.weight and d_weight is None)
-        new = torch.empty_like if count else torch.zeros_like  # each chunk writes its rows, the first one all
-        pairs = zip(inputs, needs_grad, strict=True)
-        gradients = Inputs(
-            *(new(x, memory_format=torch.contiguous_format) if needed else None for x, needed in pairs)
-        )
-        if d_weight is not None:
-            gradients = gradients._replace(weight=d_weight if count else d_weight.zero_())
-    size = options.rows_per_chunk(inputs.weight, k)
-    softmax = options.softmax(inputs.weight, inputs.bias, options.dtype, min(count, size) * k)
-    chunks = []
-    for rows in slices(count, size):
+    gradients = None if needs_grad is None else gradient_memory(inputs, needs_grad, options)
+    softmax, chunks = options.chunks(inputs.weight, inputs.bias, count, k)
+    of_chunks = []
+    for rows in chunks:
         chunk_upstream = None if upstream is None else upstream[rows]
-        chunks.append(chunk_losses(softmax, inputs, target, rows, chunk_upstream, gradients))
+        of_chunks.append(chunk_losses(softmax, inputs, target, rows, chunk_upstream, gradients))
     dtype = torch.promote_types(inputs.features.dtype, torch.float32)
-    if not chunks:
+    if not of_chunks:
         return inputs.features.new_empty(0, dtype=dtype), gradients
-    return (chunks[0] if len(chunks) == 1 else torch.cat(chunks)).to(dtype), gradients
+    return (of_chunks[0] if len(of_chunks) == 1 else torch.cat(of_chunks)).to(dtype), gradients
+
+
+def gradient_memory(inputs: Inputs, needs_grad: Inputs, options: Options) -> Inputs:
+    """Return memory for each gradient that is needed, and None for the others.
+
+    It is not initialised, since each chunk writes its rows, and the first one all of W and b; without rows
+    it is zero.
+    """
+    empty = len(inputs.features) == 0
+    d_weight = options.d_weight() if options.d_weight and needs_grad.weight else None
+    needs_grad = needs_grad._replace(weight=needs_grad.weight and d_weight is None)
+    new = torch.zeros_like if empty else torch.empty_like
+    pairs = zip(inputs, needs_grad, strict=True)
+    gradients = Inputs(
+        *(new(x, memory_format=torch.contiguous_format) if needed else None for x, needed in pairs)
+    )
+    if d_weight is not None:
+        gradients = gradients._replace(weight=d_weight.zero_() if empty else d_weight)
+    return gradients
 
 
 def chunk_losses(
@@ -207,9 +185,3 @@ def linear_cross_entropy(
     in_forward = grad_in_forward and torch.is_grad_enabled()  # a Function does not see that they are off
     with torch.autocast(features.device.type, enabled=False):
         return LinearCrossEntropy.apply(features, weight, bias, log_prior, target, valid, in_forward, options)
-
-
-def product_dtype(weight: Tensor) -> torch.dtype:
-    """Return the dtype of the matrix products: autocast's if it is on, else the weight's."""
-    device = weight.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype

@@ -10,8 +10,9 @@ class ChunkSoftmax:
     :meth:`backward` belongs to the chunk of the last call of :meth:`forward`, whose logits it overwrites.
 
     Under autocast the products for the gradients are in half precision. So are those for the logits on a GPU,
-    which accumulates in float32. On a CPU the logits stay in float32: oneDNN would round each logit to
-    bfloat16, with an error of 0.03 at 10, which changed the perplexity after 200 updates by 1.5 %.
+    which accumulates in float32 and rounds each logit once. On a CPU the logits stay in float32: oneDNN would
+    round each one to bfloat16, with an error of 0.03 at 10, which changed the perplexity after 200 updates by
+    1.5 %.
 
     Args:
         weight: W [V, C]

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from lm_plugins.ops.linear_cross_entropy.chunked import Options, product_dtype, slices
+from lm_plugins.ops.linear_cross_entropy.chunks import Options, product_dtype
 from lm_plugins.ops.linear_cross_entropy.softmax import ChunkSoftmax
 
 
@@ -19,9 +19,8 @@ class LinearLogSumExp(torch.autograd.Function):
         ctx.options = options
         ctx.save_for_backward(features, weight, bias)
         log_z = features.new_empty(len(features), dtype=torch.promote_types(features.dtype, torch.float32))
-        size = options.rows_per_chunk(weight)
-        softmax = options.softmax(weight, bias, options.dtype, min(len(features), size))
-        for rows in slices(len(features), size):
+        softmax, chunks = options.chunks(weight, bias, len(features))
+        for rows in chunks:
             log_z[rows] = softmax.forward(features[rows], None)
         return log_z
 
@@ -31,9 +30,8 @@ class LinearLogSumExp(torch.autograd.Function):
         features, weight, bias = ctx.saved_tensors
         pairs = zip((features, weight, bias), ctx.needs_input_grad[:3], strict=True)
         d_features, d_weight, d_bias = (torch.zeros_like(x) if needed else None for x, needed in pairs)
-        size = ctx.options.rows_per_chunk(weight)
-        softmax = ctx.options.softmax(weight, bias, ctx.options.dtype, min(len(features), size))
-        for rows in slices(len(features), size):
+        softmax, chunks = ctx.options.chunks(weight, bias, len(features))
+        for rows in chunks:
             softmax.forward(features[rows], None)
             d_rows = None if d_features is None else d_features[rows]
             softmax.backward(features[rows], None, upstream[rows], d_rows, d_weight, d_bias, rows.start == 0)
