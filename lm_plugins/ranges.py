@@ -87,7 +87,6 @@ OF_FAIRSEQ = {
     "min_loss_scale": above(0),
     "momentum": PROBABILITY,
     "nbest": at_least(1),
-    "num_workers": at_least(0),
     "patience": at_least(-1),
     "sampling_topk": at_least(-1),
     "sampling_topp": Range(-1, 1),

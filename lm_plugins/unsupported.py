@@ -55,6 +55,11 @@ def check_supported(flags: Flags) -> None:
             raise Refused(f"{typed} {reason}")
     if (flags.get("--model-parallel-size") or "1") != "1":
         raise Refused(f"--model-parallel-size {flags['--model-parallel-size']} {WHOLE_MODELS}")
+    if (flags.get("--num-workers") or "0") != "0":
+        raise Refused(
+            f"--num-workers {flags['--num-workers']} has no effect, because windows are cut in the process "
+            "that trains: leave it out"
+        )
     if "--patience" in flags and "--disable-validation" in flags:
         raise Refused("--patience has no effect with --disable-validation: leave one of them out")
     for flag in DICTIONARIES:

@@ -30,6 +30,7 @@ def test_options_that_do_not_work(refused):
         (("--optimizer", "adam", "--lr", "1", "--adam-betas", "(0.9,)"), "give two numbers"),
         (("--optimizer", "torch_adam", "--lr", "1", "--adam-betas", "0.9"), "give two numbers"),
         (("--averaging-decay", "0.9"), "--averaging-decay has no effect without --averaging ema"),
+        (("--num-workers", "2"), "--num-workers 2 has no effect"),
         (("--patience", "3", "--disable-validation"), "--patience has no effect"),
         (("--distributed-init-method", "tcp://localhost:1"), "starts no processes where there is no GPU"),
         (("--distributed-rank", "1"), "starts no processes where there is no GPU"),
@@ -45,6 +46,7 @@ def test_what_works_is_accepted(tmp_path):
     flags = ("--optimizer-overrides", "{'lr': 1}", "--log-file", str(tmp_path / "x.log"))
     flags += ("--ddp-backend", "legacy_ddp", "--zero-sharding", "none", "--model-parallel-size", "1")
     flags += ("--optimizer", "adam", "--lr", "1", "--adam-betas", "(0.9, 0.98)", "--distributed-rank", "0")
+    flags += ("--num-workers", "0")
     assert set(flags) <= {*complete([*ON_CPU, *flags], {})}
     complete(["fairseq-train", "data", "--arch", "lstm_gbw_2x250", "--cpu", "--disable-validation"], {})
     connected = ("--distributed-init-method", "env://", "--distributed-no-spawn")

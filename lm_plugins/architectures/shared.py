@@ -7,7 +7,6 @@ COMMON: Flags = {
     "--task": "recurrent_language_modeling",
     "--criterion": "lm_cross_entropy",
     "--no-epoch-checkpoints": None,  # 500 epochs of awd_lstm_ptb would take 49 to 97 GB
-    "--num-workers": "0",  # cutting a window out of memory is faster than passing it between processes
 }
 
 # Options of the model.

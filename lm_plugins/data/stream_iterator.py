@@ -17,8 +17,9 @@ class StreamIterator(EpochBatchIterator):
     and dummy batches are not used. A position in an epoch means nothing on another layout, so the
     layout is saved with it and compared on resume.
 
-    There are no loader workers. A signal that ends a process group, as from Slurm or ``timeout``, would also
-    end them, and then torch raises an error in the training that is about to save.
+    There are no loader workers: cutting a window out of memory takes less time than passing it between
+    processes. A signal that ends a process group, as from Slurm or ``timeout``, would also end them, and then
+    torch raises an error in the training that is about to save.
 
     Args:
         dataset: the batches

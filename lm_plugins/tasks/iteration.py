@@ -1,6 +1,5 @@
 """The windows that a program reads, and the updates that training makes with them."""
 
-import logging
 from collections.abc import Callable
 from typing import Any, Optional
 
@@ -25,8 +24,6 @@ from lm_plugins.tasks.cuda_graphs import GraphedSteps
 from lm_plugins.tasks.option_checks import check_window_options
 from lm_plugins.tasks.same_on_all_ranks import check_same_text
 
-logger = logging.getLogger(__name__)
-
 
 class IterationMixin:
     """Cut a corpus into windows, and train on them.
@@ -45,7 +42,6 @@ class IterationMixin:
         dataset: TokenStream | Prompts,
         max_sentences: Optional[int] = None,
         epoch: int = 1,
-        num_workers: int = 0,
         skip_remainder_batch: bool = False,
         **kwargs: Any,
     ) -> EpochBatchIterator:
@@ -53,7 +49,6 @@ class IterationMixin:
 
         Args:
             max_sentences: streams of each rank, B; in evaluation 1 by default
-            num_workers: processes to read in, which are not started: see :class:`StreamIterator`
 
         Raises:
             Refused: options that would drop or miscount targets, or a corpus that is too small.
@@ -67,11 +62,6 @@ class IterationMixin:
         if skip_remainder_batch:
             raise Refused("--skip-remainder-batch would drop the last windows of the corpus: leave it out")
         training = dataset.split == self.cfg.train_subset
-        if training and num_workers > 0:
-            logger.warning(
-                f"--num-workers {num_workers} has no effect: windows are cut in the process that trains, in "
-                "less time than passing them to it would take"
-            )
         if max_sentences is None and training:
             raise Refused(
                 "--batch-size is missing: give the number of parallel streams per process, which "
@@ -105,7 +95,7 @@ class IterationMixin:
             )
         # fairseq's default of 8 would drop the last prompts of a batch.
         kwargs["required_batch_size_multiple"] = 1
-        kwargs["data_buffer_size"] = 0  # as in StreamIterator
+        kwargs["num_workers"] = kwargs["data_buffer_size"] = 0  # as in StreamIterator
         if kwargs.get("max_tokens"):  # a longer line is a batch by itself
             kwargs["max_tokens"] = max(kwargs["max_tokens"], int(prompts.sizes.max(initial=0)))
         return super().get_batch_iterator(prompts, **kwargs)

@@ -34,8 +34,6 @@ OF_A_MACHINE = {
     "data",
     "dataset_impl",
     "finetune_from_model",
-    "num_workers",
-    "num_workers_valid",
     "restore_file",
     "save_dir",
 }

@@ -37,7 +37,7 @@ def test_a_checkpoint_of_one_process_alone_is_refused(data_bin, tmp_path):
     What a machine may choose for itself is not compared.
     """
     saved, empty = tmp_path / "saved", tmp_path / "empty"
-    own = ("--num-workers", "1", "--log-interval", "7", "--save-dir", empty)
+    own = ("--log-interval", "7", "--save-dir", empty)
     train_ranks(2, data_bin, saved, "--max-update", "1", of_last=own)
     for folders in ((saved, empty), (empty, saved)):
         alone, other = folders.index(saved), folders.index(empty)
