@@ -3,12 +3,10 @@
     loss = sum over N targets of [-ln p(target) + alpha * mean (m * h_t)^2
                                   + beta * T / (T - 1) * mean (h_t - h_t-1)^2 + l / 2 |W|^2]
 
-with h the output of the last layer [T, B, C], m its dropout mask, and means over its C units: AR and TAR of
-Merity, McCann and Socher (2017, arXiv:1708.01009). The first steps of a window and of an independent sentence
-have no TAR. fairseq divides the loss by the number of targets on all processes. AR and TAR are then the means
-over all elements that awd-lstm-lm computes, except that the pads after the end of a stream have none. W is
-the output matrix, and l the weight of its L2 regularisation, as in OpenSeq2Seq. The regularisation is logged
-separately as `reg`: `loss`, `nll_loss` and `ppl` do not contain it.
+with h the output of the last layer [T, B, C], m its dropout mask, and means over its C units: AR and TAR, see
+:mod:`lm_plugins.criterions.activation_regularisation`. fairseq divides the loss by the number of targets on
+all processes. W is the output matrix, and l the weight of its L2 regularisation, as in OpenSeq2Seq. The
+regularisation is logged separately as `reg`: `loss`, `nll_loss` and `ppl` do not contain it.
 """
 
 import math
@@ -23,6 +21,10 @@ from fairseq.tasks import FairseqTask
 from omegaconf import II
 from torch import Tensor, nn
 
+from lm_plugins.criterions.activation_regularisation import (
+    activation_regularisation,
+    temporal_activation_regularisation,
+)
 from lm_plugins.errors import Refused
 from lm_plugins.host_values import host_values
 from lm_plugins.modules.head import Loss
@@ -97,7 +99,8 @@ class LMCrossEntropy(FairseqCriterion):
         nll, ntokens = -log_prob.sum(), sample["ntokens"]
         terms = []
         if model.training:
-            extra = {**extra, "counted": target.ne(self.padding_idx).t()}
+            counted = None if sample.get("full") else target.ne(self.padding_idx).t()
+            extra = {**extra, "counted": counted}
             terms = [term * ntokens for term in self.regularisation(extra)]
             if self.output_l2:
                 matrix = model.decoder.output_head.vocabulary.weight
@@ -119,14 +122,11 @@ class LMCrossEntropy(FairseqCriterion):
         """Return AR plus TAR of one window, in nats per target; an empty list if neither applies."""
         terms, counted = [], extra["counted"]
         if self.ar_alpha:
-            terms.append(self.ar_alpha * sum_of_squares(extra["dropped_rnn_output"], counted))
-        if self.tar_beta and (steps := len(counted)) > 1:
-            begins = extra.get("reset")  # where an independent sentence begins
-            within = counted if begins is None else counted & ~begins
-            change = sum_of_squares(extra["rnn_output"].float().diff(dim=0), within[1:])
-            terms.append(self.tar_beta * steps / (steps - 1) * change)
-        targets = counted.sum().clamp(min=1)  # all streams of this process may have ended
-        return [sum(terms[1:], start=terms[0]) / targets] if terms else []
+            terms.append(self.ar_alpha * activation_regularisation(extra["dropped_rnn_output"], counted))
+        if self.tar_beta and len(extra["rnn_output"]) > 1:
+            tar = temporal_activation_regularisation(extra["rnn_output"], counted, extra.get("reset"))
+            terms.append(self.tar_beta * tar)
+        return [sum(terms[1:], start=terms[0])] if terms else []
 
     @staticmethod
     def reduce_metrics(logging_outputs: list[dict[str, Any]]) -> None:
@@ -145,8 +145,3 @@ class LMCrossEntropy(FairseqCriterion):
     @staticmethod
     def logging_outputs_can_be_summed() -> bool:
         return True
-
-
-def sum_of_squares(x: Tensor, counted: Tensor) -> Tensor:
-    """Return the sum over the `counted` steps [T, B] of the mean square of the units of x [T, B, C]."""
-    return x.float().pow(2).mean(-1).masked_fill(~counted, 0).sum()

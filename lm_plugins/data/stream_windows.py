@@ -80,11 +80,13 @@ class StreamWindows(FairseqDataset):
         (item,) = items
         window, source, target = item["window"], item["source"], item["target"]
         begin = self.start_indices(window)
+        ntokens = int(own_targets(target, self.pad, begin).sum())
         return {
             **({} if begin is None else {"start_indices": begin}),
             "id": torch.arange(self.own.start, self.own.stop),
             "nsentences": len(self.own),
-            "ntokens": int(own_targets(target, self.pad, begin).sum()),
+            "ntokens": ntokens,
+            "full": ntokens == target.numel(),  # every place has a target
             "net_input": {
                 "src_tokens": source,
                 "target": target,

@@ -1,6 +1,7 @@
 """The options of interpolation in fairseq-eval-lm."""
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -114,7 +115,11 @@ def _checked(weights: Sequence[float], count: int, name: str) -> tuple[float, ..
         raise Refused(f"{name} {shown}: give one weight for each of the {count} models")
     if not (min(weights) >= 0 and abs(sum(weights) - 1) <= TOLERANCE):  # NaN is not a weight either
         raise Refused(f"{name} {shown}: give numbers of at least 0 with the sum 1, not {sum(weights):g}")
-    return tuple(weight / sum(weights) for weight in weights)
+    total = math.fsum(weights)
+    exact = (
+        abs(total - 1) < 1e-12
+    )  # as --interpolate-tune wrote them; a division would change the last digits
+    return tuple(weights) if exact else tuple(weight / total for weight in weights)
 
 
 def _read(path: str, models: Sequence[str]) -> list[float]:

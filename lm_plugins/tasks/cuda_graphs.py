@@ -75,7 +75,7 @@ class FixedState:
 
 
 class GraphedSteps:
-    """Compute the gradients of windows by graphs, one for each shape of the window.
+    """Compute the gradients of windows by graphs, one for each shape of the window, and one with pads.
 
     Args:
         record: turns a function and a memory pool into its outputs and the function that replays it
@@ -97,7 +97,7 @@ class GraphedSteps:
         """
         window = sample["net_input"]
         source, target, step = window["src_tokens"], window["target"], window["step"]  # [B, T] each
-        shape, carried = tuple(source.shape), model.decoder.carried
+        shape, carried = (*source.shape, sample["full"]), model.decoder.carried
         stream = stream_name(window["stream"], True)
         state = carried.enter(stream, step, source.t())
         if state is None or shape not in self.seen:

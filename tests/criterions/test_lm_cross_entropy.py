@@ -47,6 +47,7 @@ def sample(rows=3, time=5, pads=0):
         "net_input": {"target": target},
         "target": target,
         "ntokens": target.numel() - pads,
+        "full": not pads,
         "nsentences": rows,
     }
 
@@ -82,7 +83,7 @@ def test_streams_that_have_ended_are_not_regularised():
     """Nearly all streams of sentences may have: their pads outweighed the targets of the last windows."""
     window, model = sample(), Model()
     window["target"][1:] = window["target"][0, 2:] = PAD  # two targets in 15 places
-    window["ntokens"] = 2
+    window["ntokens"], window["full"] = 2, False
     loss, size, log = criterion(alpha=2.0, beta=1.0)(model, window)
     alone = (model.raw * model.mask)[:2, 0].pow(2).mean(), model.raw[:2, 0].diff(dim=0).pow(2).sum() / 4
     expected = 2.0 * alone[0] + 1.0 * 5 / 4 * alone[1] / 2
@@ -104,7 +105,7 @@ def test_independent_sentences_are_not_smoothed_into_each_other():
         extra = decoder.extract_features(source)[2]
         steps, counted = len(source), torch.ones_like(source, dtype=torch.bool)
         (tar,) = criterion(beta=1.0).regularisation({**extra, "counted": counted})
-        return float(tar) * (steps - 1) / steps
+        return tar.item() * (steps - 1) / steps
 
     assert changes(sentences.reshape(10, 1)) == pytest.approx(changes(sentences.t()), rel=1e-6)
 

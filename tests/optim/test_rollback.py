@@ -74,12 +74,12 @@ def test_an_average_is_refused():
 
 
 def test_a_run_with_a_rollback_resumes_exactly(data_bin: Path, tmp_path: Path) -> None:
-    flags = ("--lr-scheduler", "rollback", "--lr", "16", "--clip-norm", "1", "--lr-shrink", "0.5")
+    flags = ("--lr-scheduler", "rollback", "--lr", "13", "--clip-norm", "1", "--lr-shrink", "0.5")
     whole = train(data_bin, tmp_path / "whole", *flags, "--max-epoch", "6")
     assert whole.output.count("training returns to the model with that loss") == 1
     first = 1 + whole.output.split("training returns")[0].count("end of epoch")
     rates = [float(one["train_lr"]) for one in logged(whole.output, "train")]
-    assert rates == [16.0] * first + [16 * 0.5**k for k in range(1, 7 - first)]
+    assert rates == [13.0] * first + [13 * 0.5**k for k in range(1, 7 - first)]
     for last in range(max(1, first - 1), 7):  # stops before the rollback, and after each later epoch
         train(data_bin, tmp_path / "parts", *flags, "--max-epoch", str(last))
     assert same_weights(tmp_path / "whole" / LAST, tmp_path / "parts" / LAST)

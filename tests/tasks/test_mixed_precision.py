@@ -10,7 +10,7 @@ from tests.helpers.kill import kill_after
 from tests.helpers.plain_model import NO_DROPOUT
 from tests.helpers.runner import TINY, Run, evaluate, perplexity, train
 
-ADAM = ("--optimizer", "adam", "--lr", "0.02", "--max-update", "200", *NO_DROPOUT)
+ADAM = ("--optimizer", "adam", "--lr", "0.02", "--max-update", "200", "--seed", "2", *NO_DROPOUT)
 BF16 = ("--autocast", "bf16")
 FP16 = ("--fp16", "--fp16-init-scale", "4")
 

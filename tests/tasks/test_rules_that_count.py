@@ -11,11 +11,8 @@ from tests.helpers.runner import train, train_ranks
 from tests.helpers.tasks import training
 
 NO_EPOCHS = "--no-epoch-checkpoints"
-# A rate so high that the rule fires after epoch 2, and a start from which training does not diverge.
-TRIGGERED = (
-    "--optimizer", "nt_asgd", "--lr", "60", "--output-bias-init", "uniform", "--nonmono", "0", NO_EPOCHS,
-    "--max-epoch", "3",
-)  # fmt: skip
+# The rate from epoch 2 on is so high that the rule fires after it.
+TRIGGERED = ("--optimizer", "nt_asgd", "--lr", "1,20", "--nonmono", "0", NO_EPOCHS, "--max-epoch", "3")
 TWO_TAILED = (
     "--optimizer", "nt_asgd", "--lr", "4", "--averaging", "two_tailed", NO_EPOCHS, "--max-epoch", "2",
 )  # fmt: skip
