@@ -142,7 +142,8 @@ def losses(graphs: GraphedSteps | None, arch: str, *more: str) -> list[float]:
     for step, length in enumerate([5, 9, 5, 9, 9, 5]):
         source, target = text[..., :length].contiguous()
         window = {"src_tokens": source, "target": target, "stream": "train", "step": step}
-        sample = {"net_input": window, "target": target, "ntokens": source.numel(), "nsentences": 3}
+        sample = {"net_input": window, "target": target, "ntokens": source.numel()}
+        sample |= {"full": True, "nsentences": 3}
         optimizer.zero_grad()
         replayed = graphs and graphs.step(model, criterion, sample)
         if not replayed:

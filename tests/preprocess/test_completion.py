@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from preprocess import lock
 from preprocess.completion import complete, is_complete, making
 
 INPUTS = {"corpus": "text", "level": "word", "threshold": 2, "source": "a" * 64, "valid": None}
@@ -95,30 +96,30 @@ def test_a_folder_of_other_files_is_left_untouched(name, tmp_path):
         made(tmp_path / name)
 
 
-def test_a_second_process_waits_and_finds_the_work_done(tmp_path, capsys):
-    begun, go_on, needs = threading.Event(), threading.Event(), []
+def test_a_second_process_waits_and_finds_the_work_done(tmp_path, capsys, monkeypatch):
+    begun, waits, needs = threading.Event(), threading.Event(), []
+
+    def note(line, **_):
+        assert line == f"{tmp_path} is being written by another process: waiting for it"
+        waits.set()
 
     def first():
         with making(tmp_path, INPUTS) as needed:
             begun.set()
-            go_on.wait(10)
+            assert waits.wait(60)
             complete(tmp_path, INPUTS, {})
         needs.append(needed)
 
     def second():
         needs.append(made(tmp_path))
 
+    monkeypatch.setattr(lock, "print", note, raising=False)
     threads = [threading.Thread(target=target) for target in (first, second)]
     threads[0].start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     threads[1].start()
-    printed = ""
-    while "being written by another process: waiting for it" not in printed:
-        assert threads[1].is_alive()
-        printed += capsys.readouterr().out
-    go_on.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert sorted(needs) == [False, True]
     assert "nothing to do" in capsys.readouterr().out
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 
@@ -51,22 +52,22 @@ def test_a_killed_writer_leaves_no_lock_and_no_other_writer(tmp_path, capsys):
     assert not alive(worker)
 
 
-def hold(folder, held, free):
-    with locked(folder):
+def hold(folder, held, free, printed=os.devnull):
+    with open(printed, "w") as sys.stdout, locked(folder):
         held.set()
         free.wait(20)
 
 
-def test_a_second_writer_waits_and_says_so(tmp_path, capfd):
+def test_a_second_writer_waits_and_says_so(tmp_path):
     held, free = FORK.Event(), FORK.Event()
     first = FORK.Process(target=hold, args=(tmp_path, held, free))
     first.start()
     assert held.wait(20)
-    second = FORK.Process(target=hold, args=(tmp_path, FORK.Event(), free))
+    printed = tmp_path / "printed"
+    printed.touch()
+    second = FORK.Process(target=hold, args=(tmp_path, FORK.Event(), free, printed))
     second.start()
-    printed = ""
-    while "is being written by another process: waiting for it" not in printed:
-        printed += capfd.readouterr().out
+    while "is being written by another process: waiting for it" not in printed.read_text():
         assert second.is_alive()
     free.set()
     first.join(20), second.join(20)
