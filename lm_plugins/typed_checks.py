@@ -71,6 +71,7 @@ def check_training(flags: Flags) -> None:
         raise Refused(f"--ddp-comm-hook {hook} has no effect with --ddp-backend {backend}: leave it out")
     _check_best_metric(flags)
     _check_last_rate(flags)
+    _check_cosine(flags)
 
 
 def warn_of_decoupled_decay(flags: Flags) -> None:
@@ -146,6 +147,20 @@ def _check_last_rate(flags: Flags) -> None:
         raise Refused(
             f"--stop-min-lr {flags['--stop-min-lr']} is not below --lr {rate}: training would end at "
             "once; lower it"
+        )
+
+
+def _check_cosine(flags: Flags) -> None:
+    """Refuse a cosine without a length, or with a warm-up that leaves none: fairseq would divide by it."""
+    if flags.get("--lr-scheduler") != "cosine" or float(flags.get("--lr-period-updates") or 0) > 0:
+        return
+    last, warm_up = (int(flags.get(flag) or 0) for flag in ("--max-update", "--warmup-updates"))
+    if last == 0:
+        raise Refused("--lr-scheduler cosine needs its length: give --max-update or --lr-period-updates")
+    if warm_up >= last:
+        raise Refused(
+            f"--warmup-updates {warm_up} leaves no update of --max-update {last} in which the learning rate "
+            "could fall: lower it"
         )
 
 

@@ -103,7 +103,7 @@ def test_flags_of_another_choice_are_left_out():
     assert not {"--ar-alpha", "--tar-beta"} & set(other)
     ours = completed(*TRAIN, "--arch", "qrnn_ptb", "--criterion", "mos")
     assert {"--ar-alpha", "--tar-beta"} <= set(ours)
-    scheduled = completed(*TRAIN, "--arch", "lstm_small", "--lr-scheduler", "cosine")
+    scheduled = completed(*TRAIN, "--arch", "lstm_small", "--lr-scheduler", "cosine", "--max-update", "9")
     assert not {"--force-anneal", "--lr-shrink"} & set(scheduled)
     with pytest.raises(Refused, match="with --optimizer adam also give --lr"):
         completed(*TRAIN, "--arch", "qrnn_ptb", "--optimizer", "adam")

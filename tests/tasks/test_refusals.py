@@ -28,7 +28,7 @@ def checkpoints(data_bin, tmp_path_factory):
         (("--sentence-avg",), "--sentence-avg"),
         (("--store-ema",), "give --averaging ema"),
         (("--memory-efficient-fp16", "--optimizer", "nt_asgd"), "give --optimizer adam or adafactor"),
-        (("--lr", "1,0.5", "--lr-scheduler", "cosine"), "Consider --lr-scheduler=fixed"),
+        (("--lr", "1,0.5", "--lr-scheduler", "cosine", "--max-update", "9"), "Consider --lr-scheduler=fixed"),
         (("--skip-remainder-batch",), "--skip-remainder-batch"),
         (("--tokens-per-sample", "0"), "--tokens-per-sample is 0"),
         (("--tokens-per-sample", "5000"), "less than one window of 5000 tokens"),
