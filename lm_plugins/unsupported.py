@@ -13,7 +13,7 @@ FORGETS = (
     "have other rates: give --lr-scheduler plateau, with --lr-patience higher by 1"
 )
 WHOLE_MODELS = "trains and saves parts of a model, without the carried states: leave it out"
-# {(flag, value), or a flag with any value: why it is refused}
+# {(flag, value), or a flag with any value but that of ACCEPTED: why it is refused}
 REASONS: dict[tuple[str, str] | str, str] = {
     "--curriculum": NO_ORDER,
     "--data-buffer-size": "has no effect, because no thread reads ahead: leave it out",
@@ -23,6 +23,8 @@ REASONS: dict[tuple[str, str] | str, str] = {
     "--ema-start-update": EMA,
     "--ema-update-freq": EMA,
     "--grouped-shuffling": NO_ORDER,
+    "--model-parallel-size": WHOLE_MODELS,
+    "--num-workers": "has no effect, because windows are cut in the process that trains: leave it out",
     "--pipeline-model-parallel": WHOLE_MODELS,
     "--quantization-config-path": "quantizes layers by names that these models do not have: leave it out",
     "--update-epoch-batch-itr": NO_ORDER,
@@ -36,6 +38,7 @@ REASONS: dict[tuple[str, str] | str, str] = {
     ("--optimizer", "composite"): "needs groups of parameters that these models do not name: choose another",
     ("--zero-sharding", "os"): "needs fairscale, with which these models are not tested: leave it out",
 }
+ACCEPTED = {"--model-parallel-size": "1", "--num-workers": "0"}
 DICTIONARIES = ("--optimizer-overrides", "--model-overrides")
 
 
@@ -49,17 +52,12 @@ def check_supported(flags: Flags) -> None:
         Refused: see above
     """
     for flag, value in flags.items():
+        if flag in ACCEPTED and value in (None, "", ACCEPTED[flag]):
+            continue
         reason = REASONS.get(flag) or REASONS.get((flag, value or ""))
         if reason:
-            typed = flag if flag in REASONS else f"{flag} {value}"
+            typed = flag if flag in REASONS and flag not in ACCEPTED else f"{flag} {value}"
             raise Refused(f"{typed} {reason}")
-    if (flags.get("--model-parallel-size") or "1") != "1":
-        raise Refused(f"--model-parallel-size {flags['--model-parallel-size']} {WHOLE_MODELS}")
-    if (flags.get("--num-workers") or "0") != "0":
-        raise Refused(
-            f"--num-workers {flags['--num-workers']} has no effect, because windows are cut in the process "
-            "that trains: leave it out"
-        )
     if "--patience" in flags and "--disable-validation" in flags:
         raise Refused("--patience has no effect with --disable-validation: leave one of them out")
     for flag in DICTIONARIES:

@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+from preprocess.completion import is_complete
 from recipes import evaluate, stages
 from recipes.checkpoints import FINETUNED, TRAINED, trained_checkpoint
 from recipes.environment import read_environment
@@ -36,7 +37,7 @@ class Recipe:
 
     def is_preprocessed(self) -> bool:
         """Return whether preprocess.CORPUS made the data, so that it can tell if the text is the same."""
-        return Path(self.options.data, ".complete").exists()
+        return is_complete(self.options.data)
 
     def flags_are_known(self) -> bool:
         """Return whether the experiment was trained with these flags, or there are none."""

@@ -80,7 +80,7 @@ def published(arch: str, typed: Flags) -> Space:
     return {**rates, **dropouts}
 
 
-def learning_rates(arch: str, flags: dict[str, str | None], typed: str | None) -> list:
+def learning_rates(arch: str, flags: Flags, typed: str | None) -> list:
     """Return the limits of the learning rate of the `typed` optimizer, or of that in the training `flags`."""
     preset = flags.get("--optimizer")
     optimizer = typed or preset
@@ -99,7 +99,7 @@ def around(probability: float) -> list[float]:
     return [round(max(0.0, probability - SPREAD), 3), round(min(0.9, probability + SPREAD), 3)]
 
 
-def typed_sizes(typed: dict[str, str | None]) -> dict[str, int]:
+def typed_sizes(typed: Flags) -> dict[str, int]:
     """Return those of SIZES that the user typed, on which other flags of the thesis depend."""
     sizes = {flag: typed[flag] or "" for flag in SIZES if flag in typed}
     for flag, size in sizes.items():

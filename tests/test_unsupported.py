@@ -13,7 +13,7 @@ ON_CPU = [*TRAIN, "--cpu"]
 
 @pytest.mark.parametrize("refused", REASONS, ids=str)
 def test_options_that_do_not_work(refused):
-    flag, value = (refused, "1") if isinstance(refused, str) else refused
+    flag, value = (refused, "2") if isinstance(refused, str) else refused
     with pytest.raises(Refused, match=f"^{flag} "):
         complete([*TRAIN, flag, value])
 

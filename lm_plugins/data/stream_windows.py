@@ -68,12 +68,7 @@ class StreamWindows(FairseqDataset):
         streams = self.streams(window.epoch).select(slice(self.own.start, self.own.stop))
         positions = np.arange(window.start, window.start + window.length)
         source, target = streams.windows(positions, self.pad, self.eos)
-        return {
-            "window": window,
-            "source": torch.from_numpy(source),
-            "target": torch.from_numpy(target),
-            "host_target": target,
-        }
+        return {"window": window, "source": torch.from_numpy(source), "target": torch.from_numpy(target)}
 
     def collater(self, items: list[dict[str, Any]]) -> dict[str, Any]:
         """Return fairseq's batch for the one item of `items`."""
@@ -90,7 +85,7 @@ class StreamWindows(FairseqDataset):
             "net_input": {
                 "src_tokens": source,
                 "target": target,
-                "host_target": item["host_target"],  # an array, which fairseq does not move to a GPU
+                "host_target": target.numpy(),  # which fairseq does not move to a GPU
                 "stream": self.corpus.split,
                 "step": 0 if self.independent else window.step,
             },

@@ -109,17 +109,16 @@ def interpolation_settings(cfg: InterpolationConfig, first: str | None) -> Inter
 
 
 def _checked(weights: Sequence[float], count: int, name: str) -> tuple[float, ...]:
-    """Return `weights` with the sum 1 to the last digit."""
+    """Return `weights` with the sum 1; those of --interpolate-tune are left as they were written."""
     shown = ",".join(f"{weight:g}" for weight in weights)
     if len(weights) != count:
         raise Refused(f"{name} {shown}: give one weight for each of the {count} models")
     if not (min(weights) >= 0 and abs(sum(weights) - 1) <= TOLERANCE):  # NaN is not a weight either
         raise Refused(f"{name} {shown}: give numbers of at least 0 with the sum 1, not {sum(weights):g}")
     total = math.fsum(weights)
-    exact = (
-        abs(total - 1) < 1e-12
-    )  # as --interpolate-tune wrote them; a division would change the last digits
-    return tuple(weights) if exact else tuple(weight / total for weight in weights)
+    if abs(total - 1) < 1e-12:  # a division would change the last digits
+        return tuple(weights)
+    return tuple(weight / total for weight in weights)
 
 
 def _read(path: str, models: Sequence[str]) -> list[float]:
