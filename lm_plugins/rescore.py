@@ -13,14 +13,14 @@ from typing import Any
 
 from lm_plugins.rescoring.options import alpha_and_beta, argument_parser, check_options
 from lm_plugins.rescoring.results import Rescored
-from lm_plugins.standard_output import reader_may_end
+from lm_plugins.standard_output import open_standard_output, reader_may_end
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit with status 2 and one sentence if it is refused."""
     parser = argument_parser(__doc__.splitlines()[0])
     options = parser.parse_args(arguments)
-    sys.stdout.reconfigure(encoding="utf-8")
+    open_standard_output()
     logging.getLogger().setLevel(logging.WARNING)  # fairseq's modules have configured it
     from lm_plugins.excepthook import refusals_exit_with_2
     from lm_plugins.rescoring.outputs import best_lines, write

@@ -19,6 +19,7 @@ from fairseq.utils import import_user_module
 from tqdm import tqdm
 
 from lm_plugins.ensembles import load_typed_ensemble
+from lm_plugins.errors import Refused
 from lm_plugins.evaluation.interpolation_arguments import add_interpolation_arguments, files_of_models
 from lm_plugins.excepthook import excepthook, refusals_exit_with_2
 from lm_plugins.files import atomically, check_files
@@ -28,7 +29,7 @@ from lm_plugins.scoring.batches import BATCH_SIZE
 from lm_plugins.scoring.line_scores import LineScore
 from lm_plugins.scoring.lines import Lines, blocks, open_text
 from lm_plugins.scoring.tables import Table, Total
-from lm_plugins.standard_output import reader_may_end
+from lm_plugins.standard_output import open_standard_output, reader_may_end
 from lm_plugins.user_dir import add_user_dir_argument, check_user_dir
 
 BLOCK = 4096  # lines that are sorted by length and scored together
@@ -90,7 +91,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line. A refusal ends with status 2."""
     sys.excepthook = excepthook
     options = parser().parse_args(arguments)
-    sys.stdout.reconfigure(encoding="utf-8")
+    open_standard_output()
     logging.getLogger().setLevel(logging.WARNING)
     with refusals_exit_with_2(), reader_may_end():
         run(options)
@@ -100,8 +101,11 @@ def check_options(options: argparse.Namespace) -> None:
     """Check what can be checked before a model is loaded.
 
     Raises:
-        Refused: a number is out of range, or a file cannot be written or would overwrite another one
+        Refused: a number is out of range, there is no text, or a file cannot be written or would overwrite
+            another one
     """
+    if options.file is None and sys.stdin is None:
+        raise Refused("standard input is closed: give a text file")
     for flag, value in (("--batch-size", options.batch_size), ("--buffer-size", options.buffer_size)):
         if value is not None:
             check(flag, value, at_least(1))

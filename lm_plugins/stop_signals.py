@@ -55,8 +55,9 @@ def end_by(number: signal.Signals) -> NoReturn:
     The kernel ignores such a signal to process 1, which the program of a container usually is. That process
     exits with the same number.
     """
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # the caller has closed it
+            stream.flush()
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
     os._exit(128 + number)

@@ -94,9 +94,9 @@ def check_criterion(criterion: str, head: Head) -> None:
 
 
 def has_dense_matrix(head: Head) -> bool:
-    """Return whether `head` has one matrix for all words, whole on this process, with dense gradients."""
+    """Return whether `head` has one dense output matrix for all words."""
     matrix = getattr(head, "vocabulary", None)
-    return isinstance(matrix, VocabularyMatrix) and not matrix.sparse and matrix.split is None
+    return isinstance(matrix, VocabularyMatrix) and matrix.is_one_dense_tensor
 
 
 def build_head(cfg: HeadConfig, features: int, dictionary: Dictionary, embedding: Embedding) -> Head:

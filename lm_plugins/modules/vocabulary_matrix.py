@@ -62,6 +62,11 @@ class VocabularyMatrix(nn.Module):
             split.share(self, "weight", "bias")
         self.factor = nn.Linear(features, rank, bias=False) if rank else nn.Identity()
 
+    @property
+    def is_one_dense_tensor(self) -> bool:
+        """Whether W is not factorised, is whole on this process, and has dense gradients."""
+        return isinstance(self.factor, nn.Identity) and self.split is None and not self.sparse
+
     def forward(self, features: Tensor) -> Tensor:
         """Return the logits of all words: features [..., C] -> [..., V].
 

@@ -114,7 +114,7 @@ def check_head_options(criterion: LMCrossEntropy, head: Head) -> None:
         )
     if criterion.output_l2 and not has_dense_matrix(head):
         raise Refused(
-            "--output-l2 needs a softmax or a mixture of softmaxes with dense gradients, and its whole "
-            "matrix on each process: leave it out, or leave out --sparse-embedding-grad and "
-            "--split-vocabulary"
+            "--output-l2 needs a softmax or a mixture of softmaxes whose matrix is not factorised, has dense "
+            "gradients, and is whole on each process: leave it out, or leave out --output-rank, "
+            "--sparse-embedding-grad and --split-vocabulary"
         )

@@ -152,6 +152,22 @@ def test_what_else_is_refused(score, checkpoint, other_data_bin, tmp_path, capsy
         assert stop.value.code == 2 and sentence in printed.err and not printed.out
 
 
+def test_closed_streams(score, tmp_path, capsys, monkeypatch):
+    """The summary is not printed among the rows, and without an input there is nothing to score."""
+    (tmp_path / "text").write_text("w1 w2\n")
+    with monkeypatch.context() as closed:
+        closed.setattr(sys, "stderr", None)
+        assert len(score(tmp_path / "text")) == 1
+    with monkeypatch.context() as closed:
+        closed.setattr(sys, "stdout", None)
+        score("--output", tmp_path / "out", tmp_path / "text")
+        assert (tmp_path / "out").read_text().count("\n") == 1
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(SystemExit) as stop:
+        score()
+    assert stop.value.code == 2 and "standard input is closed" in capsys.readouterr().err
+
+
 def test_an_output_file_and_a_byte_order_mark(score, tmp_path):
     (tmp_path / "text").write_bytes(b"\xef\xbb\xbfw1 w2\n")
     assert score("--output", tmp_path / "out", tmp_path / "text") == []

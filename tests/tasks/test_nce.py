@@ -139,9 +139,17 @@ def test_l2_of_the_output_matrix_shrinks_it_alike_on_two_processes(data_bin, tmp
     assert norms[1] < 0.9 * norms[0]
 
 
-@pytest.mark.parametrize("flags", [(*NCE, *SPARSE, *L2), (*L2, "--split-vocabulary", *SPARSE)])
-def test_l2_of_a_sparse_matrix_is_refused(data_bin, tmp_path, flags):
-    refused(train(data_bin, tmp_path, *flags, "--weight-decay", "0", succeeds=False), "--output-l2 needs")
+@pytest.mark.parametrize(
+    "flags",
+    [
+        (*NCE, *SPARSE),
+        ("--split-vocabulary", *SPARSE),
+        ("--no-share-decoder-input-output-embed", "--output-rank", "5"),
+    ],
+)
+def test_l2_of_a_matrix_that_is_not_one_dense_tensor_is_refused(data_bin, tmp_path, flags):
+    flags = (*flags, *L2, "--weight-decay", "0")
+    refused(train(data_bin, tmp_path, *flags, succeeds=False), "--output-l2 needs")
 
 
 def test_sparse_gradients_of_several_processes_are_refused(data_bin, tmp_path):
