@@ -26,7 +26,7 @@ MADE = re.compile(  # what is removed when a folder is made again; never a downl
 )
 DATA = re.compile(r"dict\.txt|.*\.(bin|idx)|text\.json|sentencepiece\.model")  # what models are trained on
 # What may be in a folder before the first run.
-BY_HAND = re.compile(rf"{re.escape(LOCK)}|download(/.*)?|text|text/[^/]*\.plain(\.part)?")
+BY_HAND = re.compile(rf"{re.escape(LOCK)}|\.inputs\.part|download(/.*)?|text|text/[^/]*\.plain(\.part)?")
 
 
 @contextmanager
@@ -40,9 +40,10 @@ def making(dest: Path, inputs: dict[str, Any]) -> Iterator[bool]:
         SystemExit: `dest` was made from something else, has changed since, or holds other files.
     """
     if not is_complete(dest):
-        check_foreign(dest)
+        check_foreign(dest, holds_lock=False)
         with locked(dest):
             if not is_complete(dest):  # the process that held the lock may have completed it
+                check_foreign(dest, holds_lock=True)
                 begin(dest, inputs)
                 yield True
                 return
@@ -83,12 +84,23 @@ def begin(dest: Path, inputs: dict[str, Any]) -> None:
     write_json(dest / INPUTS, inputs)
 
 
-def check_foreign(dest: Path) -> None:
-    """Refuse a folder with files that this program did not make."""
+def check_foreign(dest: Path, holds_lock: bool) -> None:
+    """Refuse a folder with files that this program did not make.
+
+    Without the lock, files in a folder that has a lock may be those of another process, which locks it first:
+    they are checked again with the lock. A folder of others has none, and stays as it is.
+    """
+    refusal = foreign(dest)
+    if refusal and (holds_lock or not (dest / LOCK).exists()):
+        raise SystemExit(refusal)
+
+
+def foreign(dest: Path) -> str | None:
+    """Say what `dest` holds that this program did not make, and what to do; None if there is nothing."""
     if not dest.is_dir() or (dest / INPUTS).exists() or is_complete(dest):
-        return
+        return None
     if (dest / "dict.txt").exists():
-        raise SystemExit(
+        return (
             f"error: {dest} holds a data-bin that this program did not make, and is left untouched: give "
             "another folder, or start the recipe with --stage 2"
         )
@@ -96,11 +108,10 @@ def check_foreign(dest: Path) -> None:
         path.relative_to(dest).as_posix() for folder in (dest, dest / "text") for path in folder.glob("*")
     ]
     others = sorted(name for name in names if not BY_HAND.fullmatch(name))
-    if others:
-        examples = ", ".join(others[:3]) + (", ..." if others[3:] else "")
-        raise SystemExit(
-            f"error: {dest} holds other files ({examples}), and is left untouched: give a new or empty folder"
-        )
+    if not others:
+        return None
+    examples = ", ".join(others[:3]) + (", ..." if others[3:] else "")
+    return f"error: {dest} holds other files ({examples}), and is left untouched: give a new or empty folder"
 
 
 def check_same(dest: Path, inputs: dict[str, Any]) -> None:

@@ -5,8 +5,9 @@
 fairseq takes seconds to import, so it is imported once, and each evaluation is a fork that runs the main
 function of fairseq-eval-lm. Its output goes to EXPERIMENT/logs, its numbers to EXPERIMENT/results, and the
 record of how they were made to EXPERIMENT/stages. A stage that was done with the same flags, data and
-checkpoint is skipped. The first stage that fails ends the program, with the status of that stage. Signals are
-passed on to the running stage.
+checkpoint is skipped. A second program for the same experiment waits for the first: the nodes of a training
+run all end with the evaluations. The first stage that fails ends the program, with the status of that stage.
+Signals are passed on to the running stage.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from preprocess.lock import locked
 from recipes import logs, sample, stages
 from recipes.checkpoints import finetuned_checkpoint, trained_checkpoint
 from recipes.environment import read_environment
@@ -144,24 +146,25 @@ def run(experiment: Path, planned: list[Stage], environment: Callable[[], dict[s
         SystemExit: there is no checkpoint, or a stage failed
     """
     ready = False
-    for name, checkpoint, data, command, outcome in planned:
-        if not checkpoint.exists():
-            raise SystemExit(f"error: there is no checkpoint {checkpoint}: train the model first")
-        log = experiment / "logs" / f"{name}.log"
-        inputs = stages.inputs_of(command, data)
-        if stages.is_done(experiment, name, inputs, outcome):
-            say(f"already done: {shlex.join(command)}")
-            continue
-        stages.begin(experiment, name, inputs, [environment()])
-        logs.begin(log, command)
-        if not ready:
-            import_fairseq()
-            ready = True
-        status = in_fork(lambda command=command: work(command), log)
-        if status:
-            print(f"error: the stage {name} failed with status {status}: see {log}", file=sys.stderr)
-            raise SystemExit(status)
-        stages.finish(experiment, name)
+    with locked(experiment / "results"):
+        for name, checkpoint, data, command, outcome in planned:
+            if not checkpoint.exists():
+                raise SystemExit(f"error: there is no checkpoint {checkpoint}: train the model first")
+            log = experiment / "logs" / f"{name}.log"
+            inputs = stages.inputs_of(command, data)
+            if stages.is_done(experiment, name, inputs, outcome):
+                say(f"already done: {shlex.join(command)}")
+                continue
+            stages.begin(experiment, name, inputs, [environment()])
+            logs.begin(log, command)
+            if not ready:
+                import_fairseq()
+                ready = True
+            status = in_fork(lambda command=command: work(command), log)
+            if status:
+                print(f"error: the stage {name} failed with status {status}: see {log}", file=sys.stderr)
+                raise SystemExit(status)
+            stages.finish(experiment, name)
 
 
 def main(arguments: list[str] | None = None) -> None:

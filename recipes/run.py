@@ -31,6 +31,7 @@ from recipes.processes import (
 from recipes.progress import follow, show_all, show_error
 from recipes.recipe import Recipe, from_folder
 from recipes.resuming import check_resumable, check_trained_with, has_begun
+from recipes.torchrun import explanation
 
 ADDED = "LM_PLUGINS_ADDOPTS"  # flags that fairseq-train adds
 
@@ -103,7 +104,12 @@ def train(recipe: Recipe, stage: str, folder: Path, command: list[str]) -> None:
         earlier = []
         set_aside(log)
     stages.begin(experiment, stage, inputs, [*earlier, recipe.environment()], settings=settings)
-    run_logged(recipe.launched(command), log, follow, torchrun=recipe.processes > 1)
+    torchrun, nodes, rendezvous = recipe.processes > 1, recipe.options.nodes, recipe.options.rendezvous
+
+    def follow_torchrun(lines: Iterable[str], log: Path) -> list[str]:
+        return explanation(follow(lines, log), nodes, rendezvous)
+
+    run_logged(recipe.launched(command), log, follow_torchrun if torchrun else follow, torchrun)
     stages.finish(experiment, stage)
 
 
@@ -141,7 +147,8 @@ def run(recipe: Recipe, of_preprocess: list[str]) -> None:
         run_logged(recipe.preprocess(of_preprocess), experiment / "logs/preprocess.log", show_all)
     for stage, folder, command in recipe.trainings():
         train(recipe, stage, folder, command)
-    evaluate.run(experiment, recipe.evaluations(), recipe.environment)
+    if evaluations := recipe.evaluations():
+        evaluate.run(experiment, evaluations, recipe.environment)
     if options.stop_stage >= 2:
         report.main([str(experiment)])
 

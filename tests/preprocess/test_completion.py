@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from preprocess import lock
-from preprocess.completion import complete, is_complete, making
+from preprocess.completion import check_foreign, complete, is_complete, making
 
 INPUTS = {"corpus": "text", "level": "word", "threshold": 2, "source": "a" * 64, "valid": None}
 
@@ -122,6 +122,34 @@ def test_a_second_process_waits_and_finds_the_work_done(tmp_path, capsys, monkey
         thread.join(60)
     assert sorted(needs) == [False, True]
     assert "nothing to do" in capsys.readouterr().out
+
+
+def test_two_processes_that_begin_at_the_same_moment(tmp_path):
+    """The second looks at the folder while the first, which holds the lock, has not yet written .inputs."""
+    begun, looked, needs = threading.Event(), threading.Event(), []
+
+    def second():
+        assert begun.wait(60)
+        with pytest.raises(SystemExit, match="holds other files"):
+            check_foreign(tmp_path, holds_lock=True)
+        check_foreign(tmp_path, holds_lock=False)
+        looked.set()
+        needs.append(made(tmp_path))
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with lock.locked(tmp_path):
+        (tmp_path / "text.part").touch()
+        begun.set()
+        assert looked.wait(60)
+        (tmp_path / "text.part").unlink()
+    thread.join(60)
+    assert needs == [True]
+
+
+def test_a_process_killed_before_it_wrote_its_inputs_can_be_repeated(tmp_path):
+    (tmp_path / ".inputs.part").write_text("{")
+    assert made(tmp_path) and not (tmp_path / ".inputs.part").exists()
 
 
 def with_data(dest, inputs=INPUTS):

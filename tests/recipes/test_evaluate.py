@@ -1,6 +1,7 @@
 """Several evaluations in one process: their order, their records, and what a failure leaves."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -110,6 +111,26 @@ def test_a_failure_ends_it_and_keeps_what_is_finished(stages, tmp_path, capfd, s
     assert (tmp_path / "done").read_text() == "a" and sentence in (tmp_path / "logs/b.log").read_text()
     os.remove(tmp_path / "stop-b")
     assert run(tmp_path, stages) == "abc"
+
+
+def test_two_programs_do_not_evaluate_at_the_same_time(stages, tmp_path, capfd):
+    """The nodes of a training run all end with the evaluations; the second finds them done."""
+    free = tmp_path / "free"
+    (tmp_path / "stop-a").write_text(
+        f"import time\nwhile not os.path.exists({str(free)!r}): time.sleep(0.01)"
+    )
+    fork, printed = multiprocessing.get_context("fork"), ""
+    nodes = [fork.Process(target=run, args=(tmp_path, stages)) for _ in range(2)]
+    for node in nodes:
+        node.start()
+    while "is being written by another process: waiting for it" not in printed:
+        assert all(node.is_alive() for node in nodes)
+        printed += capfd.readouterr().out
+    free.touch()
+    for node in nodes:
+        node.join(20)
+    assert [node.exitcode for node in nodes] == [0, 0] and (tmp_path / "done").read_text() == "abc"
+    assert capfd.readouterr().out.count("already done") == 3
 
 
 def test_without_a_checkpoint_nothing_runs(stages, tmp_path):
