@@ -28,6 +28,7 @@ COMPARED: dict[str, Optional[tuple[str, ...]]] = {
     "lr_scheduler": None,
     "optimization": ("clip_norm", "lr", "update_freq"),
     "dataset": (
+        "batch_size_valid",
         "disable_validation",
         "valid_subset",
         "validate_after_updates",
@@ -45,6 +46,7 @@ NOT_ACCEPTED = {
     "--optimizer": "--reset-optimizer",
     "--lr-scheduler": "--reset-lr-scheduler",
 }
+STREAMS = {"dataset": "batch_size", "distributed_training": "distributed_world_size"}
 PLAIN = (bool, int, float, str, list, type(None))
 
 
@@ -72,6 +74,8 @@ def check_resumed_options(cfg: DictConfig) -> None:
         check_best(saved.get("checkpoint", {}), cfg)
     current = sections_of(cfg, COMPARED)
     ignored = DATA | (SCHEDULE if cfg.reset_lr_scheduler else set())
+    if streams_of(saved) != streams_of(sections_of(cfg, STREAMS)):
+        ignored |= {"batch_size_valid"}  # follows --batch-size; the layout compares the streams of training
     changed = list(differences(saved, current, ignored))
     changes = ", ".join(changed)
     if not changes:
@@ -88,6 +92,11 @@ def check_resumed_options(cfg: DictConfig) -> None:
         f"cannot resume {path} with changed options ({changes}): restore them, give another --save-dir, or "
         "accept them with --accept-changes"
     )
+
+
+def streams_of(sections: Mapping[str, Any]) -> list[Any]:
+    """Return the number of streams of a process, and the number of processes."""
+    return [(sections.get(section) or {}).get(name) for section, name in STREAMS.items()]
 
 
 def sections_of(cfg: DictConfig, names: Iterable[str]) -> dict[str, Any]:

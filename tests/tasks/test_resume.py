@@ -32,6 +32,7 @@ CHANGES = {
     ("--averaging", "always"): "--averaging triggered -> always",
     ("--lr-scheduler", "multi_step", "--milestones", "1"): "--lr-scheduler fixed -> multi_step",
     ("--validate-interval", "2"): "--validate-interval 1 -> 2",
+    ("--batch-size-valid", "3"): "--batch-size-valid 4 -> 3",
 }
 
 
