@@ -4,7 +4,7 @@
 
 EXPERIMENT is a folder such as exp/ptb/qrnn. Published numbers come from the header of the recipe, as
 valid / test. A dash marks what was not run or not published. The curves are drawn in EXPERIMENT/curves.png,
-or those of all experiments in one FILE.
+or those of all experiments in one FILE. Their values are written beside the picture, with the suffix .tsv.
 """
 
 import argparse
@@ -17,9 +17,10 @@ from pathlib import Path
 
 from recipes import experiment as read
 from recipes.checkpoints import best_checkpoint
+from recipes.curve_table import write_table
 from recipes.curves import curves, draw
 from recipes.experiment import DASH, KINDS, SUBSETS
-from recipes.files import reason, sha256, warn
+from recipes.files import check_output, reason, sha256, warn
 from recipes.plots import check_picture
 from recipes.processes import end_quietly_by_interrupt
 from recipes.progress import duration
@@ -31,7 +32,7 @@ COLUMNS = (
     "hardware", "epochs", "hours", "words/s", "peak GiB", "commit",
 )  # fmt: skip
 BRIEF = (*COLUMNS[:8], "epochs", "hours")  # columns that fit in a terminal
-PICTURE = "curves.png"
+PICTURE, TABLE = "curves.png", ".tsv"
 MEASURES = {  # {measure of an evaluation: (title, format)}
     "word_perplexity": ("perplexity of words", "{:,.2f}"),
     "bpc": ("bits per character", "{:.3f}"),
@@ -186,16 +187,19 @@ def main(arguments: list[str] | None = None) -> None:
             sys.exit(f"error: {path} is not the folder of an experiment: give one such as exp/ptb/qrnn")
     if options.picture:
         check_picture(options.picture)
+        check_output(options.picture.with_suffix(TABLE))
     drawn = {path: lines for path in experiments if (lines := curves(path))}
     names = read.names_of(experiments)
     if options.picture and not drawn:
         sys.exit("error: no experiment has logged an epoch yet, so there is nothing to draw: train first")
     if options.picture:
         draw({names[path]: lines for path, lines in drawn.items()}, options.picture)
+        write_table({names[path]: path for path in drawn}, options.picture.with_suffix(TABLE))
     else:
         for path, lines in drawn.items():
             try:
                 draw({read.name_of(path): lines}, path / PICTURE)
+                write_table({read.name_of(path): path}, (path / PICTURE).with_suffix(TABLE))
             except OSError as error:  # the experiment is another user's
                 warn(f"{path / PICTURE} cannot be written ({reason(error)}): give --picture FILE")
     if options.markdown:

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from recipes import curves, plots, report
+from recipes.curve_table import write_table
 from recipes.logs import epochs
 from recipes.resuming import check_length
 from tests.helpers.runner import ROOT
@@ -78,6 +79,21 @@ def test_a_loss_is_not_a_perplexity(experiment):
     assert (experiment / "out.png").stat().st_size > 1000
 
 
+def test_the_table_has_the_values_of_the_log(experiment):
+    """A killed epoch has none; the epochs of a fine-tuning are its own."""
+    write_table({"a": experiment, "b": experiment}, experiment / "curves.tsv")
+    header, *rows = [line.split("\t") for line in (experiment / "curves.tsv").read_text().splitlines()]
+    assert len(rows) == 12 and [row[1:] for row in rows[:6]] == [row[1:] for row in rows[6:]]
+    table = [dict(zip(header, row, strict=True)) for row in rows]
+    assert [(row["stage"], row["epoch"], row["seconds"], row["valid_ppl"]) for row in table[1:5]] == [
+        ("train", "2", "200", "100.0"),
+        ("train", "3", "350", "60.0"),
+        ("train", "4", "450", "55.0"),
+        ("finetune", "1", "40", "52.0"),
+    ]
+    assert (table[4]["experiment"], table[4]["train_ppl"], table[4]["train_loss"]) == ("a", "60.0", "-")
+
+
 @pytest.mark.parametrize(
     ("low", "high", "wanted"),
     [
@@ -111,5 +127,6 @@ def test_the_report_names_several_experiments_and_imports_no_torch(experiment):
     rows = [text.split() for text in done.stdout.splitlines()[:3]]
     assert rows[0] == ["arch", "epochs", "hours"]
     assert rows[1] == ["ptb/tiny", "qrnn_ptb", "4", "0.12"] and rows[2] == ["ptb/other", "-", "-", "-"]
-    assert out.stat().st_size > 1000 and not (experiment / "curves.png").exists()
+    assert out.stat().st_size > 1000 and out.with_suffix(".tsv").read_text().count("\n") == 7
+    assert not (experiment / "curves.png").exists() and not (experiment / "curves.tsv").exists()
     assert f"the model writes ({experiment}/sample.txt):\n\n  the market is a year\n" in done.stdout
