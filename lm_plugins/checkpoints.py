@@ -89,7 +89,7 @@ def why_unreadable(path: str, error: Exception) -> str:
         wrong = f"cannot be read ({unreadable.strerror})"
     if wrong:
         return (
-            f"checkpoint {path} {wrong}; use another one of its folder (checkpoint_best.pt, "
+            f"checkpoint {path} {wrong}; use another checkpoint in its folder (checkpoint_best.pt, "
             "checkpoint_last.pt, checkpointN.pt)"
         )
     if isinstance(error, OSError):

@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         help="folder with the dict.txt of a checkpoint of lm_plugins (default: named by the checkpoint)",
     )
     result.add_argument(
-        "--text-level", choices=LEVELS, help="kind of token of the other project's model (default: word)"
+        "--text-level", choices=LEVELS, help="what a token of the other project's model is (default: word)"
     )
     result.add_argument("--json", action="store_true", help="print the result as JSON")
     return result
@@ -55,7 +55,8 @@ def report(result: dict[str, Any]) -> str:
         f"{result['words']:,} words"
     ]
     if result["absent"]:
-        lines.append(f"not in its vocabulary, so with a probability of 0: {', '.join(result['absent'])}")
+        absent = ", ".join(result["absent"])
+        lines.append(f"special symbols that its vocabulary lacks (probability 0): {absent}")
     return "\n".join([*lines, *(f"  {path}" for path in result["files"])])
 
 

@@ -73,8 +73,8 @@ def _of_gradients(message: str) -> str:
         )
     return (
         f"training stopped, {'gradients are Nan/Inf' if norms else message}: the loss or its gradient is no "
-        "longer a finite number; no checkpoint was replaced; lower --lr or --clip-norm, and start again from "
-        "the last one"
+        "longer a finite number; no checkpoint was replaced; to continue from the last one, lower --lr or "
+        "--clip-norm and add --accept-changes"
     )
 
 
@@ -112,7 +112,7 @@ def of_files(error: BaseException) -> str | None:
     if saving is not None and isinstance(error, OSError):
         return (
             f"a checkpoint could not be written to {saving['cfg'].save_dir} ({error.strerror}): fix that, "
-            "and the same command continues from the newest whole checkpoint in that folder"
+            "and the same command continues from the newest complete checkpoint in that folder"
         )
     loading = _locals_of(Trainer.load_checkpoint, error)
     if loading is not None and "Error(s) in loading state_dict" in str(error):

@@ -24,10 +24,10 @@ def load(
 ) -> LanguageModel:
     """Load a model from a checkpoint.
 
-    The checkpoint cannot run code. The settings of the process do not change. They include the precision of
-    float32 matrix products, which a program of fairseq sets for --float32-matmul: on many CPUs
-    ``torch.set_float32_matmul_precision("medium")`` is faster. On a GPU, cuDNN computes LSTMs in TF32 by
-    default; ``torch.backends.cudnn.allow_tf32 = False`` gives them the float32 of fairseq-eval-lm.
+    The checkpoint cannot run code. Loading does not change the settings of the process. fairseq's programs
+    set the precision of float32 matrix products (--float32-matmul); in Python,
+    ``torch.set_float32_matmul_precision("medium")`` is faster on many CPUs. On a GPU, cuDNN computes LSTMs in
+    TF32 by default; ``torch.backends.cudnn.allow_tf32 = False`` gives them the float32 of fairseq-eval-lm.
 
     Args:
         path: a checkpoint, or a folder that holds a checkpoint_best.pt
@@ -35,7 +35,8 @@ def load(
         device: where the model computes, such as "cpu" or "cuda:0"
 
     Raises:
-        Refused: there is no such checkpoint, device or data folder, or the checkpoint holds another model
+        Refused: there is no such checkpoint, device or data folder, or the checkpoint does not hold a
+            recurrent language model
     """
     check_device(device)
     decoder, task = load_decoder(checkpoint_file(path), data)

@@ -75,7 +75,7 @@ def process_flags(typed: Flags, environ: Mapping[str, str]) -> Flags:
         _refuse_lone_process(typed, on_cpu)
     if world not in (None, "1") and not torch.cuda.is_available() and "--distributed-no-spawn" not in typed:
         raise Refused(
-            f"--distributed-world-size {world} starts no processes where there is no GPU: use "
+            f"--distributed-world-size {world} starts processes only on GPUs: on a CPU, use "
             f"torchrun --nproc-per-node {world} $(which fairseq-train) ..."
         )
     return flags
@@ -89,7 +89,7 @@ def _refuse_lone_process(typed: Flags, on_cpu: bool) -> None:
     """
     for flag in ("--distributed-init-method", "--distributed-rank"):
         if on_cpu and typed.get(flag) not in (None, "0"):
-            raise Refused(f"{flag} starts no processes where there is no GPU: use torchrun, which sets it")
+            raise Refused(f"{flag} starts processes only on GPUs: on a CPU, use torchrun, which sets it")
 
 
 def _torchrun_flags(typed: Flags, environ: Mapping[str, str], on_cpu: bool) -> Flags:

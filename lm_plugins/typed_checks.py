@@ -146,7 +146,7 @@ def _check_last_rate(flags: Flags) -> None:
     if stops:
         raise Refused(
             f"--stop-min-lr {flags['--stop-min-lr']} is not below --lr {rate}: training would end at "
-            "once; lower it"
+            "once; lower --stop-min-lr"
         )
 
 
@@ -159,8 +159,8 @@ def _check_cosine(flags: Flags) -> None:
         raise Refused("--lr-scheduler cosine needs its length: give --max-update or --lr-period-updates")
     if warm_up >= last:
         raise Refused(
-            f"--warmup-updates {warm_up} leaves no update of --max-update {last} in which the learning rate "
-            "could fall: lower it"
+            f"--warmup-updates {warm_up} takes all updates of --max-update {last}, so the learning rate "
+            "never falls: lower --warmup-updates"
         )
 
 

@@ -9,8 +9,8 @@ from lm_plugins.flags import Flags
 EMA = "belongs to --store-ema, which is not supported: give --averaging ema (with --optimizer nt_asgd)"
 NO_ORDER = "has no effect, because --seed and the epoch determine the order of the windows: leave it out"
 FORGETS = (
-    "does not save its count of validations or what follows from the last one, so a resumed training would "
-    "have other rates: give --lr-scheduler plateau, with --lr-patience higher by 1"
+    "does not save its count of validations, so a resumed run would have different learning rates: give "
+    "--lr-scheduler plateau, and add 1 to --lr-patience"
 )
 WHOLE_MODELS = "trains and saves parts of a model, without the carried states: leave it out"
 # {(flag, value), or a flag with any value but that of ACCEPTED: why it is refused}
@@ -33,7 +33,7 @@ REASONS: dict[tuple[str, str] | str, str] = {
     "--write-checkpoints-asynchronously": "would end training before its last checkpoint is written: "
     "leave it out",
     ("--ddp-backend", "fully_sharded"): WHOLE_MODELS,
-    ("--ddp-backend", "slowmo"): "trains another model on each process: use pytorch_ddp or legacy_ddp",
+    ("--ddp-backend", "slowmo"): "trains a different model on each process: use pytorch_ddp or legacy_ddp",
     ("--lr-scheduler", "reduce_lr_on_plateau"): FORGETS,
     ("--optimizer", "composite"): "needs groups of parameters that these models do not name: choose another",
     ("--zero-sharding", "os"): "needs fairscale, with which these models are not tested: leave it out",

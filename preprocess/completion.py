@@ -156,7 +156,7 @@ def with_present_name(inputs: dict[str, Any]) -> dict[str, Any]:
 def describe(name: str, made: Any, asked: Any) -> str:
     """Say how two values of one input differ."""
     if is_digest(made) and is_digest(asked):
-        return f"from another {name} text (SHA-256 {made[:12]}..., now {asked[:12]}...)"
+        return f"from a different {name} text (SHA-256 {made[:12]}..., now {asked[:12]}...)"
     if made is None:
         return f"without --{name}"
     if asked is None:

@@ -243,7 +243,7 @@ def check_archives(corpus: Corpus, source: Path) -> None:
 def main(corpus: Corpus) -> None:
     """Run the command line of the module of `corpus`."""
     parser = argparse.ArgumentParser(prog=f"python -m preprocess.{corpus.name}")
-    parser.add_argument("dest", metavar="DEST", type=nonempty_path, help="data-bin folder to make")
+    parser.add_argument("dest", metavar="DEST", type=nonempty_path, help="data folder to make")
     parser.add_argument(
         "--source", type=nonempty_path, help="local file, archive or folder to read instead of downloading"
     )

@@ -5,7 +5,7 @@
 PATH is a text file, plain or compressed (.gz, .xz, .bz2), or a folder or archive whose *.txt files are read
 in the order of their paths. Without --valid and --test, the end of the text is held out, 5 % for each.
 DEST/text.json holds the numbers of characters, words and tokens. With them, fairseq-eval-lm reports bits per
-character and a perplexity per word for every kind of token, so that levels can be compared. Words are
+character and a perplexity per word at every level, so that levels can be compared. Words are
 separated by white space; the end of each line counts as a word.
 """
 
@@ -179,14 +179,14 @@ def warn_of_unknown(sizes: dict[str, dict[str, int]], level: str) -> None:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m preprocess.text", description=__doc__.splitlines()[0])
-    parser.add_argument("dest", metavar="DEST", type=nonempty_path, help="data-bin folder to make")
+    parser.add_argument("dest", metavar="DEST", type=nonempty_path, help="data folder to make")
     parser.add_argument(
         "--source", type=nonempty_path, help="text in UTF-8: file, folder or archive of *.txt"
     )
     parser.add_argument("--valid", type=nonempty_path, help="validation text")
     parser.add_argument("--test", type=nonempty_path, help="test text")
     parser.add_argument(
-        "--level", choices=list(OPTIONS), default="word", help="kind of token (default: word)"
+        "--level", choices=list(OPTIONS), default="word", help="what a token is (default: word)"
     )
     parser.add_argument(
         "--vocab-size", type=positive_int, help="number of pieces (default: 8000, or what the text allows)"

@@ -36,7 +36,11 @@ def completed(recipe: str, own: list[str], arguments: list[str]) -> list[str]:
         if stop.code:
             words = written.getvalue().strip().splitlines()[-1].split("error: ", 1)[-1]
             known = [*own, *parser._option_string_actions]
-            print(f"error: {words}{hint(words, known)}, see {recipe} --help", file=sys.stderr)
+            print(
+                f"error: {words}{hint(words, known)}: see {recipe} --help, and fairseq-train "
+                "--user-dir lm_plugins --arch ARCH --help",
+                file=sys.stderr,
+            )
             raise SystemExit(2) from None
     return list(sys.argv)
 

@@ -173,7 +173,7 @@ def main(arguments: list[str] | None = None) -> None:
         prog="python -m recipes.evaluate", description=__doc__.splitlines()[0], allow_abbrev=False
     )
     parser.add_argument("experiment", type=Path, help="folder that holds checkpoints/")
-    parser.add_argument("data", help="data-bin folder, or several separated by colons")
+    parser.add_argument("data", help="data folder, or several separated by colons")
     parser.add_argument("--plain", action="store_true", help="evaluate the model as it is")
     parser.add_argument("--finetune", action="store_true", help="use the fine-tuned model if there is one")
     parser.add_argument("--cache", action="store_true", help="tune a cache on valid, and evaluate with it")
@@ -186,7 +186,7 @@ def main(arguments: list[str] | None = None) -> None:
     end_quietly_by_interrupt()
     planned = plan(options)
     if options.dry_run:
-        print("\n".join(shlex.join(stage.command) for stage in planned))
+        say("\n".join(shlex.join(stage.command) for stage in planned))
     else:
         typed = ["python", "-m", "recipes.evaluate", *(sys.argv[1:] if arguments is None else arguments)]
         run(options.experiment, planned, functools.cache(lambda: read_environment(os.getcwd(), typed)))

@@ -67,7 +67,7 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
         prog="python -m recipes.lr_range", description=__doc__.splitlines()[0],
         epilog="Other flags are passed to fairseq-train.", allow_abbrev=False,
     )  # fmt: skip
-    parser.add_argument("data", help="data-bin folder")
+    parser.add_argument("data", help="data folder")
     parser.add_argument("--arch", required=True, help="architecture whose training flags are used")
     add_user_dir_argument(parser)
     parser.add_argument(

@@ -29,7 +29,7 @@ from recipes.text_table import aligned
 
 COLUMNS = (
     "recipe", "arch", "parameters", "valid", "test", "+ fine-tuning", "+ cache", "+ dynamic", "published",
-    "hardware", "epochs", "hours", "words/s", "peak GiB", "commit",
+    "hardware", "epochs", "hours", "tokens/s", "peak GiB", "commit",
 )  # fmt: skip
 BRIEF = (*COLUMNS[:8], "epochs", "hours")  # columns that fit in a terminal
 PICTURE, TABLE = "curves.png", ".tsv"
@@ -59,7 +59,7 @@ def row(experiment: Path) -> dict[str, str]:
         "hardware": hardware,
         "epochs": passes(trained["epochs"]) if trained else DASH,
         "hours": f"{trained['seconds'] / 3600:.2f}" if trained else DASH,
-        "words/s": f"{trained['speed']:,.0f}" if trained else DASH,
+        "tokens/s": f"{trained['speed']:,.0f}" if trained else DASH,
         "peak GiB": f"{trained['peak']:.2f}" if trained.get("peak") else DASH,
         "commit": ", ".join(commits) or DASH,
     }
@@ -177,7 +177,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "experiments", nargs="+", type=Path, metavar="EXPERIMENT", help="a folder such as exp/ptb/qrnn"
     )
-    parser.add_argument("--markdown", action="store_true", help="print a Markdown table, one row each")
+    parser.add_argument("--markdown", action="store_true", help="print a Markdown row for each experiment")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="draw all curves in one picture")
     options = parser.parse_args(arguments)
     end_quietly_by_interrupt()

@@ -34,7 +34,7 @@ def check_resumable(experiment: Path, stage: str, folder: Path, inputs: Inputs, 
     Raises:
         SystemExit: the message names the differences.
     """
-    cure = f"give another folder as --exp NAME, or remove {folder} to start over"
+    cure = f"give another folder as --exp FOLDER, or remove {folder} to start over"
     known = record(experiment, stage)
     before = known.get("settings")
     if not isinstance(before, dict):

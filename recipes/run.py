@@ -161,7 +161,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument("--folder", required=True, help="folder in which the recipe was typed")
     parser.add_argument("--corpus", required=True, help="module of preprocess/")
     parser.add_argument("--arch", required=True)
-    parser.add_argument("--data", required=True, help="data-bin folder")
+    parser.add_argument("--data", required=True, help="data folder")
     parser.add_argument("--exp", type=Path, required=True, help="folder of the experiment")
     parser.add_argument("--stage", type=int, required=True)
     parser.add_argument("--stop-stage", type=int, required=True)
@@ -193,7 +193,7 @@ def main() -> None:
     commands = [recipe.preprocess(of_preprocess)] if recipe.includes(1) else []
     commands += [recipe.launched(command) for _, _, command in recipe.trainings()]
     commands += [stage.command for stage in recipe.evaluations()]
-    print("\n".join(map(shlex.join, commands)))
+    say("\n".join(map(shlex.join, commands)))
 
 
 if __name__ == "__main__":

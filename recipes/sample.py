@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1, help="number of texts, at least 1 (default: 1)")
     parser.add_argument("--no-unknown", action="store_true", help="never draw <unk>")
     parser.add_argument("--checkpoint", type=Path, help="a checkpoint other than the experiment's best")
-    parser.add_argument("--data", help="data-bin folder (default: named by the checkpoint)")
+    parser.add_argument("--data", help="data folder (default: named by the checkpoint)")
     parser.add_argument("--output", type=Path, help="write the text to this file instead of printing it")
     parser.add_argument("--cpu", action="store_true", help="do not use the GPU")
     options = parser.parse_args()

@@ -20,7 +20,7 @@ from pathlib import Path
 try:
     import optuna
 except ImportError as error:
-    raise SystemExit("error: recipes.search needs Optuna: pip install optuna") from error
+    raise SystemExit("error: recipes.search needs Optuna: run pip install '.[search]'") from error
 from fairseq.utils import import_user_module
 from optuna import Study, Trial
 from optuna.trial import TrialState
@@ -73,7 +73,7 @@ def check(options: argparse.Namespace, flags: list[str]) -> None:
     """
     for folder in options.data.split(":"):
         if not Path(folder, "dict.txt").is_file():
-            sys.exit(f"error: {folder or '(empty)'} holds no dict.txt: give a data-bin folder")
+            sys.exit(f"error: {folder or '(empty)'} holds no dict.txt: give a data folder")
     study = options.study
     if study.suffix in ("", ".png") or set("?%#") & set(str(study)):
         sys.exit(
@@ -101,7 +101,7 @@ def main() -> None:
         epilog="Other flags are passed to fairseq-train.",
         allow_abbrev=False,
     )
-    parser.add_argument("data", help="data-bin folder")
+    parser.add_argument("data", help="data folder")
     parser.add_argument("--arch", required=True, help="architecture, whose family defines the space")
     add_user_dir_argument(parser)
     parser.add_argument("--study", type=Path, required=True, help="SQLite file; trials are saved next to it")

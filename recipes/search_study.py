@@ -1,6 +1,7 @@
 """The study of a search, an SQLite file: open it, and show its completed trials."""
 
 import argparse
+import shlex
 import sys
 import warnings
 from pathlib import Path
@@ -37,11 +38,12 @@ def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
     space = options.space.read_text() if options.space else ""
     compared = {"data": digest(options.data, CONTENT["data"]), "flags": flags, "space": space}
     before = study.user_attrs.get("compared", compared) if was_validated(study) else compared
+    typed = shlex.join(before["flags"])
+    shown = {"data": "different data", "flags": f"different flags ({typed})", "space": "a different --space"}
     for what in compared:
         if before[what] != compared[what]:
-            shown = "" if what == "data" else f", {before[what]}"
             sys.exit(
-                f"error: the study {options.study} differs in its {what}{shown}: give the same, or another "
+                f"error: the study {options.study} was begun with {shown[what]}: give the same, or another "
                 "--study"
             )
     study.set_user_attr("compared", compared)

@@ -106,5 +106,5 @@ def run(
 
 
 def processor_seconds() -> float:
-    """Return the processor time of the finished training runs, which does not depend on other programs."""
+    """Return the processor time of the finished training runs, which depends little on other programs."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime

@@ -113,9 +113,9 @@ def differences(before: Inputs, now: Inputs) -> list[str]:
         if before.keys() >= {name} and now.keys() >= {name} and old == new:
             continue
         if name in CONTENT:
-            result.append(f"on other {name}")
+            result.append(f"on different {name}")
         elif name in READ:
-            result.append(f"from another {name}")
+            result.append(f"from a different {name}")
         elif name not in now:
             result.append(f"with {_typed(name, old)}")
         elif name not in before:

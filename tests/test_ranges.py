@@ -163,7 +163,7 @@ TYPED = [  # command, flags, a part of the sentence; None: it runs
     (QRNN, ("--stop-min-lr", "1e-5"), None),
     (QRNN, ("--lr-scheduler", "cosine"), "cosine needs its length: give --max-update"),
     (QRNN, ("--lr-scheduler", "cosine", "--lr-period-updates", "9"), None),
-    (QRNN, ("--lr-scheduler", "cosine", "--max-update", "9", "--warmup-updates", "9"), "leaves no update"),
+    (QRNN, ("--lr-scheduler", "cosine", "--max-update", "9", "--warmup-updates", "9"), "takes all updates"),
     (QRNN, ("--lr-scheduler", "cosine", "--max-update", "9", "--warmup-updates", "8"), None),
     (QRNN, ("--max-tokens", "500"), "--max-tokens has no effect"),
     (QRNN, ("--task", "language_modeling"), "leave out --task"),

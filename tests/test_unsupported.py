@@ -32,8 +32,8 @@ def test_options_that_do_not_work(refused):
         (("--averaging-decay", "0.9"), "--averaging-decay has no effect without --averaging ema"),
         (("--num-workers", "2"), "--num-workers 2 has no effect"),
         (("--patience", "3", "--disable-validation"), "--patience has no effect"),
-        (("--distributed-init-method", "tcp://localhost:1"), "starts no processes where there is no GPU"),
-        (("--distributed-rank", "1"), "starts no processes where there is no GPU"),
+        (("--distributed-init-method", "tcp://localhost:1"), "starts processes only on GPUs"),
+        (("--distributed-rank", "1"), "starts processes only on GPUs"),
         (("--profile",), "--profile needs a GPU"),
     ],
 )

@@ -27,7 +27,7 @@ def convert(foreign: Foreign) -> Translated:
     """
     model = translate(foreign, foreign.weights)
     if foreign.layers and not all(layer.get("output_gate", True) for layer in foreign.layers):
-        raise Refused(f"{foreign.path} has QRNN layers without an output gate, which ours cannot compute")
+        raise Refused(f"{foreign.path} has QRNN layers without an output gate: lm_plugins has no such model")
     if model.size > SPLIT and not foreign.criterion:
         raise Refused(
             f"{foreign.path} has no criterion, in which a model of {model.size:,} words has its split "
@@ -38,7 +38,8 @@ def convert(foreign: Foreign) -> Translated:
         return model
     if model.output is not None or cutoffs[-1] >= model.size:
         raise Refused(
-            f"{foreign.path} has a split softmax that is not tied to the embedding, or a split without words"
+            f"{foreign.path} has a split softmax that is not tied to the embedding, or a split without "
+            "words: lm_plugins has no such model"
         )
     head = {
         "tail_vectors": foreign.criterion["tail_vectors"].flip(0),

@@ -120,7 +120,7 @@ def read_translated(source: str) -> tuple[str, Translated]:
     except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise Refused(
             f"{source} looks like a model of {project}, but its weights are incomplete or altered "
-            f"({type(error).__name__}: {error})"
+            f"({type(error).__name__}: {error}): copy the file again"
         ) from error
 
 

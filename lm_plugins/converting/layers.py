@@ -47,8 +47,13 @@ def layer_options(path: str, layers: list[dict[str, Tensor]]) -> tuple[str, dict
         sizes = [(of_w[1], of_u[1]) for of_w, of_u in shapes]
         model = GATES.get(shapes[0][0][0] // shapes[0][1][1])
     if model is None or any("weight_ih_l0_reverse" in layer for layer in layers):
-        raise Refused(f"{path} has recurrent layers other than unidirectional LSTM, GRU or QRNN layers")
+        raise Refused(
+            f"{path} has recurrent layers other than unidirectional LSTM, GRU or QRNN layers: lm_plugins has "
+            "no such model"
+        )
     hidden, last = sizes[0][1], sizes[-1][1]
     if any(size[1] != hidden for size in sizes[:-1]):
-        raise Refused(f"{path} has layers of different sizes before the last one, which no model of ours has")
+        raise Refused(
+            f"{path} has layers of different sizes before the last one: lm_plugins has no such model"
+        )
     return model, {"decoder_layers": len(layers), "decoder_hidden_size": hidden, "decoder_last_size": last}

@@ -90,7 +90,10 @@ def from_checkpoint(path: str, data: str | None) -> Own:
     folder = split_paths(data or saved_folders(cfg["task"]["data"]))[0]
     dictionary = load_dictionary(folder)
     if not digest(dictionary).equal(weights.pop(DIGEST, digest(dictionary))):
-        raise Refused(f"{path} was trained with another dictionary than that of {folder}: give --data")
+        raise Refused(
+            f"{path} was trained with a different dictionary from that of {folder}: give the folder of its "
+            "training data with --data"
+        )
     kind = {**MODEL_REGISTRY, **ARCH_MODEL_REGISTRY}[cfg["model"]["_name"]]
     model = next(name for name, registered in MODEL_REGISTRY.items() if registered is kind)
     return Own(

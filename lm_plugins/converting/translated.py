@@ -65,5 +65,8 @@ def translate(foreign: Foreign, weights: Mapping[str, Tensor]) -> Translated:
     bias = weights.get("decoder.bias")
     bias = embedding.new_zeros(len(embedding)) if bias is None else bias
     if bias.shape != embedding.shape[:1]:
-        raise Refused(f"{foreign.path} has {len(bias)} biases for {len(embedding)} words: it was altered")
+        raise Refused(
+            f"{foreign.path} has {len(bias)} biases for {len(embedding)} words, so it was altered: copy the "
+            "file again"
+        )
     return Translated(model, options, layers, embedding, output, bias, {}, [])

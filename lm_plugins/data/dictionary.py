@@ -19,7 +19,7 @@ PADDING = re.compile(r"madeupword\d{4}")  # the names that fairseq-preprocess gi
 
 
 def load_dictionary(data: Optional[str]) -> Dictionary:
-    """Load the dict.txt of the data-bin folder `data`, or of several folders, separated by colons.
+    """Load the dict.txt of the data folder `data`, or of several folders, separated by colons.
 
     Raises:
         Refused: a folder or its dictionary is missing or damaged, or the folders have different

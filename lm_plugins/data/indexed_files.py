@@ -55,7 +55,7 @@ def read_subset(path: str, dataset_impl: Optional[str] = None) -> tuple[np.ndarr
         if total != needed:
             raise Refused(
                 f"{tokens} has {total:,} bytes, but the {len(sizes):,} lines that {index} counts have "
-                f"{needed:,}: the two files do not belong together or one is cut short, {AGAIN}"
+                f"{needed:,}: the two files do not belong together, or one is cut short; {AGAIN}"
             )
         if total == 0:
             raise Refused(f"{path} is empty: run fairseq-preprocess again on a text that is not empty")

@@ -23,8 +23,8 @@ class Layout:
 
     corpus: int = fact("corpus", "data folder", of_folder=True)  # a checksum
     tokens: int = fact("tokens", "data folder", of_folder=True)
-    streams: int = fact("streams of all ranks", "--batch-size or the number of processes")
-    own_streams: int = fact("streams of a rank", "--batch-size or the number of processes")
+    streams: int = fact("streams of all ranks", "--batch-size and number of processes")
+    own_streams: int = fact("streams of a rank", "--batch-size and number of processes")
     window: int = fact("window", "--tokens-per-sample")
     sentences: Optional[int] = fact("order of sentences", "--seed and --sample-break-mode", default=None)
     rotation: Optional[int] = fact("rotation of streams", "--seed and --rotate-streams", default=None)

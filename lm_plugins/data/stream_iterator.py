@@ -65,8 +65,8 @@ class StreamIterator(EpochBatchIterator):
         next_folder = self.folders_take_turns and state_dict["iterations_in_epoch"] == 0
         for difference in self.layout.differences(state_dict.get("layout", {}), not next_folder):
             raise Refused(
-                f"cannot resume: {difference}, another --save-dir, or --reset-dataloader, which begins with "
-                "epoch 1 again"
+                f"cannot resume: {difference} or another --save-dir, or give --reset-dataloader, which "
+                "begins with epoch 1 again"
             )
         super().load_state_dict(state_dict)
         # fairseq rounds the updates before the position and those after it up, and ends the epoch after as

@@ -38,7 +38,7 @@ def read_text_json(folder: str | os.PathLike) -> Optional[dict[str, Any]]:
         with open(path) as file:
             content = json.load(file)
     except (OSError, ValueError) as error:
-        raise Refused(f"{path} cannot be read ({error}): make the folder again") from error
+        raise Refused(f"{path} cannot be read ({error}): run preprocess again") from error
     check(content, folder)
     return content
 
@@ -51,7 +51,7 @@ def check(content: Any, folder: str | os.PathLike) -> None:
     """
 
     def refuse(what: str) -> None:
-        raise Refused(f"{os.path.join(folder, TEXT_JSON)}: {what}: make the folder again, or fix the file")
+        raise Refused(f"{os.path.join(folder, TEXT_JSON)}: {what}: run preprocess again, or fix the file")
 
     if not isinstance(content, dict):
         refuse("it holds no JSON object")

@@ -116,7 +116,7 @@ def _no_subset(folder: str, split: str) -> str:
     below = [name for name in entries if os.path.exists(os.path.join(folder, name, f"{split}.idx"))]
     if below:
         shown = ":".join(os.path.join(folder, name) for name in below[:2]) + (":..." if below[2:] else "")
-        return f"no data for the subset '{split}' in {folder}, but in folders within it: give {shown}"
+        return f"{folder} has no subset '{split}', but its subfolders do: give {shown}"
     has = f"which has {', '.join(subsets)}" if subsets else "which has no binarized text"
     return (
         f"no data for the subset '{split}' in {folder}, {has}: give a folder written by fairseq-preprocess "

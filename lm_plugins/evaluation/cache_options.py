@@ -29,7 +29,7 @@ class CacheConfig(FairseqDataclass):
         default=None,
         metadata={
             "range": at_least(0),
-            "help": "flatness of the cache distribution, at least 0; 0: uniform, larger: more peaked "
+            "help": "sharpness of the cache distribution, at least 0; 0: uniform; larger: more peaked "
             "(awd-lstm-lm: theta, 1.0 on PTB and 0.662 on WikiText-2)",
         },
     )

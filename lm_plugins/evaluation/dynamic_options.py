@@ -24,15 +24,16 @@ class DynamicEvaluationConfig(FairseqDataclass):
         default="1e-4",
         metadata={
             "help": "learning rate of dynamic evaluation, at least 0 (Krause et al. 2018, rms: 3e-5 to 1e-4 "
-            "for windows of 5 tokens; scale it in proportion); comma-separated values are searched as a grid"
+            "for windows of 5 tokens; in proportion for longer ones); comma-separated values are searched as "
+            "a grid"
         },
     )
     dynamic_decay: str = field(
         default="2e-3",
         metadata={
             "help": "decay rate towards the trained weights, at least 0 (lambda; Krause et al. 2018, rms: "
-            "1e-3 to 5e-3 for windows of 5 tokens; scale it in proportion); comma-separated values are "
-            "searched as a grid"
+            "1e-3 to 5e-3 for windows of 5 tokens; in proportion for longer ones); comma-separated values "
+            "are searched as a grid"
         },
     )
     dynamic_epsilon: float = field(

@@ -20,7 +20,7 @@ class NeuralCache:
 
     Args:
         windows: how many pairs to look back, one number for each window; None: all pairs
-        thetas: flatness of the distribution
+        thetas: sharpness of the distribution
         block: number of products of states held in memory at a time
     """
 

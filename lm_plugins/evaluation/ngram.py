@@ -44,7 +44,7 @@ class Ngram:
 
     Raises:
         Refused: the package kenlm is not installed, the file is not such a model, or its probabilities sum
-            to more than 1
+            to more than 1 + QUANTISED
     """
 
     def __init__(self, path: str, dictionary: Dictionary) -> None:

@@ -25,8 +25,8 @@ class EvaluationFlags(CacheConfig, DynamicEvaluationConfig, InterpolationConfig)
         metadata={
             "range": at_least(1),
             "help": "number of parallel streams in evaluation, at least 1; each stream but the first begins "
-            "by reading the --eval-warmup tokens that precede its own, so that the perplexity is that of a "
-            "single stream",
+            "by reading the --eval-warmup tokens that precede its own, so that the perplexity is very close "
+            "to that of a single stream",
         },
     )
     eval_warmup: int = field(
@@ -93,8 +93,8 @@ def check_options(
     searches = cache is not None and cache.grid_file or dynamic is not None and dynamic.is_grid
     if interpolation is not None and searches:
         raise Refused(
-            "a cache and dynamic evaluation belong to the first model of an interpolation: search their "
-            "values with that model alone, and then interpolate it with the values"
+            "a cache and dynamic evaluation belong to the first model of an interpolation: find their "
+            "values with that model alone, and then give these values"
         )
 
 

@@ -82,5 +82,5 @@ def line(subset: str, results: dict[str, float]) -> str:
     return (
         f"{subset}: {results['targets']:,} targets, {results['nats']:.2f} nats, "
         f"{results['bits_per_token']:.5f} bits/token, ppl {results['perplexity']:.3f}{optional}, "
-        f"{results['words_per_second']:,.0f} words/s, peak {results['peak_gib']:.2f} GiB"
+        f"{results['words_per_second']:,.0f} tokens/s, peak {results['peak_gib']:.2f} GiB"
     )

@@ -1,1 +1,1 @@
-"""Layers, dropouts and output layers as nn.Module; torch and lm_plugins.ops only, never fairseq."""
+"""Layers, dropouts and output layers as nn.Module; with torch and lm_plugins.ops, without fairseq."""

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent
 MISSING = (
-    "the compiled kernels are missing or out of date, and training runs up to two times slower: run "
+    "the compiled kernels are missing or out of date, and training takes up to twice as long: run "
     "`make setup`, or reinstall lm_plugins on a machine with a C++ compiler (docs/install.md)"
 )
 C_TYPES = {torch.float32: "float", torch.float64: "double"}  # the types that the kernels are compiled for

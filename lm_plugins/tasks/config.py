@@ -93,8 +93,8 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
         metadata={
             "range": at_least(1),
             "help": "with --bptt-variation, round window lengths to a multiple of this number of tokens, at "
-            "least 1; --cuda-graphs records a graph for each length, and 8 leaves 10 lengths of some 70 "
-            "(AWD-LSTM: 1)",
+            "least 1; --cuda-graphs records a graph for each length, and 8 leaves about 10 different "
+            "lengths instead of about 70 (AWD-LSTM: 1)",
         },
     )
     autocast: ChoiceEnum(["none", "bf16"]) = field(
@@ -123,8 +123,8 @@ class RecurrentLanguageModelingConfig(EvaluationConfig):
     accept_changes: bool = field(
         default=False,
         metadata={
-            "help": "resume a training even if its options, such as --lr or --dropout, differ from those in "
-            "the checkpoint; otherwise this is refused"
+            "help": "resume a training run even if its options, such as --lr or --dropout, differ from those "
+            "in the checkpoint; by default this is refused"
         },
     )
     cpu: bool = II("common.cpu")

@@ -32,7 +32,7 @@ def check_graphs(
     """Refuse a run whose steps wait for the host or differ in more than the length of the window."""
     reasons = {
         "needs a GPU": on_cpu,
-        "supports one process only": rank_and_world()[1] > 1,
+        "supports one process only (--distributed-world-size 1)": rank_and_world()[1] > 1,
         "supports --update-freq 1 only": update_freq != 1,
         "supports float32 and --autocast bf16, not --fp16": fp16,
         "supports continuous text only, not --sample-break-mode eos": decoder.independent_sentences,
@@ -43,7 +43,7 @@ def check_graphs(
     }
     for reason, applies in reasons.items():
         if applies:
-            raise Refused(f"--cuda-graphs {reason}: leave it out")
+            raise Refused(f"--cuda-graphs {reason}: change that, or leave it out")
 
 
 def record_cuda(run: Callable[[], Outputs], pool: Any) -> tuple[Outputs, Callable[[], None]]:

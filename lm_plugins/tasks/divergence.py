@@ -22,7 +22,7 @@ def check_training_loss(loss: float, update: int) -> None:
     if not math.isfinite(loss):
         raise Refused(
             f"the training loss of update {update:,} is {loss}: training has diverged, and no checkpoint was "
-            "replaced; lower --lr or --clip-norm, and start again from the last checkpoint"
+            "replaced; to continue from the last one, lower --lr or --clip-norm and add --accept-changes"
         )
 
 
@@ -35,8 +35,8 @@ def check_validation_loss(loss: float) -> None:
     if not loss < MAX_LOSS:
         raise Refused(
             f"the validation loss is {loss:g} bits, a perplexity of {'nan' if math.isnan(loss) else 'inf'}: "
-            "training has diverged, and no checkpoint was written after this validation; lower --lr or "
-            "--clip-norm"
+            "training has diverged, and no checkpoint was written after this validation; to continue from "
+            "the last one, lower --lr or --clip-norm and add --accept-changes"
         )
 
 

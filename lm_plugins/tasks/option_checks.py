@@ -81,14 +81,14 @@ def check_window_options(cfg: RecurrentLanguageModelingConfig, sentences: bool) 
     """
     if cfg.independent_windows:
         reasons = {
-            "--sample-break-mode eos: sentences are independent without it": sentences,
+            "--sample-break-mode eos, which already makes sentences independent": sentences,
             "--rotate-streams, which moves continuous streams": cfg.rotate_streams,
-            "--bptt-variation: all windows have the same length": cfg.bptt_variation > 0,
+            "--bptt-variation, because independent windows have the same length": cfg.bptt_variation > 0,
             "--cuda-graphs, which replay steps with a carried state": cfg.cuda_graphs,
         }
         for reason, applies in reasons.items():
             if applies:
-                raise Refused(f"--independent-windows does not go with {reason}: leave one of them out")
+                raise Refused(f"--independent-windows cannot go with {reason}: leave one of them out")
     if sentences and cfg.rotate_streams:
         raise Refused(
             "--rotate-streams applies only to continuous text: independent sentences "

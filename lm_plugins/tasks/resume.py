@@ -84,7 +84,7 @@ def check_resumed_options(cfg: DictConfig) -> None:
         for flag, reset in NOT_ACCEPTED.items():
             if any(change.startswith(f"{flag} ") for change in changed):
                 raise Refused(
-                    f"cannot resume {path} with another {flag} ({changes}), which needs {reset}: give that"
+                    f"cannot resume {path} with a different {flag} ({changes}): restore it, or give {reset}"
                 )
         logger.warning(f"training continues with changed options: {changes}")
         return

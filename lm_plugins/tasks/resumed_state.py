@@ -42,7 +42,7 @@ def check_best(saved: Mapping[str, Any], cfg: Any) -> None:
     for name in BEST:
         if name in saved and saved[name] != getattr(cfg, name):
             raise Refused(
-                f"cannot resume with another {flag_of(name)} ({saved[name]} -> {getattr(cfg, name)}), of "
-                "which the best value so far is unknown: restore it, or give --reset-meters, after which the "
-                "next validation is the best one"
+                f"cannot resume with a different {flag_of(name)} ({saved[name]} -> {getattr(cfg, name)}), "
+                "because its best value so far is unknown: restore it, or give --reset-meters, which makes "
+                "the next validation the best so far"
             )

@@ -1,4 +1,4 @@
-"""End the training on a write error, before it replaces a whole checkpoint."""
+"""End the training on a write error, before it replaces a complete checkpoint."""
 
 import collections
 from typing import Any
@@ -9,7 +9,7 @@ class WrittenOnce(dict):
 
     If torch.save fails, fairseq calls it again on the same open file, without rewinding. Once the disk has
     room again, the second call succeeds, and fairseq moves a file that begins with the remains of the first
-    one over the last whole checkpoint. The second call therefore ends the program: fairseq catches every
+    one over the last complete checkpoint. The second call therefore ends the program: fairseq catches every
     Exception, which SystemExit is not.
     """
 
@@ -19,7 +19,7 @@ class WrittenOnce(dict):
         if self.was_pickled:
             raise SystemExit(
                 "lm_plugins: error: a checkpoint could not be written, perhaps because the disk is full: the "
-                "last whole one was not replaced; free some space, and the same command continues from it"
+                "last complete one was not replaced; free some space, and the same command continues from it"
             )
         self.was_pickled = True
         return collections.OrderedDict, (list(self.items()),)

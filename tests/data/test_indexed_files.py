@@ -88,7 +88,7 @@ def balance(sizes):
 
 DAMAGES = {
     "bin cut": (binary(lambda b: b[:-1]), "train.bin has .* bytes, but the 400 lines that"),
-    "bin longer": (binary(lambda b: b + b"\5\0"), "do not belong together or one is cut short"),
+    "bin longer": (binary(lambda b: b + b"\5\0"), "do not belong together, or one is cut short"),
     "bin of another split": (lambda f: shutil.copy(f / "valid.bin", f / "train.bin"), "do not belong"),
     "idx of another split": (lambda f: shutil.copy(f / "valid.idx", f / "train.idx"), "the 80 lines that"),
     "bin emptied": (binary(lambda b: b""), "train.bin has 0 bytes, but"),
@@ -205,5 +205,5 @@ def test_what_a_folder_has_instead_of_the_subset_is_named(folder):
     (folder / "01").mkdir()
     for name in ("train.bin", "train.idx"):
         (folder / name).rename(folder / "01" / name)
-    with pytest.raises(Refused, match="but in folders within it: give .*bin/01"):
+    with pytest.raises(Refused, match="has no subset .* but its subfolders do: give .*bin/01"):
         load(folder)

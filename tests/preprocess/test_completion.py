@@ -30,9 +30,12 @@ def test_the_same_inputs_are_made_once(tmp_path, capsys):
     [
         ({"level": "character"}, "was made with --level word, not character"),
         ({"threshold": 3}, "was made with --threshold 2, not 3: give another folder, or remove this one"),
-        ({"source": "b" * 64}, r"from another source text \(SHA-256 aaaaaaaaaaaa..., now bbbbbbbbbbbb...\)"),
+        (
+            {"source": "b" * 64},
+            r"from a different source text \(SHA-256 aaaaaaaaaaaa..., now bbbbbbbbbbbb...\)",
+        ),
         ({"valid": "b" * 64}, "was made without --valid: give another"),
-        ({"level": "character", "source": "b" * 64}, "not character; from another source text"),
+        ({"level": "character", "source": "b" * 64}, "not character; from a different source text"),
         ({"corpus": "ptb"}, "holds the corpus text"),
     ],
 )

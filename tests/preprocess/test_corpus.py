@@ -211,7 +211,7 @@ def test_a_first_try_from_a_wrong_source_can_be_corrected(tmp_path, capsys):
     corpus.prepare(small(), tmp_path / "bin", write(tmp_path / "right"))
     assert "was begun from other inputs: starting again" in capsys.readouterr().out
     assert completion.is_complete(tmp_path / "bin")
-    with pytest.raises(SystemExit, match=r"from another valid text \(SHA-256 \w{12}..., now \w{12}...\)"):
+    with pytest.raises(SystemExit, match=r"from a different valid text \(SHA-256 \w{12}..., now \w{12}...\)"):
         corpus.prepare(small(), tmp_path / "bin", wrong)
     with pytest.raises(SystemExit, match="holds the corpus small: give another folder"):
         corpus.prepare(corpus.Corpus("ptb", small().splits), tmp_path / "bin")
@@ -338,7 +338,7 @@ def test_the_billion_words_have_one_dictionary_and_a_folder_for_each_shard(tmp_p
     with pytest.raises(SystemExit, match="has 3 of 99 training shards"):
         gbw.prepare(tmp_path / "other", source)
     (source / gbw.HELD_OUT["valid"]).write_text("w1 w2 other\n")
-    with pytest.raises(SystemExit, match="from another news.en.heldout-00001-of-00050 text"):
+    with pytest.raises(SystemExit, match="from a different news.en.heldout-00001-of-00050 text"):
         gbw.prepare(tmp_path / "bin", source, **options)
 
 

@@ -48,7 +48,7 @@ def test_the_users_own_text_at_each_level(level, tmp_path, capsys):
     text.prepare(tmp_path / "bin", tmp_path / "moved/other.txt", **options)
     assert "nothing to do" in capsys.readouterr().out, "content counts, not the place"
     written(tmp_path / "moved/other.txt", LINES[1:])
-    with pytest.raises(SystemExit, match="from another source text"):
+    with pytest.raises(SystemExit, match="from a different source text"):
         text.prepare(tmp_path / "bin", tmp_path / "moved/other.txt", **options)
 
 

@@ -51,7 +51,7 @@ def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path,
     assert begun.returncode == 0, begun.stdout[-3000:] + begun.stderr[-3000:]
     assert (exp / "checkpoints/checkpoint_best.pt").exists() and not (exp / "results").exists()
     other = recipe(path, *where[:4], "--source", corpus / "test.txt", "--stop-stage", "1")
-    assert other.returncode == 1 and "was made from another source text" in other.stdout + other.stderr
+    assert other.returncode == 1 and "was made from a different source text" in other.stdout + other.stderr
     line = (path, *where, "--stop-stage", "4", "--stage", "4", "--gpus", "2", *TINY)
     again = recipe(*line)
     assert again.returncode == 0, again.stdout[-3000:] + again.stderr[-3000:]
@@ -84,8 +84,8 @@ def test_a_text_from_nothing_to_the_table_row_on_two_processes(corpus, tmp_path,
     assert other.returncode == 1 and ", not 0.9, and these stages do not train it" in other.stderr
     refused = recipe(path, *where, "--stop-stage", "2", "--gpus", "2", *TINY, "--dropout", "0.9")
     assert refused.returncode == 1 and refused.stderr.splitlines()[-1] == (
-        f"error: {exp}/checkpoints was trained without --dropout 0.9: give another folder as --exp NAME, or "
-        f"remove {exp}/checkpoints to start over"
+        f"error: {exp}/checkpoints was trained without --dropout 0.9: give another folder as --exp FOLDER, "
+        f"or remove {exp}/checkpoints to start over"
     )
 
 

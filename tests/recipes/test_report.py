@@ -64,7 +64,7 @@ def test_the_speed_is_the_median_of_the_epochs(experiment):
     log = experiment / "logs/train.log"
     begin, *of_epochs = log.read_text().split('"train_wps": "2000"')
     log.write_text(begin + '"train_wps": "1000"' + '"train_wps": "2000"'.join(of_epochs))
-    assert report.row(experiment)["words/s"] == "1,500"
+    assert report.row(experiment)["tokens/s"] == "1,500"
 
 
 def test_split_tables_count_as_parameters(experiment):

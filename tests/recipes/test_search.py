@@ -72,9 +72,9 @@ def test_a_search_continues_and_finds_the_best(run, tmp_path, capsys):
     assert (tmp_path / "study.png").exists() and (tmp_path / "study.importances.png").exists()
     command = printed.split("best: ")[-1].splitlines()[1].split()
     assert command[:2] == ["fairseq-train", "data"] and command.count("--max-epoch") == 1
-    with pytest.raises(SystemExit, match="study.db differs in its data: give the same, or another --study"):
+    with pytest.raises(SystemExit, match="study.db was begun with different data: give the same"):
         run(quadratic, data="other")
-    with pytest.raises(SystemExit, match="differs in its flags"):
+    with pytest.raises(SystemExit, match="was begun with different flags"):
         run(quadratic, "--seed", "3")
 
 
@@ -106,7 +106,7 @@ def test_a_trial_that_crashes_or_diverges_does_not(run, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ({"data": "missing"}, "error: missing holds no dict.txt: give a data-bin folder"),
+        ({"data": "missing"}, "error: missing holds no dict.txt: give a data folder"),
         ({"data": ""}, "error: .empty. holds no dict.txt"),
         ({"data": "data:missing"}, "error: missing holds no dict.txt"),
         ({"trials": 0}, "error: --trials is 0: it must be at least 1"),

@@ -29,11 +29,11 @@ def test_content_counts_and_places_do_not(data, tmp_path):
     again = [word.replace("a.pt", "b.pt") for word in command] + ["--save-dir=y"]
     assert inputs_of(again, str(moved)) == inputs
     (tmp_path / "b.pt").write_text("others!")
-    assert differences(inputs, inputs_of(again, str(moved))) == ["from another --path"]
+    assert differences(inputs, inputs_of(again, str(moved))) == ["from a different --path"]
     for name, kind in (("train.bin", "data"), ("dict.txt", "data"), ("text.json", "text")):
         other = shutil.copytree(data, tmp_path / f"with-{name}")
         (other / name).write_text("other")
-        assert differences(inputs, inputs_of(command, str(other))) == [f"on other {kind}"]
+        assert differences(inputs, inputs_of(command, str(other))) == [f"on different {kind}"]
 
 
 def test_differences_are_named():
@@ -70,7 +70,7 @@ SETTINGS = {"--lr": "1", "--max-epoch": "2", "--lr-scheduler": "fixed", "data": 
         ({"--max-epoch": "1"}, "was trained for 2 epochs, more than --max-epoch 1"),
         ({"--max-update": "70"}, "was trained for 100 updates, more than --max-update 70"),
         ({"--lr": "2"}, "was trained with --lr 1, not 2"),
-        ({"data": "b"}, "was trained on other data"),
+        ({"data": "b"}, "was trained on different data"),
         ({"--dropout": "0.5"}, "was trained without --dropout 0.5"),
         (
             {"--lr-scheduler": "cosine", "--max-epoch": "4"},
@@ -88,7 +88,7 @@ def test_a_run_is_continued_only_with_the_same_flags_for_longer(tmp_path, change
     if sentence is None:
         check_resumable(tmp_path, "train", folder, now, now)
         return
-    with pytest.raises(SystemExit, match=f"error: {folder} {sentence}.*: give another folder as --exp NAME"):
+    with pytest.raises(SystemExit, match=f"error: {folder} {sentence}.*: give another folder as --exp"):
         check_resumable(tmp_path, "train", folder, now, now)
 
 

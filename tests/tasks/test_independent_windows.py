@@ -98,7 +98,7 @@ def test_two_processes_train_like_one(data_bin, tmp_path):
 )
 def test_options_that_need_a_carried_state_are_refused(data_bin, tmp_path, flags, part):
     run = train(data_bin, tmp_path, "--independent-windows", *flags, succeeds=False)
-    refused(run, "--independent-windows does not go with", part)
+    refused(run, "--independent-windows cannot go with", part)
 
 
 def test_warmed_up_streams_are_refused(data_bin, tmp_path):

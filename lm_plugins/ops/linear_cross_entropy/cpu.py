@@ -11,7 +11,10 @@ GRADIENT = Kernel("softmax_gradient", REAL, INT64, REAL, REAL, INT, INT, REAL)
 
 
 class CPUSoftmax(ChunkSoftmax):
-    """The kernels read memory at the address of each target and of each bias, so these are checked first."""
+    """Compute the softmax of a chunk with the kernels of cpu.cpp.
+
+    The kernels read memory at the address of each target and bias, so these are checked first.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor | None, dtype: torch.dtype, max_rows: int):
         if bias is not None and bias.shape != weight.shape[:1]:
