@@ -7,6 +7,7 @@ from fairseq.dataclass.configs import FairseqConfig
 
 from lm_plugins.flags import Flags, flag_of
 
+ADDED_OPTIONS = "LM_PLUGINS_ADDOPTS"  # flags for every fairseq-train, like PYTEST_ADDOPTS for pytest
 # -a and fairseq's second names of its options, such as --max-sentences for --batch-size.
 ALIASES = {"-a": "--arch"} | {
     field.metadata["argparse_alias"]: flag_of(name)
@@ -44,5 +45,16 @@ def missing_arguments(flags: Flags, typed: Flags) -> list[str]:
 
 
 def with_added_options(argv: list[str], options: str) -> list[str]:
-    """Return `argv` with the flags of the text `options` added, except those that were typed."""
-    return [*argv, *missing_arguments(typed_flags(shlex.split(options)), typed_flags(argv[1:]))]
+    """Return `argv` with the flags of the text `options` added, except those that were typed.
+
+    A typed ``--no-x`` counts as ``--x``, and vice versa.
+    """
+    typed, added = typed_flags(argv[1:]), typed_flags(shlex.split(options))
+    kept = {flag: value for flag, value in added.items() if opposite(flag) not in typed}
+    return [*argv, *missing_arguments(kept, typed)]
+
+
+def opposite(flag: str) -> str:
+    """Return the flag that switches a boolean option the other way: "--no-x" of "--x", and vice versa."""
+    name = flag.removeprefix("--")
+    return f"--{name.removeprefix('no-')}" if name.startswith("no-") else f"--no-{name}"

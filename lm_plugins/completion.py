@@ -17,7 +17,13 @@ from fairseq.utils import split_paths
 
 from lm_plugins.architectures.shared import COMMON
 from lm_plugins.checkpoint_contents import check_foreign_checkpoint, read_own_checkpoint
-from lm_plugins.command_line import missing_arguments, program_name, typed_flags, with_added_options
+from lm_plugins.command_line import (
+    ADDED_OPTIONS,
+    missing_arguments,
+    program_name,
+    typed_flags,
+    with_added_options,
+)
 from lm_plugins.errors import Refused
 from lm_plugins.flags import Flags
 from lm_plugins.process_flags import CONNECTING, process_count, process_flags, streams_per_process
@@ -34,7 +40,6 @@ from lm_plugins.unsupported import check_supported
 
 logger = logging.getLogger(__name__)
 
-ADDED_OPTIONS = "LM_PLUGINS_ADDOPTS"  # flags for every fairseq-train, like PYTEST_ADDOPTS for pytest
 EVALUATING = ("eval-lm", "validate", "generate", "interactive")
 
 

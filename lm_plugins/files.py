@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -20,16 +21,21 @@ def is_stream(path: str | os.PathLike) -> bool:
     return os.path.exists(path) and (inside or not (os.path.isfile(path) or os.path.isdir(path)))
 
 
+def unfinished_path(path: str | os.PathLike) -> str:
+    """Return where this process writes the content of `path`, which no other process does."""
+    return f"{os.fspath(path)}.{platform.node()}.{os.getpid()}.part"
+
+
 @contextmanager
 def atomically(path: str | os.PathLike) -> Iterator[str]:
-    """Yield the path to write to, ``<path>.part``, which then replaces `path`, or is removed on an error.
+    """Yield the path to write to, which then replaces `path`, or is removed on an error.
 
     A device or a pipe is written to directly.
     """
     if is_stream(path):
         yield os.fspath(path)
         return
-    unfinished = f"{os.fspath(path)}.part"
+    unfinished = unfinished_path(path)
     try:
         yield unfinished
         os.replace(unfinished, path)
@@ -54,7 +60,7 @@ def check_writable(path: str | os.PathLike, option: str) -> None:
     Raises:
         Refused: `path` is a folder, or its folder does not exist or cannot be written.
     """
-    unfinished = f"{os.fspath(path)}.part"
+    unfinished = unfinished_path(path)
     try:
         if os.path.isdir(path):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -64,8 +70,7 @@ def check_writable(path: str | os.PathLike, option: str) -> None:
             return
         with open(unfinished, "a"):
             pass
-        with suppress(FileNotFoundError):  # another process of the same run may check the same file
-            os.remove(unfinished)
+        os.remove(unfinished)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise Refused(

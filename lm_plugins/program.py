@@ -5,11 +5,12 @@ import is the only moment at which our code runs early enough.
 """
 
 import os
+import shlex
 import sys
 from typing import SupportsIndex
 
 from lm_plugins.checkpoints import force_safe_loading
-from lm_plugins.command_line import program_name
+from lm_plugins.command_line import ADDED_OPTIONS, program_name
 from lm_plugins.completion import check_arch_is_typed, complete
 from lm_plugins.ensemble_path import split_ensemble
 from lm_plugins.excepthook import excepthook
@@ -33,7 +34,9 @@ def prepare() -> None:
     filter_configuration()
     filter_tracebacks()
     force_safe_loading()
-    if "--cpu" in sys.argv:  # fairseq moves the norms of CPU gradients to a GPU wherever there is one
+    added = shlex.split(os.environ.get(ADDED_OPTIONS, "")) if program == "train" else []
+    if "--cpu" in (*sys.argv, *added):
+        # fairseq moves the norms of CPU gradients to a GPU wherever there is one.
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if program == "train":
         pass_to_children()

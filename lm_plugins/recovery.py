@@ -19,7 +19,7 @@ from lm_plugins.files import atomically
 
 logger = logging.getLogger(__name__)
 
-UNFINISHED = re.compile(r"(checkpoint.*|crash)\.pt\.(tmp|part)")
+UNFINISHED = re.compile(r"(checkpoint.*|crash)\.pt\.(.*\.)?(tmp|part)")
 
 
 class Newest(NamedTuple):

@@ -83,6 +83,8 @@ def training_flags(typed: Flags, arguments: list[str], world: int) -> Flags:
     if not takes_large_tables or chosen.get("--output-layer") not in (None, "softmax"):
         flags.pop("--sparse-embedding-grad", None)
         flags.pop("--split-vocabulary", None)
+    if chosen["--criterion"] != "nce" or chosen.get("--nce-loss", "nce") != "nce":
+        flags.pop("--nce-z", None)
     if typed.get("--sample-break-mode") == "eos":  # independent sentences are shuffled in each epoch
         flags.pop("--rotate-streams", None)
     if KEEPS_EPOCHS & typed.keys():
@@ -106,7 +108,9 @@ def _leave_out_options(kind: str, flags: Flags, typed: Flags) -> None:
         return
     chosen_options = options_of(kind, chosen)
     for name, option in options_of(kind, preset).items():
-        if chosen_options.get(name) is not option:  # an inherited field is shared: AR and TAR of our criteria
+        is_shared = chosen_options.get(name) is option  # inherited, such as AR and TAR of our criteria
+        is_of_another_section = str(option.default).startswith("${")  # such as lr, which stays
+        if not (is_shared or is_of_another_section):
             flags.pop(flag_of(name), None)
     if kind == "optimizer" and "--lr" not in typed:
         raise Refused(

@@ -136,18 +136,33 @@ def _check_best_metric(flags: Flags) -> None:
 
 def _check_last_rate(flags: Flags) -> None:
     """Refuse a --stop-min-lr with which training would end at once."""
-    rate = flags.get("--lr") or ""
-    if "--stop-min-lr" not in flags or "," in rate:
+    if "--stop-min-lr" not in flags or "," in (flags.get("--lr") or ""):
         return
     try:
-        stops = float(flags["--stop-min-lr"] or "nan") >= float(rate)
+        first = _first_rate(flags)
+        stops = float(flags["--stop-min-lr"] or "nan") >= first
     except ValueError:
         return  # the parser names it
     if stops:
         raise Refused(
-            f"--stop-min-lr {flags['--stop-min-lr']} is not below --lr {rate}: training would end at "
-            "once; lower --stop-min-lr"
+            f"--stop-min-lr {flags['--stop-min-lr']} is not below the first learning rate, {first:g}: "
+            "training would end at once; lower --stop-min-lr"
         )
+
+
+def _first_rate(flags: Flags) -> float:
+    """Return the learning rate of the first update; a warm-up of fairseq's schedules begins below --lr.
+
+    Raises:
+        ValueError: a flag is not a number
+    """
+    rate, warm_up = float(flags.get("--lr") or "nan"), float(flags.get("--warmup-updates") or 0)
+    if warm_up <= 0:
+        return rate
+    schedule, start = flags.get("--lr-scheduler", "fixed"), float(flags.get("--warmup-init-lr") or -1)
+    if schedule == "fixed":
+        return rate / warm_up
+    return start if start >= 0 else float(flags.get("--min-lr") or 0) if schedule == "cosine" else 0.0
 
 
 def _check_cosine(flags: Flags) -> None:

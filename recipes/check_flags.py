@@ -10,6 +10,7 @@ import difflib
 import io
 import json
 import logging
+import os
 import sys
 
 
@@ -22,7 +23,7 @@ def completed(recipe: str, own: list[str], arguments: list[str]) -> list[str]:
         arguments: the arguments that the recipe passes to fairseq-train
 
     Raises:
-        SystemExit: the message names the wrong flag and the nearest known one.
+        SystemExit: the message names the wrong flag and the nearest known one, or who trains in the folder.
     """
     from fairseq import options
 
@@ -31,7 +32,7 @@ def completed(recipe: str, own: list[str], arguments: list[str]) -> list[str]:
     written = io.StringIO()
     try:
         with contextlib.redirect_stderr(written):
-            options.parse_args_and_arch(parser)
+            parsed = options.parse_args_and_arch(parser)
     except SystemExit as stop:
         if stop.code:
             words = written.getvalue().strip().splitlines()[-1].split("error: ", 1)[-1]
@@ -42,7 +43,26 @@ def completed(recipe: str, own: list[str], arguments: list[str]) -> list[str]:
                 file=sys.stderr,
             )
             raise SystemExit(2) from None
+    check_free(parsed.save_dir)
     return list(sys.argv)
+
+
+def check_free(folder: str) -> None:
+    """Refuse a folder of checkpoints in which another process trains, before its records are replaced.
+
+    Raises:
+        SystemExit: see above
+    """
+    from lm_plugins.errors import Refused
+    from lm_plugins.writer_lock import lock_folder
+
+    try:
+        lock = lock_folder(folder) if os.path.isdir(folder) else None
+    except Refused as refusal:
+        print(f"error: {refusal}", file=sys.stderr)
+        raise SystemExit(2) from None
+    if lock is not None:
+        lock.close()
 
 
 def hint(words: str, known: list[str]) -> str:

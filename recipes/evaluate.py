@@ -155,7 +155,7 @@ def run(experiment: Path, planned: list[Stage], environment: Callable[[], dict[s
             if stages.is_done(experiment, name, inputs, outcome):
                 say(f"already done: {shlex.join(command)}")
                 continue
-            stages.begin(experiment, name, inputs, [environment()])
+            begun = stages.begin(experiment, name, inputs, [environment()])
             logs.begin(log, command)
             if not ready:
                 import_fairseq()
@@ -164,7 +164,7 @@ def run(experiment: Path, planned: list[Stage], environment: Callable[[], dict[s
             if status:
                 print(f"error: the stage {name} failed with status {status}: see {log}", file=sys.stderr)
                 raise SystemExit(status)
-            stages.finish(experiment, name)
+            stages.finish(experiment, name, begun)
 
 
 def main(arguments: list[str] | None = None) -> None:

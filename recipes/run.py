@@ -64,7 +64,7 @@ def completed(recipe: Recipe, command: list[str]) -> list[str]:
     """Return the command of a training run with the flags that its architecture adds.
 
     Raises:
-        SystemExit: fairseq-train does not understand its flags.
+        SystemExit: fairseq-train does not understand its flags, or another process trains in its folder.
     """
     options = recipe.options
     typed = command if recipe.processes > 1 else recipe.launched(command)
@@ -103,14 +103,14 @@ def train(recipe: Recipe, stage: str, folder: Path, command: list[str]) -> None:
     elif is_of_another(log, stages.record(experiment, stage).get("settings"), settings):
         earlier = []
         set_aside(log)
-    stages.begin(experiment, stage, inputs, [*earlier, recipe.environment()], settings=settings)
+    begun = stages.begin(experiment, stage, inputs, [*earlier, recipe.environment()], settings=settings)
     torchrun, nodes, rendezvous = recipe.processes > 1, recipe.options.nodes, recipe.options.rendezvous
 
     def follow_torchrun(lines: Iterable[str], log: Path) -> list[str]:
         return explanation(follow(lines, log), nodes, rendezvous)
 
     run_logged(recipe.launched(command), log, follow_torchrun if torchrun else follow, torchrun)
-    stages.finish(experiment, stage)
+    stages.finish(experiment, stage, begun)
 
 
 def is_of_another(log: Path, before: Any, settings: stages.Inputs) -> bool:

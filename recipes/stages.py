@@ -89,14 +89,18 @@ def is_done(experiment: Path, name: str, inputs: Inputs, outcome: Path) -> bool:
     return bool(known.get("complete")) and known.get("inputs") == inputs and outcome.exists()
 
 
-def begin(experiment: Path, name: str, inputs: Inputs, runs: list[dict[str, Any]], **more: Any) -> None:
-    """Write the record of a stage that begins; `more` is added to it."""
-    write_json(record_path(experiment, name), {"inputs": inputs, "complete": False, "runs": runs, **more})
+def begin(
+    experiment: Path, name: str, inputs: Inputs, runs: list[dict[str, Any]], **more: Any
+) -> dict[str, Any]:
+    """Write the record of a stage that begins, and return it; `more` is added to it."""
+    begun = {"inputs": inputs, "complete": False, "runs": runs, **more}
+    write_json(record_path(experiment, name), begun)
+    return begun
 
 
-def finish(experiment: Path, name: str) -> None:
-    """Mark the stage as complete."""
-    write_json(record_path(experiment, name), {**record(experiment, name), "complete": True})
+def finish(experiment: Path, name: str, begun: dict[str, Any]) -> None:
+    """Mark the stage whose record `begun` is as complete, whatever another process has recorded since."""
+    write_json(record_path(experiment, name), {**begun, "complete": True})
 
 
 def runs(experiment: Path, name: str) -> list[dict[str, Any]]:

@@ -93,7 +93,9 @@ def test_options_of_nce_are_left_out_with_another_output_layer(layer, criterion)
     for arch in ("lstm_wt103", "lstm_gbw_2x250"):
         flags = completed(*TRAIN, "--arch", arch, "--output-layer", layer)
         assert flags["--criterion"] == criterion
-        assert not [flag for flag in flags if flag.startswith("--nce-") and flag != "--nce-z"]
+        assert not [flag for flag in flags if flag.startswith("--nce-")]
+    sampled = completed(*TRAIN, "--arch", "lstm_gbw_2x250", "--nce-loss", "sampled_softmax")
+    assert "--nce-z" not in sampled and "--nce-k" in sampled
 
 
 def test_flags_of_another_choice_are_left_out():
@@ -104,7 +106,7 @@ def test_flags_of_another_choice_are_left_out():
     ours = completed(*TRAIN, "--arch", "qrnn_ptb", "--criterion", "mos")
     assert {"--ar-alpha", "--tar-beta"} <= set(ours)
     scheduled = completed(*TRAIN, "--arch", "lstm_small", "--lr-scheduler", "cosine", "--max-update", "9")
-    assert not {"--force-anneal", "--lr-shrink"} & set(scheduled)
+    assert not {"--force-anneal", "--lr-shrink"} & set(scheduled) and scheduled["--lr"] == "20"
     with pytest.raises(Refused, match="with --optimizer adam also give --lr"):
         completed(*TRAIN, "--arch", "qrnn_ptb", "--optimizer", "adam")
     chosen = completed(*TRAIN, "--arch", "qrnn_ptb", "--optimizer", "adam", "--lr", "0.001")
@@ -173,6 +175,7 @@ def test_options_from_the_environment_lose_against_the_command_line():
     environ = {"LM_PLUGINS_ADDOPTS": "--decoder-layers 3 --lr 2 --rotate-streams"}
     flags = completed(*TRAIN, "--arch", "qrnn_ptb", "--lr", "7", **environ)
     assert (flags["--decoder-layers"], flags["--lr"], flags["--rotate-streams"]) == ("3", "7", None)
+    assert "--rotate-streams" not in completed(*TRAIN, "--arch", "qrnn_ptb", "--no-rotate-streams", **environ)
     argv = complete([*TRAIN, "--arch", "qrnn_ptb"], environ)
     assert complete(argv, environ) == argv
     assert complete(["fairseq-eval-lm", "data", "--path", "x"], environ)[4:] == [

@@ -3,6 +3,7 @@
 import os
 import stat
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +30,15 @@ def test_two_outputs_may_go_to_the_null_device():
     assert not os.path.exists("/dev/null.part")
 
 
-def test_processes_may_check_the_same_file_at_once(tmp_path, monkeypatch):
-    remove = os.remove
-    monkeypatch.setattr(os, "remove", lambda path: (remove(path), remove(path)))  # the other one was first
-    check_writable(tmp_path / "log", "--log-file")
+def test_another_process_that_writes_the_same_file_is_not_disturbed(tmp_path, monkeypatch):
+    """Neither its check nor its content touches what the first one is writing; the last to end has it."""
+    path = tmp_path / "scores.tsv"
+    with atomically(path) as first:
+        Path(first).write_text("first")
+        with monkeypatch.context() as process:
+            process.setattr(os, "getpid", lambda: -1)
+            check_writable(path, "--output")
+            with atomically(path) as second:
+                Path(second).write_text("second")
+        assert path.read_text() == "second" and Path(first).read_text() == "first"
+    assert path.read_text() == "first" and [one.name for one in tmp_path.iterdir()] == ["scores.tsv"]

@@ -1,5 +1,6 @@
 """The set-up that `make` runs: what it refuses, and when it runs again. These tests install nothing."""
 
+import errno
 import importlib.util
 import os
 import subprocess
@@ -131,3 +132,31 @@ def test_the_torch_of_the_last_set_up(tmp_path):
     ):
         (tmp_path / install.OURS).write_text(lines)
         assert install.torch_of(tmp_path) == torch
+
+
+def test_an_interrupted_set_up_keeps_its_torch(tmp_path, monkeypatch, capsys):
+    """The next one without --torch, or one that waited for it, installs the same, and is not of another."""
+    venv, installed = tmp_path / "environment", []
+
+    def pip(environment, what, *arguments, **environ):
+        installed.append(what)
+        raise SystemExit("no network")
+
+    monkeypatch.setattr(install.Environment, "pip", pip)
+    monkeypatch.setattr(install.Environment, "run", lambda *words, **environ: None)
+    monkeypatch.setattr(install.importlib.util, "find_spec", lambda name: None)
+    for options in (["--torch", "torch==2.12.0"], []):
+        monkeypatch.setattr(sys, "argv", ["install.py", "--venv", str(venv), *options])
+        with pytest.raises(SystemExit, match="no network"):
+            install.main()
+    assert installed == ["torch==2.12.0"] * 2
+
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch, capsys):
+    def flock(*arguments):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(install.fcntl, "flock", flock)
+    with open(tmp_path / "lock", "w") as lock:
+        install.acquire(lock)
+    assert "cannot be locked: let only one set-up run here" in capsys.readouterr().out

@@ -27,6 +27,7 @@ from lm_plugins.tasks.config import RecurrentLanguageModelingConfig
 QRNN = ["fairseq-train", "data", "--arch", "qrnn_ptb"]
 AWD = ["fairseq-train", "data", "--arch", "awd_lstm_ptb"]
 ADAM = [*QRNN, "--optimizer", "torch_adam", "--lr", "1"]
+WARM_UP = ("--lr-scheduler", "inverse_sqrt", "--warmup-updates", "100")
 WEIGHT = torch.nn.Parameter(torch.zeros(3))
 EVAL = ["fairseq-eval-lm", "data", "--path", "x.pt"]
 
@@ -159,8 +160,10 @@ TYPED = [  # command, flags, a part of the sentence; None: it runs
     (QRNN, ("--best-checkpoint-metric", "foo"), "choose from loss, nll_loss, ppl"),
     (QRNN, ("--best-checkpoint-metric", "ppl"), None),
     (QRNN, ("--maximize-best-checkpoint-metric",), "the highest loss"),
-    (QRNN, ("--stop-min-lr", "100"), "--stop-min-lr 100 is not below --lr 30"),
+    (QRNN, ("--stop-min-lr", "100"), "--stop-min-lr 100 is not below the first learning rate, 30"),
     (QRNN, ("--stop-min-lr", "1e-5"), None),
+    (QRNN, (*WARM_UP, "--stop-min-lr", "1e-9"), "is not below the first learning rate, 0"),
+    (QRNN, (*WARM_UP, "--stop-min-lr", "1e-9", "--warmup-init-lr", "1e-7"), None),
     (QRNN, ("--lr-scheduler", "cosine"), "cosine needs its length: give --max-update"),
     (QRNN, ("--lr-scheduler", "cosine", "--lr-period-updates", "9"), None),
     (QRNN, ("--lr-scheduler", "cosine", "--max-update", "9", "--warmup-updates", "9"), "takes all updates"),

@@ -5,6 +5,7 @@ standard library. Each error is one sentence; the complete output of pip is in V
 """
 
 import argparse
+import errno
 import fcntl
 import hashlib
 import importlib.util
@@ -20,6 +21,7 @@ import sysconfig
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 KERNELS = runpy.run_path(str(ROOT / "lm_plugins/ops/cpu_sources.py"))["sources"]()
@@ -34,6 +36,7 @@ TORCH = "torch==2.13.0"
 # The file that marks a folder which this script made and may replace. Its lines are the interpreter, which
 # the Makefile reads, and the torch that was installed, which is the default of the next set-up.
 OURS = "lm_plugins-environment"
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # what a file system without locks answers
 NO_NETWORK = re.compile(
     r"NewConnectionError|NameResolutionError|ConnectTimeout|ProxyError|Connection refused|"
     r"Temporary failure in name resolution|Network is unreachable"
@@ -93,8 +96,12 @@ class Environment:
         """Print `what` with the time since the start."""
         print(f"[{time.monotonic() - self.began:4.0f} s] {what}", flush=True)
 
-    def create(self) -> None:
-        """Make the environment anew; refuse a folder that this script did not make."""
+    def create(self, torch: str) -> None:
+        """Make the environment anew, and note what it is made from; refuse a folder of someone else.
+
+        Args:
+            torch: what pip installs; "" if torch is borrowed
+        """
         if self.path.exists():
             if not (self.path / OURS).exists():
                 raise SystemExit(
@@ -103,7 +110,7 @@ class Environment:
                 )
             shutil.rmtree(self.path)
         self.path.mkdir(parents=True)
-        (self.path / OURS).touch()
+        (self.path / OURS).write_text(f"{sys.executable}\n{torch}\n")
         self.say(f"making the virtual environment {self.path} with {sys.executable}")
         self.run([sys.executable, "-m", "venv", str(self.path)], "install python3-venv")
 
@@ -138,7 +145,7 @@ class Environment:
 
 def install(environment: Environment, torch: str, borrowed: Path | None) -> None:
     """Fill `environment` with `torch`, or the one in the folder `borrowed`, and with everything else."""
-    environment.create()
+    environment.create("" if borrowed else torch)
     if borrowed:
         environment.borrow(borrowed)
     else:
@@ -161,6 +168,19 @@ def torch_of(venv: Path) -> str:
     return lines[1] if len(lines) > 1 else ""
 
 
+def acquire(lock: TextIO) -> None:
+    """Lock the open file `lock`; wait while another set-up holds it, and warn where there are no locks."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("another set-up is running here: waiting for it to end", flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        print(f"warning: {lock.name} cannot be locked: let only one set-up run here", flush=True)
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -178,24 +198,23 @@ def main() -> None:
 
     spec = importlib.util.find_spec("torch")
     borrowed = Path(spec.origin).parent.parent if spec else None
-    torch = options.torch or torch_of(venv) or TORCH
-    done = stamp(None if borrowed else torch)
-    if (venv / done).exists():
+
+    def wanted() -> tuple[str, Path]:
+        """Return the torch to install, and the file that marks the environment as complete."""
+        torch = options.torch or torch_of(venv) or TORCH
+        return torch, venv / stamp(None if borrowed else torch)
+
+    if wanted()[1].exists():
         return
     check_compiler(sys.version_info, platform.machine())
-
     venv.parent.mkdir(parents=True, exist_ok=True)
     with open(venv.parent / f"{venv.name}.lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("another set-up is running here: waiting for it to end", flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (venv / done).exists():
+        acquire(lock)
+        torch, done = wanted()  # the set-up that held the lock may have chosen another torch
+        if not done.exists():
             environment = Environment(venv)
             install(environment, torch, borrowed)
-            (venv / OURS).write_text(f"{sys.executable}\n{'' if borrowed else torch}\n")
-            (venv / done).touch()
+            done.touch()
             environment.say("done")
 
 

@@ -9,17 +9,18 @@ from lm_plugins.converting.own import Own
 from lm_plugins.data.level import SENTENCEPIECE
 from lm_plugins.data.text_json import write_text_json
 from lm_plugins.errors import Refused
+from lm_plugins.files import unfinished_path
 
 
 @contextmanager
 def whole_folder(path: str) -> Iterator[str]:
-    """Yield the folder to write to, ``<path>.part``, which becomes `path` if the block raises no error.
+    """Yield the folder to write to, which becomes `path` if the block raises no error.
 
     Raises:
         Refused: `path` already holds files, or cannot be written
     """
     path = os.path.abspath(path)
-    unfinished = f"{path}.part"
+    unfinished = unfinished_path(path)
     try:
         if os.path.lexists(path) and (not os.path.isdir(path) or os.listdir(path)):
             raise Refused(f"{path} already exists: give a folder that does not exist, or an empty one")

@@ -1,10 +1,12 @@
 """The arguments of a recipe are understood or refused before anything is done."""
 
+import multiprocessing
 import os
 
 import pytest
 
-from recipes.check_flags import hint
+from lm_plugins.writer_lock import lock_folder
+from recipes.check_flags import check_free, hint
 from tests.helpers.recipes import ROOT, commands, recipe
 
 QRNN, PTB = ROOT / "recipes/text/qrnn.sh", ROOT / "recipes/ptb/lstm_small.sh"
@@ -110,7 +112,7 @@ def test_slurm_runs_the_stages_that_are_asked_for(tmp_path):
 def test_an_unknown_option_is_found_before_anything_is_done(tmp_path):
     run = recipe(PTB, "--sorce", "x", "--data", tmp_path / "bin", "--exp", tmp_path / "exp")
     assert run.returncode == 2 and run.stdout == "", run.stdout
-    sentence = "error: unrecognized arguments: --sorce x (did you mean --source?), see"
+    sentence = "error: unrecognized arguments: --sorce x (did you mean --source?): see"
     assert run.stderr.splitlines()[-1].startswith(sentence) and "usage" not in run.stderr
     assert not (tmp_path / "bin").exists() and not (tmp_path / "exp").exists()
     assert hint("argument --lr: expected one argument", ["--lr"]) == ""
@@ -145,3 +147,25 @@ def test_a_recipe_is_found_by_a_symlink_and_from_another_folder(tmp_path, monkey
     assert train[1] == f"{tmp_path}/a:/b:{tmp_path}"
     model = str(tmp_path / "my model.pt")
     assert train[-7:-2] == [f"--continue-once={model}", "--restore-file", model, "--tokens-per-sample", "5"]
+
+
+def test_a_folder_in_which_another_process_trains_is_refused(tmp_path, capsys):
+    """Otherwise the recipe would take the running log and record for those of an earlier run."""
+    fork = multiprocessing.get_context("fork")
+    locked, free = fork.Event(), fork.Event()
+
+    def train():
+        with lock_folder(tmp_path):
+            locked.set()
+            free.wait(60)
+
+    process = fork.Process(target=train)
+    process.start()
+    assert locked.wait(60)
+    with pytest.raises(SystemExit) as stop:
+        check_free(str(tmp_path))
+    assert stop.value.code == 2 and f"is writing to {tmp_path}: wait until" in capsys.readouterr().err
+    free.set()
+    process.join()
+    check_free(str(tmp_path))
+    check_free(str(tmp_path / "none"))

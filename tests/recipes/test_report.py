@@ -32,15 +32,15 @@ def experiment(tmp_path):
     begin(folder, "train", {}, [{**run, "commit": "a" * 40}, {**run, "commit": "b" * 40}])
     for subset, perplexity in (("valid", 90.0), ("test", 80.0)):
         evaluate(folder, subset, perplexity, "weights")
-        begin(
-            folder,
-            f"plain-{subset}",
-            {},
-            [{**run, "command": "recipes/ptb/lstm_small.sh --stage 4", "commit": "c" * 40}],
-        )
-        finish(folder, f"plain-{subset}")
+        evaluated = {**run, "command": "recipes/ptb/lstm_small.sh --stage 4", "commit": "c" * 40}
+        done(folder, f"plain-{subset}", {}, [evaluated])
     (folder / "environment.json").write_text(json.dumps({**run, "commit": "d" * 40}))
     return folder
+
+
+def done(folder, stage, *facts):
+    """Record a complete stage."""
+    finish(folder, stage, begin(folder, stage, *facts))
 
 
 def evaluate(folder, subset, perplexity, weights, kind="plain"):
@@ -135,8 +135,7 @@ def test_published_numbers_are_those_of_the_architecture(experiment):
     assert recipe_of(experiment) is None, "lstm_small was typed, and the log is of qrnn_ptb"
     log.write_text(log.read_text().replace("qrnn_ptb", "lstm_small"))
     assert recipe_of(experiment) == ROOT / "recipes/ptb/lstm_small.sh"
-    begin(experiment, "plain-test", {}, [{"command": "python -m recipes.evaluate tiny data --plain"}])
-    finish(experiment, "plain-test")
+    done(experiment, "plain-test", {}, [{"command": "python -m recipes.evaluate tiny data --plain"}])
     assert recipe_of(experiment) == ROOT / "recipes/ptb/lstm_small.sh"
     begin(experiment, "train", {}, [{"command": "./lstm_small.sh", "folder": "/elsewhere/recipes/ptb"}])
     assert recipe_of(experiment) == ROOT / "recipes/ptb/lstm_small.sh"
@@ -164,8 +163,7 @@ def test_fine_tuning_from_an_earlier_model_is_left_out(experiment, capsys):
 def test_a_result_of_other_data_has_a_warning(experiment, capsys):
     begin(experiment, "train", {"data": "a"}, [{}])
     for subset, data in (("valid", "a"), ("test", "b")):
-        begin(experiment, f"plain-{subset}", {"data": data}, [{}])
-        finish(experiment, f"plain-{subset}")
+        done(experiment, f"plain-{subset}", {"data": data}, [{}])
     report.row(experiment)
     warned = capsys.readouterr().err
     assert "is a result on data other than the training data" in warned and warned.count("\n") == 1

@@ -45,9 +45,10 @@ def test_differences_are_named():
 def test_a_stage_is_done_with_its_inputs_its_end_and_its_outcome(tmp_path, capsys):
     outcome, inputs = tmp_path / "results.json", {"--lr": "1"}
     outcome.touch()
-    begin(tmp_path, "plain-test", inputs, [{"commit": "1"}])
+    begun = begin(tmp_path, "plain-test", inputs, [{"commit": "1"}])
     assert not is_done(tmp_path, "plain-test", inputs, outcome), "killed"
-    finish(tmp_path, "plain-test")
+    begin(tmp_path, "plain-test", {"--lr": "2"}, [{"commit": "2"}])  # another process, which is refused later
+    finish(tmp_path, "plain-test", begun)
     assert is_done(tmp_path, "plain-test", inputs, outcome) and runs(tmp_path, "plain-test") == [
         {"commit": "1"}
     ]

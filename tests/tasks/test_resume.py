@@ -72,7 +72,7 @@ def test_another_kind_of_training_is_refused(data_bin, epoch, flags, changes):
 def test_the_best_value_of_another_metric_is_refused(data_bin, epoch, accepted):
     flags = (*NT_ASGD, "--max-epoch", "2", "--best-checkpoint-metric", "ppl", *accepted)
     finished = train(data_bin, epoch, *flags, succeeds=False)
-    refused(finished, "another --best-checkpoint-metric (loss -> ppl)", "--reset-meters")
+    refused(finished, "a different --best-checkpoint-metric (loss -> ppl)", "--reset-meters")
 
 
 def test_another_metric_begins_with_its_own_best_value(data_bin, epoch, tmp_path):
@@ -118,8 +118,8 @@ def test_an_accepted_option_of_an_optimizer_of_torch_takes_effect(data_bin, tmp_
 @pytest.mark.parametrize(
     "flags, phrases",
     [
-        (("--criterion", "nce", "--nce-k", "5"), ("another --criterion", "needs --reset-optimizer")),
-        (("--lr-scheduler", "plateau"), ("another --lr-scheduler", "needs --reset-lr-scheduler")),
+        (("--criterion", "nce", "--nce-k", "5"), ("a different --criterion", "give --reset-optimizer")),
+        (("--lr-scheduler", "plateau"), ("a different --lr-scheduler", "give --reset-lr-scheduler")),
         (("--decoder-hidden-size", "20"), ("do not fit the model (size mismatch for decoder", "the --arch")),
     ],
 )
