@@ -48,6 +48,7 @@ def rescore(options: argparse.Namespace) -> tuple[Rescored, dict[str, Any]]:
     from fairseq.utils import import_user_module
     from tqdm import tqdm
 
+    from lm_plugins.data.level import has_line_ends
     from lm_plugins.ensembles import load_typed_ensemble
     from lm_plugins.hub import default_device
     from lm_plugins.rescoring.language_scores import LanguageScores
@@ -65,7 +66,8 @@ def rescore(options: argparse.Namespace) -> tuple[Rescored, dict[str, Any]]:
         errors = word_errors(lists, references)
     import_user_module(options)
     lm = load_typed_ensemble(options, default_device(options.cpu))
-    language = LanguageScores(lm, options.batch_size)
+    eos = all(has_line_ends(model.folder) for model in lm.models)
+    language = LanguageScores(lm, options.batch_size, eos)
     texts = {hypothesis.text for nbest in lists for hypothesis in nbest.hypotheses}
     with tqdm(total=len(texts), unit=" hypotheses", disable=None) as bar:
         scored = list_scores(lists, language.log_probs(lists, bar.update))

@@ -18,6 +18,7 @@ from typing import TextIO
 from fairseq.utils import import_user_module
 from tqdm import tqdm
 
+from lm_plugins.data.level import has_line_ends
 from lm_plugins.ensembles import load_typed_ensemble
 from lm_plugins.errors import Refused
 from lm_plugins.evaluation.interpolation_arguments import add_interpolation_arguments, files_of_models
@@ -123,6 +124,9 @@ def run(options: argparse.Namespace) -> None:
     import_user_module(options)
     ensemble = load_typed_ensemble(options, default_device(options.cpu))
     lm = ensemble.models[0]
+    reads_line_ends = options.carry or not options.no_eos
+    if reads_line_ends and not all(has_line_ends(model.folder) for model in ensemble.models):
+        raise Refused("a model of text8 never predicts a </s>: give --no-eos, and leave out --carry")
     units = "tokens" if options.tokens else "words" if options.words else None
     table = Table(lm.level, lm.encoder.codec, lm.dictionary.unk(), units, options.json)
     size = options.buffer_size or (1 if options.file is None and sys.stdin.isatty() else None)

@@ -60,6 +60,11 @@ def sentencepiece_model(folder: str | os.PathLike) -> Optional[str]:
     return path if os.path.exists(path) else None
 
 
+def has_line_ends(folder: str | os.PathLike) -> bool:
+    """Return whether the text of `folder` has ``</s>``. text8 has none, so its models never predict one."""
+    return corpus_of(folder) != "text8"
+
+
 def corpus_of(folder: str | os.PathLike) -> Optional[str]:
     """Return the name of the corpus in ``.complete``, which preprocess writes into `folder`; else None."""
     mark = read_mark(folder)

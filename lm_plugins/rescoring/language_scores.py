@@ -23,15 +23,16 @@ class Model(Protocol):
 
 
 class LanguageScores:
-    """ln p of hypotheses, each from a zero state and with ``</s>``.
+    """ln p of hypotheses, each from a zero state.
 
     Args:
         model: the language model
         batch_size: number of hypotheses that are scored at a time
+        eos: ln p includes that of the ``</s>`` after the hypothesis
     """
 
-    def __init__(self, model: Model, batch_size: int) -> None:
-        self.model, self.batch_size = model, batch_size
+    def __init__(self, model: Model, batch_size: int, eos: bool = True) -> None:
+        self.model, self.batch_size, self.eos = model, batch_size, eos
         self.tokens, self.unknown = 0, 0  # so far
 
     def log_probs(
@@ -49,7 +50,7 @@ class LanguageScores:
         for start in range(0, len(texts), CHUNK):
             chunk = texts[start : start + CHUNK]
             for text, score in zip(
-                chunk, self.model.score(chunk, eos=True, batch_size=self.batch_size), strict=True
+                chunk, self.model.score(chunk, eos=self.eos, batch_size=self.batch_size), strict=True
             ):
                 scored[text] = score.log_prob
                 self.tokens += len(score.tokens)

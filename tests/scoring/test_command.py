@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import shutil
 import sys
 
 import pytest
@@ -150,6 +151,17 @@ def test_what_else_is_refused(score, checkpoint, other_data_bin, tmp_path, capsy
             score(*arguments)
         printed = capsys.readouterr()
         assert stop.value.code == 2 and sentence in printed.err and not printed.out
+
+
+def test_a_model_of_text8_has_no_line_ends(score, data_bin, tmp_path, capsys):
+    folder = shutil.copytree(data_bin, tmp_path / "text8")
+    (folder / ".complete").write_text('{"inputs": {"corpus": "text8"}}')
+    (tmp_path / "text").write_text("w\n")
+    for flags in ([], ["--no-eos", "--carry"]):
+        with pytest.raises(SystemExit) as stop:
+            score("--data", folder, *flags, tmp_path / "text")
+        assert stop.value.code == 2 and "a model of text8 never predicts a </s>" in capsys.readouterr().err
+    assert len(score("--data", folder, "--no-eos", tmp_path / "text")) == 1
 
 
 def test_closed_streams(score, tmp_path, capsys, monkeypatch):
