@@ -92,6 +92,22 @@ def test_the_table_has_the_values_of_the_log(experiment):
     assert (table[4]["experiment"], table[4]["train_ppl"], table[4]["train_loss"]) == ("a", "60.0", "-")
 
 
+def test_only_a_table_of_curves_is_replaced(experiment, tmp_path, capsys):
+    """Data of the user may have the name of the picture."""
+    data, picture = tmp_path / "data.tsv", ["--picture", str(tmp_path / "data.png")]
+    data.write_text("word\tcount\n")
+    with pytest.raises(SystemExit, match="data.tsv would be replaced, but this program did not write it"):
+        report.main([str(experiment), *picture])
+    assert data.read_text() == "word\tcount\n" and not (tmp_path / "data.png").exists()
+    data.rename(experiment / "curves.tsv")
+    report.main([str(experiment)])
+    assert (experiment / "curves.tsv").read_text() == "word\tcount\n"
+    assert "curves.tsv is not a table of learning curves, and is kept" in capsys.readouterr().err
+    for _ in range(2):
+        report.main([str(experiment), *picture])
+    assert data.read_text().startswith("experiment\tstage\tepoch\tseconds\t")
+
+
 @pytest.mark.parametrize(
     ("low", "high", "wanted"),
     [

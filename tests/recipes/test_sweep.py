@@ -126,6 +126,8 @@ def test_the_picture_of_a_swept_flag(run, tmp_path, capsys):
     assert [point["value"] for point in written["points"]] == [1, 3, 5]
     assert [point["train_seconds"] for point in written["points"]] == [11, 13, 15]
     assert written["points"][0]["valid_ppl"] == round(2**7.5, 2) and written["softmax"]["valid_ppl"] == 256
+    sweep.main([str(tmp_path / "study.db"), "--flag=--n-experts", *where])  # replaces its own numbers
+    assert "softmax" not in json.loads((tmp_path / "k.json").read_text())
     assert [point["processor_seconds"] for point in written["points"]] == [2.5] * 3
     assert "--n-experts 5: valid ppl 143.68, 15.0 seconds of training" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="no completed trial of .* has drawn --dropout"):
