@@ -21,8 +21,8 @@ from recipes.logs import epochs
 from recipes.plots import check_picture, picture, whole_numbers
 
 TIMES = {
-    "wall": ("train_seconds", "seconds of training"),
-    "processor": ("processor_seconds", "processor seconds of training and validation"),
+    "wall": ("seconds", "seconds of training and validation"),
+    "processor": ("processor_seconds", "processor seconds, including program start"),
 }
 
 
@@ -33,7 +33,7 @@ def row(folder: Path, trial: FrozenTrial) -> dict[str, Any]:
         sys.exit(f"error: {log} is missing or holds no epoch: keep it next to the study")
     return {
         "valid_ppl": round(2**trial.value, 2),
-        "train_seconds": round(sum(float(one["train_train_wall"]) for one in logged), 1),
+        "seconds": logged[-1]["seconds"],
         "processor_seconds": trial.user_attrs.get("processor_seconds"),
         "updates": int(logged[-1]["train_num_updates"]),
         "command": trial.user_attrs["command"],
