@@ -132,6 +132,23 @@ def test_published_numbers_are_those_of_the_architecture(experiment):
     assert recipe_of(experiment) == ROOT / "recipes/ptb/lstm_small.sh"
 
 
+@pytest.mark.parametrize(
+    ("more", "shown"),
+    [
+        ({"word_perplexity": 80.00000000001, "bpc": 1.5}, "80.00"),
+        ({"word_perplexity": 310.456, "bpc": 1.5}, "310.46 per word"),
+        ({"bpc": 1.5}, "1.500 bpc"),
+        ({}, "80.00"),
+    ],
+    ids=["words", "pieces", "characters of unknown words", "unknown sizes"],
+)
+def test_a_cell_names_what_it_holds(experiment, capsys, more, shown):
+    path = experiment / "results/plain/results-test.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | more))
+    report.main([str(experiment), "--markdown"])
+    assert f"| 90.00 | {shown} |" in capsys.readouterr().out
+
+
 def test_an_evaluation_that_did_not_end_again_is_left_out(experiment, capsys):
     begin(experiment, "plain-test", {"--tokens-per-sample": "5"}, [{}])
     row = report.row(experiment)
