@@ -135,8 +135,11 @@ def summary(experiment: Path) -> str:
 def sample(experiment: Path) -> str:
     """Return the text that the model wrote, indented; "" if there is none, or another model wrote it."""
     path, best = experiment / "sample.txt", best_checkpoint(experiment)
-    writer = (record(experiment, "sample").get("inputs") or {}).get("--checkpoint")
-    if not path.exists() or (writer and best.exists() and sha256(best) != writer):
+    made_with = record(experiment, "sample")
+    writer = (made_with.get("inputs") or {}).get("--checkpoint")
+    if not path.exists() or made_with.get("complete") is False:  # a stage that begins leaves the earlier text
+        return ""
+    if writer and best.exists() and sha256(best) != writer:
         return ""
     lines = path.read_text(encoding="utf-8").strip().splitlines()
     wrapped = (textwrap.fill(line, 76, initial_indent="  ", subsequent_indent="  ") for line in lines)

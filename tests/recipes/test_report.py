@@ -199,8 +199,11 @@ def test_an_experiment_of_an_earlier_version_has_one_environment(experiment):
 
 def test_results_of_another_model_are_left_out(experiment, capsys):
     weights = hashlib.sha256(b"weights").hexdigest()
-    begin(experiment, "sample", {"--checkpoint": weights}, [{}])
     (experiment / "sample.txt").write_text("a text")
+    assert "a text" in report.sample(experiment), "of an earlier version"
+    begin(experiment, "sample", {"--checkpoint": weights}, [{}])
+    assert report.sample(experiment) == "", "it is of an earlier model until the stage has finished"
+    finish(experiment, "sample")
     assert "a text" in report.sample(experiment)
     (experiment / "checkpoints/checkpoint_best.pt").write_text("trained further")
     row = report.row(experiment)
