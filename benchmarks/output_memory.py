@@ -23,6 +23,7 @@ from benchmarks.passes import forward_backward, words
 from lm_plugins.modules.noise import Unigram
 from lm_plugins.modules.softmax import Softmax
 from lm_plugins.ops.noise_contrast import noise_contrastive_estimation
+from recipes.files import check_replaceable, has_keys
 from recipes.plots import check_picture, picture
 
 VOCABULARIES = (10_000, 50_000, 100_000, 200_000)
@@ -70,6 +71,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # fairseq lets every logger say everything
     check_picture(options.picture)
+    numbers = options.picture.with_suffix(".json")
+    check_replaceable(numbers, lambda text: has_keys(text, "vocabulary", "peak_mib"))
     peaks: dict[str, list[float]] = {}
     measured = list(groups(options.quick))
     for group in measured:
@@ -87,7 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
         axes.grid(axis="y", alpha=0.3)
         axes.legend()
     written = {"vocabulary": vocabularies, "peak_mib": peaks}
-    options.picture.with_suffix(".json").write_text(json.dumps(written, indent=1) + "\n")
+    numbers.write_text(json.dumps(written, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -6,15 +6,20 @@ from pathlib import Path
 from recipes.curves import STAGES, TAGS
 from recipes.logs import epochs
 
+KEYS = "experiment", "stage", "epoch", "seconds"
 LOGGED = (  # in fairseq's log; the losses are in bits per token
     "train_num_updates", "train_lr", "train_wps", "train_loss", "train_ppl", "valid_loss", "valid_ppl",
 )  # fmt: skip
 
 
+def is_table(text: str) -> bool:
+    """Return whether `text` begins as a table of learning curves does, perhaps one with other quantities."""
+    return text.startswith("\t".join(KEYS))
+
+
 def write_table(named: dict[str, Path], path: Path) -> None:
     """Write the curves of experiments, {name: folder}, to the file `path`."""
-    header = "experiment", "stage", "epoch", "seconds", *LOGGED
-    lines = [header, *(row for name, experiment in named.items() for row in rows(name, experiment))]
+    lines = [(*KEYS, *LOGGED), *(row for name, experiment in named.items() for row in rows(name, experiment))]
     path.write_text("".join("\t".join(line) + "\n" for line in lines))
 
 

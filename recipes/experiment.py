@@ -1,6 +1,7 @@
 """Read the logs, the results and the records of the stages in an experiment's folder."""
 
 import itertools
+import math
 import re
 import shlex
 import statistics
@@ -150,9 +151,13 @@ def base_has_changed(experiment: Path) -> bool:
 
 
 def measured(scores: dict[str, Any]) -> str:
-    """Return perplexity per word, bits per character or perplexity, the first that is known; else a dash."""
+    """Return perplexity per word, bits per character or perplexity, the first that is known; else a dash.
+
+    The text names the quantity unless it is the perplexity of the targets, which for most corpora are words.
+    """
     if "word_perplexity" in scores:
-        return f"{scores['word_perplexity']:.2f}"
+        targets_are_words = math.isclose(scores["word_perplexity"], scores["perplexity"])
+        return f"{scores['word_perplexity']:.2f}" + ("" if targets_are_words else " per word")
     if "bpc" in scores:
         return f"{scores['bpc']:.3f} bpc"
     return f"{scores['perplexity']:.2f}" if scores else DASH

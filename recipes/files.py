@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,39 @@ def check_output(path: Path) -> None:
             path.unlink()
     except (OSError, ValueError) as error:
         sys.exit(f"error: {path} cannot be written ({reason(error)}): give another file")
+
+
+def check_replaceable(path: Path, is_own: Callable[[str], bool]) -> None:
+    """Refuse a file that cannot be written, or whose content another program or the user wrote.
+
+    A program that is given the name of a picture calls this for each file that it writes beside it.
+
+    Args:
+        is_own: returns whether a text is one that the calling program writes
+
+    Raises:
+        SystemExit: the message names `path` and the reason.
+    """
+    check_output(path)
+    if is_foreign(path, is_own):
+        sys.exit(
+            f"error: {path} would be replaced, but this program did not write it: "
+            "give the picture another name, or move the file"
+        )
+
+
+def is_foreign(path: Path, is_own: Callable[[str], bool]) -> bool:
+    """Return whether there is a file `path` that is not empty, and whose text is not one's own."""
+    return path.exists() and bool(text := path.read_text(errors="replace")) and not is_own(text)
+
+
+def has_keys(text: str, *keys: str) -> bool:
+    """Return whether `text` is a JSON object with at least the `keys`."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and {*keys} <= content.keys()
 
 
 def make_folder(path: Path) -> None:

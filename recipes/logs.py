@@ -14,10 +14,10 @@ from recipes.printing import say
 LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \| (\w+) \| (\S+) \| (.*)", re.DOTALL)
 DIVERGED = re.compile("diverged|no longer a finite number")  # in the last line of fairseq-train
 TRAINING = "fairseq_cli.train"
-STARTED = re.compile(r"\$ (fairseq-train|torchrun) ")  # the command, as :func:`begin` writes it
+BUILT = "num. shared model params: "  # every run logs it once, before it trains
+LOOP = {"fairseq.trainer", "train", "train_inner", "valid"}  # loggers that no run uses before BUILT
 PARAMETERS = re.compile(r"num\. (shared|expert) model params: ([\d,]+)")  # expert: rows of split tables
-CONFIGURATION = "{'_name': "  # begins what fairseq-train logs first, also where no recipe started it
-WORLD = re.compile(r"'distributed_world_size': (\d+)")
+PROCESSES = re.compile(r"training on (\d+) devices ")  # also on CPUs
 FOLDERS = re.compile(r"(\d+) data folders: ")  # logged by lm_plugins.passes, which converts epochs
 
 
@@ -68,7 +68,7 @@ def parameters(text: str) -> int:
     fairseq calls split tables expert parameters, and counts only the rows of the first process.
     """
     counts = {kind: int(count.replace(",", "")) for kind, count in PARAMETERS.findall(text)}
-    processes = int((WORLD.findall(text) or ["1"])[-1])
+    processes = int((PROCESSES.findall(text) or ["1"])[-1])
     return counts.get("shared", 0) + processes * counts.get("expert", 0)
 
 
@@ -103,15 +103,18 @@ def _timed(log: Path, tag: str) -> Iterator[tuple[dict[str, Any], float]]:
     with open(log, errors="replace") as file:
         for number, line in enumerate(file, start=1):
             parsed = record(line)
-            count = (parsed and folders(parsed)) or count
-            configured = parsed and parsed.name == TRAINING and parsed.message.startswith(CONFIGURATION)
-            if parsed and parsed.message == "Start iterating over samples":
-                began = began or parsed.time
-            if parsed and began and not configured:
-                seconds = max(seconds, (parsed.time - began).total_seconds())
-            if configured or STARTED.search(line):  # even at the end of a line that a killed run cut short
+            if parsed is None:
+                continue
+            count = folders(parsed) or count
+            if parsed.name == TRAINING and parsed.message.startswith(BUILT):
                 earlier, seconds, began = earlier + seconds, 0.0, None
-            if parsed and parsed.name == tag:
+            if parsed.message == "Start iterating over samples":
+                began = began or parsed.time
+            if (
+                began and parsed.name in LOOP
+            ):  # what a new run logs before BUILT is not timed from the old start
+                seconds = max(seconds, (parsed.time - began).total_seconds())
+            if parsed.name == tag:
                 one = entry(parsed, tag)
                 if one and "epoch" in one:
                     yield one | {"epoch": one["epoch"] / count}, earlier + seconds

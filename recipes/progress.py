@@ -19,6 +19,8 @@ from recipes.printing import say
 
 UNTIMED = re.compile(r"(INFO|DEBUG):[\w.]+:")  # a record of a program that has not set a format
 EVERY = 10.0  # seconds between two lines within an epoch
+# Loggers that state the limits of a training run. The last one converts passes over several data folders.
+LIMITING = ("fairseq_cli.train", "lm_plugins.completion", "lm_plugins.passes")
 RESULTS = {  # loggers
     *(f"lm_plugins.evaluation.{name}" for name in ("report", "cache_report", "grid_search")),
     "lm_plugins.tasks.evaluation",
@@ -34,7 +36,10 @@ def duration(seconds: float) -> str:
 
 
 def last_number(flag: str, text: str) -> int:
-    """Return the value of `flag` (max_epoch) in a command or in fairseq's configuration, or 0."""
+    """Return the last value of `flag` (max_epoch) among flags or in fairseq's configuration, or 0.
+
+    fairseq logs its configuration only without this plug-in, or if LOGLEVEL is DEBUG.
+    """
     option = flag.replace("_", "-")
     values = re.findall(rf"--{option}[ =](\d+)|'{flag}': (\d+)", text)
     return int(max(values[-1])) if values else 0
@@ -54,7 +59,7 @@ class Progress:
         self.show, self.clock = show, clock
         self.max_epoch = self.max_update = 0  # max_epoch counts data folders, as fairseq does
         self.folders = 1
-        self.described = ""  # the configuration and the model
+        self.described = ""  # the model, and the number of processes
         self.start: tuple[float, float] | None = None  # time, and the fraction of the training done by then
         self.within = False  # whether an update within an epoch was read
         self.valid: dict[str, Any] | None = None
@@ -82,7 +87,7 @@ class Progress:
     def _training(self, parsed: Record) -> None:
         """Read a record of fairseq-train."""
         self.folders = folders(parsed) or self.folders
-        if parsed.name in ("fairseq_cli.train", "lm_plugins.completion"):
+        if parsed.name in LIMITING:
             self.max_epoch = last_number("max_epoch", parsed.message) or self.max_epoch
             self.max_update = last_number("max_update", parsed.message) or self.max_update
             self.described += parsed.message + "\n"

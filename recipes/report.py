@@ -4,7 +4,8 @@
 
 EXPERIMENT is a folder such as exp/ptb/qrnn. Published numbers come from the header of the recipe, as
 valid / test. A dash marks what was not run or not published. The curves are drawn in EXPERIMENT/curves.png,
-or those of all experiments in one FILE. Their values are written beside the picture, with the suffix .tsv.
+or those of all experiments in one FILE. Their values are written beside the picture, with the suffix .tsv,
+which replaces only a table of curves.
 """
 
 import argparse
@@ -17,10 +18,10 @@ from pathlib import Path
 
 from recipes import experiment as read
 from recipes.checkpoints import best_checkpoint
-from recipes.curve_table import write_table
+from recipes.curve_table import is_table, write_table
 from recipes.curves import curves, draw
 from recipes.experiment import DASH, KINDS, SUBSETS
-from recipes.files import check_output, reason, sha256, warn
+from recipes.files import check_replaceable, is_foreign, reason, sha256, warn
 from recipes.plots import check_picture
 from recipes.processes import end_quietly_by_interrupt
 from recipes.progress import duration
@@ -134,8 +135,11 @@ def summary(experiment: Path) -> str:
 def sample(experiment: Path) -> str:
     """Return the text that the model wrote, indented; "" if there is none, or another model wrote it."""
     path, best = experiment / "sample.txt", best_checkpoint(experiment)
-    writer = (record(experiment, "sample").get("inputs") or {}).get("--checkpoint")
-    if not path.exists() or (writer and best.exists() and sha256(best) != writer):
+    made_with = record(experiment, "sample")
+    writer = (made_with.get("inputs") or {}).get("--checkpoint")
+    if not path.exists() or made_with.get("complete") is False:  # a stage that begins leaves the earlier text
+        return ""
+    if writer and best.exists() and sha256(best) != writer:
         return ""
     lines = path.read_text(encoding="utf-8").strip().splitlines()
     wrapped = (textwrap.fill(line, 76, initial_indent="  ", subsequent_indent="  ") for line in lines)
@@ -187,7 +191,7 @@ def main(arguments: list[str] | None = None) -> None:
             sys.exit(f"error: {path} is not the folder of an experiment: give one such as exp/ptb/qrnn")
     if options.picture:
         check_picture(options.picture)
-        check_output(options.picture.with_suffix(TABLE))
+        check_replaceable(options.picture.with_suffix(TABLE), is_table)
     drawn = {path: lines for path in experiments if (lines := curves(path))}
     names = read.names_of(experiments)
     if options.picture and not drawn:
@@ -197,9 +201,13 @@ def main(arguments: list[str] | None = None) -> None:
         write_table({names[path]: path for path in drawn}, options.picture.with_suffix(TABLE))
     else:
         for path, lines in drawn.items():
+            table = (path / PICTURE).with_suffix(TABLE)
             try:
                 draw({read.name_of(path): lines}, path / PICTURE)
-                write_table({read.name_of(path): path}, (path / PICTURE).with_suffix(TABLE))
+                if is_foreign(table, is_table):
+                    warn(f"{table} is not a table of learning curves, and is kept: give --picture FILE")
+                else:
+                    write_table({read.name_of(path): path}, table)
             except OSError as error:  # the experiment is another user's
                 warn(f"{path / PICTURE} cannot be written ({reason(error)}): give --picture FILE")
     if options.markdown:

@@ -3,7 +3,8 @@
     python -m recipes.sweep STUDY --arch ARCH --flag=--n-experts --picture FILE [--without STUDY --label TEXT]
 
 STUDY is a study of recipes.search with --sampler grid. The best trial of a second study, of the model without
-the flag, is drawn as a dotted line. The numbers are written to FILE with the suffix .json.
+the flag, is drawn as a dotted line. The numbers are written to FILE with the suffix .json, which replaces
+only a file that a sweep wrote.
 """
 
 import argparse
@@ -15,12 +16,13 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from recipes.files import check_replaceable, has_keys
 from recipes.logs import epochs
 from recipes.plots import check_picture, picture, whole_numbers
 
 TIMES = {
-    "wall": ("train_seconds", "seconds of training"),
-    "processor": ("processor_seconds", "processor seconds of training and validation"),
+    "wall": ("seconds", "seconds of training and validation"),
+    "processor": ("processor_seconds", "processor seconds, including program start"),
 }
 
 
@@ -31,7 +33,7 @@ def row(folder: Path, trial: FrozenTrial) -> dict[str, Any]:
         sys.exit(f"error: {log} is missing or holds no epoch: keep it next to the study")
     return {
         "valid_ppl": round(2**trial.value, 2),
-        "train_seconds": round(sum(float(one["train_train_wall"]) for one in logged), 1),
+        "seconds": logged[-1]["seconds"],
         "processor_seconds": trial.user_attrs.get("processor_seconds"),
         "updates": int(logged[-1]["train_num_updates"]),
         "command": trial.user_attrs["command"],
@@ -97,13 +99,15 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     check_picture(options.picture)
+    numbers = options.picture.with_suffix(".json")
+    check_replaceable(numbers, lambda text: has_keys(text, "flag", "points"))
     rows, without = points(options.study, options.arch, options.flag), None
     if options.without:
         best = min(completed(options.without, options.arch), key=lambda trial: trial.value)
         without = row(options.without.with_suffix(""), best)
     draw(rows, without, options.label, options.flag, options.time, options.picture)
     written = {"flag": options.flag, "points": rows, **({options.label: without} if without else {})}
-    options.picture.with_suffix(".json").write_text(json.dumps(written, indent=1) + "\n")
+    numbers.write_text(json.dumps(written, indent=1) + "\n")
     key, title = TIMES[options.time]
     for one in rows:
         print(f"{options.flag} {one['value']}: valid ppl {one['valid_ppl']}, {one[key]} {title}")

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 START = datetime(2026, 1, 1, 10)
 COMMAND = "$ fairseq-train data --user-dir lm_plugins --arch qrnn_ptb\n"
-BEGIN = "Start iterating over samples"
 
 
 def line(seconds: float, name: str, message: str, level: str = "INFO") -> str:
@@ -14,9 +13,26 @@ def line(seconds: float, name: str, message: str, level: str = "INFO") -> str:
     return f"{stamp} | {level} | {name} | {message}\n"
 
 
-def folders(seconds: float, count: int) -> str:
-    """Return what is logged of several data folders."""
-    return line(seconds, "lm_plugins.passes", f"{count} data folders: fairseq counts each of them")
+def started(seconds: float, first: int = 1) -> str:
+    """Return what is logged before the epoch `first`, in which a run starts."""
+    return (
+        line(seconds, "fairseq_cli.train", "num. shared model params: 12,345 (num. trained: 12,345)")
+        + line(seconds, "fairseq_cli.train", "num. expert model params: 0 (num. trained: 0)")
+        + line(seconds, "fairseq_cli.train", "training on 1 devices (GPUs/TPUs)")
+        + line(seconds, "fairseq.trainer", f"begin training epoch {first}")
+        + line(seconds, "fairseq_cli.train", "Start iterating over samples")
+    )
+
+
+def folders(seconds: float, count: int, max_epoch: int) -> str:
+    """Return what is logged of several data folders; `max_epoch` counts passes over all of them."""
+    return line(
+        seconds,
+        "lm_plugins.passes",
+        f"{count} data folders: fairseq counts each of them as an epoch, so passes over all of them are "
+        f"converted to --lr-scheduler fixed_by_pass --max-epoch {count * max_epoch} "
+        f"--validate-interval {count}",
+    )
 
 
 def inner(seconds: float, update: float, updates: int, **more: str) -> str:

@@ -10,12 +10,12 @@ from recipes.curve_table import write_table
 from recipes.logs import epochs
 from recipes.resuming import check_length
 from tests.helpers.runner import ROOT
-from tests.helpers.training_log import BEGIN, COMMAND, epoch, folders, line
+from tests.helpers.training_log import COMMAND, epoch, folders, line, started
 
 
 def run_of(start, *ends):
     """A run that starts at `start`; ends: {seconds: epoch}."""
-    return COMMAND + line(start, "fairseq_cli.train", BEGIN) + "".join(epoch(*end) for end in ends)
+    return COMMAND + started(start) + "".join(epoch(*end) for end in ends)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_epochs_are_passes_over_several_data_folders(experiment):
     """fairseq counts each of three folders as an epoch."""
     log = experiment / "logs/train.log"
     runs = run_of(0, (100, 1), (200, 2), (300, 3)), run_of(900, (1000, 4))
-    log.write_text("".join(folders(0, 3) + run for run in runs))
+    log.write_text("".join(folders(0, 3, 2) + run for run in runs))
     assert [round(3 * one["epoch"]) for one in epochs(log, "train")] == [1, 2, 3, 4]
     assert report.row(experiment)["epochs"] == "1.33"
     assert "1.33 epochs in 7 min" in report.summary(experiment)
@@ -70,9 +70,7 @@ def test_fine_tuning_comes_after_the_training(experiment):
 
 
 def test_a_loss_is_not_a_perplexity(experiment):
-    (experiment / "logs/train.log").write_text(
-        COMMAND + line(0, "fairseq_cli.train", BEGIN) + epoch(10, 1, 4.0, loss_only=True)
-    )
+    (experiment / "logs/train.log").write_text(COMMAND + started(0) + epoch(10, 1, 4.0, loss_only=True))
     quantities = {curve.label: curve.quantity for curve in curves.curves(experiment)}
     assert quantities["training"] == curves.LOSS and quantities["validation"] == curves.PERPLEXITY
     curves.draw({"one": curves.curves(experiment)}, experiment / "out.png", ("bigram", 90.0))
@@ -92,6 +90,22 @@ def test_the_table_has_the_values_of_the_log(experiment):
         ("finetune", "1", "40", "52.0"),
     ]
     assert (table[4]["experiment"], table[4]["train_ppl"], table[4]["train_loss"]) == ("a", "60.0", "-")
+
+
+def test_only_a_table_of_curves_is_replaced(experiment, tmp_path, capsys):
+    """Data of the user may have the name of the picture."""
+    data, picture = tmp_path / "data.tsv", ["--picture", str(tmp_path / "data.png")]
+    data.write_text("word\tcount\n")
+    with pytest.raises(SystemExit, match="data.tsv would be replaced, but this program did not write it"):
+        report.main([str(experiment), *picture])
+    assert data.read_text() == "word\tcount\n" and not (tmp_path / "data.png").exists()
+    data.rename(experiment / "curves.tsv")
+    report.main([str(experiment)])
+    assert (experiment / "curves.tsv").read_text() == "word\tcount\n"
+    assert "curves.tsv is not a table of learning curves, and is kept" in capsys.readouterr().err
+    for _ in range(2):
+        report.main([str(experiment), *picture])
+    assert data.read_text().startswith("experiment\tstage\tepoch\tseconds\t")
 
 
 @pytest.mark.parametrize(
@@ -125,8 +139,9 @@ def test_the_report_names_several_experiments_and_imports_no_torch(experiment):
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rows = [text.split() for text in done.stdout.splitlines()[:3]]
-    assert rows[0] == ["arch", "epochs", "hours"]
-    assert rows[1] == ["ptb/tiny", "qrnn_ptb", "4", "0.12"] and rows[2] == ["ptb/other", "-", "-", "-"]
+    assert rows[0] == ["arch", "parameters", "epochs", "hours"]
+    assert rows[1] == ["ptb/tiny", "qrnn_ptb", "12.3", "k", "4", "0.12"]
+    assert rows[2] == ["ptb/other", "-", "-", "-", "-"]
     assert out.stat().st_size > 1000 and out.with_suffix(".tsv").read_text().count("\n") == 7
     assert not (experiment / "curves.png").exists() and not (experiment / "curves.tsv").exists()
     assert f"the model writes ({experiment}/sample.txt):\n\n  the market is a year\n" in done.stdout

@@ -52,6 +52,19 @@ def test_a_path_below_a_file(tmp_path, write):
     assert (tmp_path / "file").read_text() == ""
 
 
+@pytest.mark.parametrize("content", ['{"--n-experts": [1, 20]}', "[1]", "not JSON"])
+@pytest.mark.parametrize(
+    ("main", "typed"),
+    [(sweep.main, ["k.db", "--arch", "a", "--flag=--n-experts"]), (output_memory.main, ["--quick"])],
+    ids=["sweep", "output_memory"],
+)
+def test_a_file_of_the_user_beside_a_picture_is_kept(tmp_path, main, typed, content):
+    (tmp_path / "k.json").write_text(content)
+    with pytest.raises(SystemExit, match="k.json would be replaced, but this program did not write it"):
+        main([*typed, "--picture", str(tmp_path / "k.png")])
+    assert os.listdir(tmp_path) == ["k.json"] and (tmp_path / "k.json").read_text() == content
+
+
 def test_a_folder_is_not_a_file(tmp_path):
     with pytest.raises(SystemExit, match="is a folder: give the name of a file"):
         check_output(tmp_path)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from recipes.progress import Progress, duration, follow, last_number
-from tests.helpers.training_log import BEGIN, epoch, folders, inner, line
+from tests.helpers.training_log import epoch, folders, inner, line, started
 
 
 class Clock:
@@ -33,8 +33,7 @@ def terminal():
 
 def begin(feed, maximum="--max-epoch 4"):
     feed(0, line(0, "lm_plugins.completion", f"completed command: fairseq-train data {maximum}"))
-    feed(0, line(0, "fairseq_cli.train", "num. shared model params: 12,345 (num. trained: 12,345)"))
-    feed(0, line(0, "fairseq.trainer", "begin training epoch 1") + line(0, "fairseq_cli.train", BEGIN))
+    feed(0, started(0))
 
 
 def test_an_epoch_is_a_line_with_the_time_left(terminal):
@@ -51,8 +50,8 @@ def test_an_epoch_is_a_line_with_the_time_left(terminal):
 
 def test_an_epoch_of_several_data_folders_is_a_pass_over_all(terminal):
     feed, lines = terminal
-    feed(0, folders(0, 12) + line(0, "fairseq_cli.train", "{'max_epoch': 36, 'max_update': 0}"))
-    feed(0, line(0, "fairseq.trainer", "begin training epoch 1") + line(0, "fairseq_cli.train", BEGIN))
+    feed(0, line(0, "lm_plugins.completion", "completed command: fairseq-train a:b --max-epoch 3"))
+    feed(0, folders(0, 12, max_epoch=3) + started(0))
     feed(140, epoch(140, 14))
     assert lines[0].startswith("  epoch 1 of 3, folder  1 of 12 begins")
     assert lines[1].startswith("  epoch 2 of 3, folder  2 of 12 ") and lines[1].endswith("4 min left")

@@ -14,7 +14,7 @@ from recipes.experiment import recipe_of
 from recipes.logs import epochs
 from recipes.stages import begin, finish
 from tests.helpers.runner import ROOT
-from tests.helpers.training_log import BEGIN, COMMAND, epoch, line
+from tests.helpers.training_log import COMMAND, epoch, line, started
 
 
 @pytest.fixture
@@ -24,10 +24,8 @@ def experiment(tmp_path):
     for name in ("logs", "checkpoints", "results/plain"):
         (folder / name).mkdir(parents=True)
     (folder / "checkpoints/checkpoint_best.pt").write_text("weights")
-    first = COMMAND + line(0, "fairseq_cli.train", BEGIN) + epoch(3600, 1)
-    (folder / "logs/train.log").write_text(
-        first + COMMAND + line(9000, "fairseq_cli.train", BEGIN) + epoch(9900, 2)
-    )
+    first = COMMAND + started(0) + epoch(3600, 1)
+    (folder / "logs/train.log").write_text(first + COMMAND + started(9000) + epoch(9900, 2))
     run = {"command": "recipes/ptb/lstm_small.sh", "hardware": "1 x CPU"}
     begin(folder, "train", {}, [{**run, "commit": "a" * 40}, {**run, "commit": "b" * 40}])
     for subset, perplexity in (("valid", 90.0), ("test", 80.0)):
@@ -76,21 +74,13 @@ def test_split_tables_count_as_parameters(experiment):
     )
     log.write_text(log.read_text() + "".join(line(0, "fairseq_cli.train", text) for text in lines))
     assert report.row(experiment)["parameters"] == "4.9 M"
-    log.write_text(log.read_text() + "{'distributed_world_size': 2}\n")
+    log.write_text(log.read_text() + line(0, "fairseq_cli.train", "training on 2 devices (GPUs/TPUs)"))
     assert report.row(experiment)["parameters"] == "8.9 M"
-
-
-def test_a_log_without_commands_is_timed_by_its_configurations(tmp_path):
-    """The output of fairseq-train was piped into this log twice."""
-    starts = [line(0, "fairseq_cli.train", text) for text in ("{'_name': None, 'common': {}}", BEGIN)]
-    late = [text.replace(" 10:", " 22:") for text in starts]
-    (tmp_path / "log").write_text("".join([*starts, epoch(3600, 1), *late, epoch(12 * 3600 + 60, 2)]))
-    assert [one["seconds"] for one in epochs(tmp_path / "log", "train")] == [3600, 3660]
 
 
 def test_an_epoch_that_is_run_again_replaces_what_followed(tmp_path):
     """It is run again after a kill, from a checkpoint of two epochs before."""
-    begin = COMMAND + line(0, "fairseq_cli.train", BEGIN)
+    begin = COMMAND + started(0)
     first = begin + "".join(epoch(100 * number, number, train=100 + number) for number in (1, 2, 3))
     (tmp_path / "log").write_text(first + begin + epoch(100, 2, train=99))
     found = [(one["epoch"], one["train_ppl"], one["seconds"]) for one in epochs(tmp_path / "log", "train")]
@@ -139,6 +129,23 @@ def test_published_numbers_are_those_of_the_architecture(experiment):
     assert recipe_of(experiment) == ROOT / "recipes/ptb/lstm_small.sh"
     begin(experiment, "train", {}, [{"command": "./lstm_small.sh", "folder": "/elsewhere/recipes/ptb"}])
     assert recipe_of(experiment) == ROOT / "recipes/ptb/lstm_small.sh"
+
+
+@pytest.mark.parametrize(
+    ("more", "shown"),
+    [
+        ({"word_perplexity": 80.00000000001, "bpc": 1.5}, "80.00"),
+        ({"word_perplexity": 310.456, "bpc": 1.5}, "310.46 per word"),
+        ({"bpc": 1.5}, "1.500 bpc"),
+        ({}, "80.00"),
+    ],
+    ids=["words", "pieces", "characters of unknown words", "unknown sizes"],
+)
+def test_a_cell_names_what_it_holds(experiment, capsys, more, shown):
+    path = experiment / "results/plain/results-test.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | more))
+    report.main([str(experiment), "--markdown"])
+    assert f"| 90.00 | {shown} |" in capsys.readouterr().out
 
 
 def test_an_evaluation_that_did_not_end_again_is_left_out(experiment, capsys):
@@ -190,8 +197,11 @@ def test_an_experiment_of_an_earlier_version_has_one_environment(experiment):
 
 def test_results_of_another_model_are_left_out(experiment, capsys):
     weights = hashlib.sha256(b"weights").hexdigest()
-    begin(experiment, "sample", {"--checkpoint": weights}, [{}])
     (experiment / "sample.txt").write_text("a text")
+    assert "a text" in report.sample(experiment), "of an earlier version"
+    begin(experiment, "sample", {"--checkpoint": weights}, [{}])
+    assert report.sample(experiment) == "", "it is of an earlier model until the stage has finished"
+    finish(experiment, "sample")
     assert "a text" in report.sample(experiment)
     (experiment / "checkpoints/checkpoint_best.pt").write_text("trained further")
     row = report.row(experiment)

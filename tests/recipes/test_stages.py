@@ -7,7 +7,7 @@ import pytest
 from recipes.resuming import check_resumable, check_trained_with, has_begun
 from recipes.run import is_of_another, set_aside
 from recipes.stages import begin, differences, finish, inputs_of, is_done, runs
-from tests.helpers.training_log import BEGIN, COMMAND, epoch, line
+from tests.helpers.training_log import COMMAND, epoch, started
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_the_log_of_another_run_is_set_aside(tmp_path):
 def test_a_log_with_epochs_of_removed_checkpoints_belongs_to_another_run(tmp_path):
     log = tmp_path / "train.log"
     assert not is_of_another(log, SETTINGS, SETTINGS) and is_of_another(log, None, SETTINGS)
-    log.write_text(COMMAND + line(0, "fairseq_cli.train", BEGIN))
+    log.write_text(COMMAND + started(0))
     assert not is_of_another(log, SETTINGS, SETTINGS), "killed before its first checkpoint"
-    log.write_text(COMMAND + line(0, "fairseq_cli.train", BEGIN) + epoch(3600, 1))
+    log.write_text(COMMAND + started(0) + epoch(3600, 1))
     assert is_of_another(log, SETTINGS, SETTINGS)

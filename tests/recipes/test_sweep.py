@@ -13,6 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from recipes import samplers, search, search_trial, sweep
+from tests.helpers.training_log import line, started
 
 SPACE = {"--n-experts": [1, 3], "--output-rank": {"choices": [4, 8]}}
 
@@ -33,15 +34,13 @@ def run(tmp_path, monkeypatch):
             k = int(flags.get("--n-experts", 0))
             drawn.append((k, flags.get("--output-rank")))
             bits = 7 + 1 / (k + 1)
-            entries = [  # the seconds of train_wall are those of one epoch
-                ("train", {"epoch": 1, "train_train_wall": "8", "train_num_updates": "4"}),
-                ("train", {"epoch": 2, "train_train_wall": str(2 + k), "train_num_updates": "7"}),
-                ("valid", {"epoch": 2, "valid_loss": str(bits), "valid_ppl": str(2**bits)}),
+            entries = [  # fairseq rounds the seconds of train_wall to whole ones
+                (8, "train", {"epoch": 1, "train_train_wall": "0", "train_num_updates": "4"}),
+                (10 + k, "valid", {"epoch": 2, "valid_loss": str(bits), "valid_ppl": str(2**bits)}),
+                (10 + k, "train", {"epoch": 2, "train_train_wall": "0", "train_num_updates": "7"}),
             ]
-            log.write_text("2026-01-01 00:00:00 | INFO | fairseq.trainer | Start iterating over samples\n")
-            with open(log, "a") as file:
-                for tag, values in entries:
-                    file.write(f"2026-01-01 00:00:09 | INFO | {tag} | {json.dumps(values)}\n")
+            lines = (line(seconds, tag, json.dumps(values)) for seconds, tag, values in entries)
+            log.write_text(started(0) + "".join(lines))
             pruned = report(1, bits)
             assert not (pruned and "grid" in sys.argv), "no point of a grid is pruned"
             return None if pruned else bits
@@ -50,8 +49,8 @@ def run(tmp_path, monkeypatch):
         clock = count(10, 2.5)  # asked twice for a trial
         monkeypatch.setattr(search_trial, "processor_seconds", clock.__next__)
         study = str(tmp_path / f"{name}.db")
-        line = ["search", str(data), "--arch", "lstm_small", "--study", study, "--trials", str(trials)]
-        monkeypatch.setattr(sys, "argv", [*line, *flags, "--space", str(tmp_path / "space.json")])
+        command = ["search", str(data), "--arch", "lstm_small", "--study", study, "--trials", str(trials)]
+        monkeypatch.setattr(sys, "argv", [*command, *flags, "--space", str(tmp_path / "space.json")])
         search.main()
         return drawn
 
@@ -124,10 +123,14 @@ def test_the_picture_of_a_swept_flag(run, tmp_path, capsys):
     assert (tmp_path / "k.png").stat().st_size > 5000
     written = json.loads((tmp_path / "k.json").read_text())
     assert [point["value"] for point in written["points"]] == [1, 3, 5]
-    assert [point["train_seconds"] for point in written["points"]] == [11, 13, 15]
+    assert [point["seconds"] for point in written["points"]] == [11, 13, 15]
     assert written["points"][0]["valid_ppl"] == round(2**7.5, 2) and written["softmax"]["valid_ppl"] == 256
+    sweep.main([str(tmp_path / "study.db"), "--flag=--n-experts", *where])  # replaces its own numbers
+    assert "softmax" not in json.loads((tmp_path / "k.json").read_text())
     assert [point["processor_seconds"] for point in written["points"]] == [2.5] * 3
-    assert "--n-experts 5: valid ppl 143.68, 15.0 seconds of training" in capsys.readouterr().out
+    assert (
+        "--n-experts 5: valid ppl 143.68, 15.0 seconds of training and validation" in capsys.readouterr().out
+    )
     with pytest.raises(SystemExit, match="no completed trial of .* has drawn --dropout"):
         sweep.main([str(tmp_path / "study.db"), "--flag=--dropout", *where])
     with pytest.raises(SystemExit, match="is not a study"):
