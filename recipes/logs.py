@@ -110,9 +110,8 @@ def _timed(log: Path, tag: str) -> Iterator[tuple[dict[str, Any], float]]:
                 earlier, seconds, began = earlier + seconds, 0.0, None
             if parsed.message == "Start iterating over samples":
                 began = began or parsed.time
-            if (
-                began and parsed.name in LOOP
-            ):  # what a new run logs before BUILT is not timed from the old start
+            # What a new run logs before BUILT is not timed from the old start.
+            if began and parsed.name in LOOP:
                 seconds = max(seconds, (parsed.time - began).total_seconds())
             if parsed.name == tag:
                 one = entry(parsed, tag)
