@@ -16,7 +16,7 @@ from lm_plugins.evaluation.interpolation import (
 )
 from lm_plugins.evaluation.interpolation_tuning import em_weights
 from lm_plugins.evaluation.tally import Tally
-from lm_plugins.files import sha256, write_json
+from lm_plugins.files import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -40,14 +40,9 @@ def report(
 def report_models(components: Sequence[Component], weights: Sequence[float]) -> list[dict[str, Any]]:
     """Log the weight and the perplexity of each model, and return them for a JSON file."""
     for one, weight in zip(components, weights, strict=True):
-        logger.info(f"weight {weight:.4f}, perplexity {one.tally.perplexity:.2f} alone: {one.path}")
+        logger.info(f"weight {weight:.4f}, perplexity {one.tally.perplexity:.2f} alone: {one.model['path']}")
     return [
-        {
-            "path": one.path,
-            "sha256": sha256(one.path),
-            "weight": weight,
-            "perplexity": one.tally.perplexity,
-        }
+        {**one.model, "weight": weight, "perplexity": one.tally.perplexity}
         for one, weight in zip(components, weights, strict=True)
     ]
 

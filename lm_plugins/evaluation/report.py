@@ -19,7 +19,7 @@ class Report(NamedTuple):
         characters: number of characters of the text; None: not known
         words: number of words and line ends of the text; None: not known
         folder: for the JSON file; None: do not write one
-        checkpoint: path and SHA-256 of the model; None: no file is written
+        checkpoint: path and SHA-256 of the model; None: not needed
     """
 
     subset: str
