@@ -11,8 +11,12 @@ from lm_plugins.grid_picture import Axis, draw_grid, picture_file
 logger = logging.getLogger(__name__)
 
 
-def report(grid: CacheGrid, path: str, subset: str) -> None:
-    """Log the grid as a table, write it to `path` as JSON, and plot it next to that file as PNG."""
+def report(grid: CacheGrid, path: str, subset: str) -> dict[str, float]:
+    """Log the grid as a table, write it to `path` as JSON, and plot it next to that file as PNG.
+
+    Returns:
+        the best cache, by the names of the JSON file
+    """
     best, perplexities = grid.best(), grid.perplexities()
     table = perplexities[[window or 0 for window in grid.windows].index(best.window)].tolist()  # [n, k]
     logger.info(f"perplexity of '{subset}' with a cache of {_extent(best.window)} tokens:")
@@ -35,6 +39,7 @@ def report(grid: CacheGrid, path: str, subset: str) -> None:
     plot = picture_file(path)
     _plot(plot, table, grid, best)
     logger.info(f"wrote {path} and {plot}: evaluate with --cache-from {path}")
+    return _named(best.window, best.theta, best.weight, best.perplexity)
 
 
 def _extent(window: int | None) -> str:

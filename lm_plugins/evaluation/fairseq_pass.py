@@ -65,13 +65,16 @@ class FairseqPass:
             tallied = TalliedScorer(scorer, tally, self.windows.unk)
             for batch in self.windows:
                 yield {**batch, "net_input": {**batch["net_input"], "scorer": tallied}}
+        seconds: float | None = time.monotonic() - began
         subset, expected = self.windows.subset, self.windows.targets
         tally.check(expected, subset)
         logger.info(f"scored {tally.targets:,} of {expected:,} targets of '{subset}'")
+        parts: dict[str, Any] = {}
+        if self.rates is not None:
+            parts["dynamic"] = {"lr": self.rates.lr, "decay": self.rates.decay}
         if grid is not None:
-            cache_report.report(grid, self.cache.grid_file, subset)
-        seconds = time.monotonic() - began
-        models = None
+            parts["cache"] = cache_report.report(grid, self.cache.grid_file, subset)
         if self.mixture is not None:
-            models = interpolation_report.report(self.mixture, scorer, tally, subset)
-        self.report.finish(tally, seconds, models)
+            parts["interpolation"] = interpolation_report.report(self.mixture, scorer, tally, subset)
+            seconds = None  # it would leave out the passes of the other models
+        self.report.finish(tally, seconds, parts)

@@ -18,12 +18,12 @@ class Component(NamedTuple):
     """The log-probabilities that a model gives the targets of a text.
 
     Args:
-        path: of the model
+        model: path and SHA-256 of its file, taken before the file is read
         log_probs: for each window, ln p of its n counted targets in nats, [n], on the CPU
         tally: of all windows
     """
 
-    path: str
+    model: dict[str, str]
     log_probs: list[Tensor]
     tally: Tally
 
@@ -32,13 +32,13 @@ class Mixture(NamedTuple):
     """The models to interpolate with the first one.
 
     Args:
-        first: path of the first model
+        first: path and SHA-256 of the first model
         others: K - 1 models
         weights: of all K models, with the sum 1; None: they are to be tuned
         file: where tuned weights are written
     """
 
-    first: str
+    first: dict[str, str]
     others: list[Component]
     weights: tuple[float, ...] | None
     file: str | None

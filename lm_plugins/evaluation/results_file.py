@@ -16,9 +16,9 @@ def results_file(folder: str, subset: str) -> str:
     return os.path.join(folder, f"results-{subset}.json")
 
 
-def identified(checkpoint: str) -> dict[str, str]:
-    """Return the path of a checkpoint and its SHA-256, before training that is still running replaces it."""
-    return {"path": checkpoint, "sha256": sha256(checkpoint)}
+def identified(path: str) -> dict[str, str]:
+    """Return the path of a model and its SHA-256, before training that is still running replaces it."""
+    return {"path": path, "sha256": sha256(path)}
 
 
 def write_results(folder: str, subset: str, results: dict[str, Any], checkpoint: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lm_plugins.errors import Refused
 from lm_plugins.exporting.agreement import check_agreement
-from lm_plugins.exporting.perplexity import perplexity
+from lm_plugins.exporting.perplexity import equal_streams, perplexity
 from lm_plugins.exporting.quantization import quantize
 from lm_plugins.exporting.session import Session
 from lm_plugins.exporting.writing import write_onnx
@@ -63,7 +63,7 @@ def write_files(
 
     Returns:
         {"form", "difference": the largest difference from torch, "files": {path: {"bytes", "perplexity"}}};
-        with a text, also the perplexities and the length of the text, "tokens"
+        with a text, also the perplexities and the number of tokens that were scored, "tokens"
 
     Raises:
         Refused: the model cannot be exported, or the file differs from it.
@@ -76,12 +76,13 @@ def write_files(
             "form": form,
             "difference": check_agreement(decoder, Session(written[output])),
         }
-        if text is not None:
+        streams = None if text is None else equal_streams(text)
+        if streams is not None:
             written[int8_path(output)] = Path(folder, "int8.onnx")
             quantize(written[output], written[int8_path(output)])
-            result["tokens"] = len(text)
+            result["tokens"] = streams.size
         result["files"] = {
-            str(path): measured(temporary, path.name, text) for path, temporary in written.items()
+            str(path): measured(temporary, path.name, streams) for path, temporary in written.items()
         }
         if sentencepiece is not None:
             copy = output.with_suffix(PIECES)
@@ -92,7 +93,7 @@ def write_files(
     return result
 
 
-def measured(path: Path, title: str, text: np.ndarray | None) -> dict[str, Any]:
-    """Return the size of the model in the file `path`, and its perplexity on a `text`."""
+def measured(path: Path, title: str, streams: np.ndarray | None) -> dict[str, Any]:
+    """Return the size of the model in the file `path`, and its perplexity on `streams` of text."""
     size = {"bytes": path.stat().st_size}
-    return size if text is None else {**size, "perplexity": perplexity(Session(path), text, title)}
+    return size if streams is None else {**size, "perplexity": perplexity(Session(path), streams, title)}

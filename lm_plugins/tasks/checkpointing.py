@@ -33,6 +33,7 @@ from fairseq.optim import FairseqOptimizer
 from lm_plugins.models.carried_state import stream_name
 from lm_plugins.optim.averaged_sgd import show_average, show_iterate
 from lm_plugins.optim.consolidation import before_each_checkpoint
+from lm_plugins.optim.half_precision import half_precision_state, load_half_precision_state
 from lm_plugins.optim.own_options import take_own_options
 from lm_plugins.optim.two_tailed import choose_average
 from lm_plugins.ranks import from_all_ranks, rank_and_world
@@ -54,6 +55,7 @@ class CheckpointingMixin:
         self.criterion: Optional[FairseqCriterion] = None  # of the last training step
         self.failure: Optional[Exception] = None  # raised by the last training step
         self.rank_states: Optional[list[Any]] = None  # gathered for the next checkpoint
+        self.half_precision: dict[str, Any] = {}  # of a checkpoint, for the optimizer of the first step
 
     def train_step(
         self,
@@ -66,6 +68,8 @@ class CheckpointingMixin:
     ) -> tuple[Any, Any, Any]:
         if self.cfg.accept_changes and optimizer is not self.optimizer:
             take_own_options(optimizer, ast.literal_eval(self.cfg.optimizer_overrides))
+        load_half_precision_state(optimizer, self.half_precision)
+        self.half_precision = {}
         self.optimizer, self.criterion, self.failure = optimizer, criterion, None
         if rank_and_world()[1] > 1:
             before_each_checkpoint(optimizer, self.gather)
@@ -117,8 +121,9 @@ class CheckpointingMixin:
         return self.decoder.carried.state_dict(stream_name(self.cfg.train_subset, True))
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
-        """Return the carried states of all ranks, and the counts that continue after a restart.
+        """Return the carried states of all ranks, and what else continues after a restart.
 
+        These are counts and, with the state of the optimizer, what fairseq does not save of half precision.
         On a single process, also put the average into the model.
         """
         show_average(self.optimizer)
@@ -128,15 +133,21 @@ class CheckpointingMixin:
             states, self.rank_states = self.rank_states, None
         counts = {"above_uniform": self.above_uniform, "patience": self.patience.state_dict()}
         saved = {"rank_states": states, **counts} if states else {}
+        half_precision = half_precision_state(self.optimizer)
+        if saved and half_precision and not self.cfg.no_save_optimizer_state:
+            saved["half_precision"] = half_precision
         return {type(self).__name__: WrittenOnce(saved)}
 
     def set_checkpoint_dict(self, saved: dict[str, Any]) -> None:
-        """Restore the carried state of this rank, and the counts, which older checkpoints do not have.
+        """Restore the carried state of this rank, and the rest, which older checkpoints do not have.
 
-        With --reset-optimizer, another optimizer continues from the weights, and the counts start again.
+        With --reset-optimizer, another optimizer continues from the weights, and the counts start again. The
+        state of half precision is removed from `saved`, which fairseq keeps in memory.
         """
+        half_precision = saved.pop("half_precision", {})
         if not self.cfg.reset_optimizer:
             self.above_uniform = saved.get("above_uniform", 0)
+            self.half_precision = half_precision
         if "patience" in saved and not (self.cfg.reset_optimizer or self.cfg.reset_meters):
             self.patience.load_state_dict(saved["patience"])
             self.patience.tell_fairseq()

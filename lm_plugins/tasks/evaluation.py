@@ -55,7 +55,8 @@ class EvaluationMixin:
         """
         self.set_matmul_precision()
         cfg, subset = self.cfg, dataset.split
-        checkpoint = identified(cfg.checkpoint_path) if cfg.results_path else None
+        is_named = cfg.results_path or cfg.interpolate_with or cfg.interpolate_ngram
+        checkpoint = identified(cfg.checkpoint_path) if is_named else None
         check_program(num_shards, context_window)
         if subset == cfg.train_subset:
             check_folders(subset, self.folders)
@@ -72,7 +73,7 @@ class EvaluationMixin:
         report = Report(subset, *sizes, cfg.results_path, checkpoint)
         mixed = None
         if interpolation is not None:
-            models = (cfg.checkpoint_path, self.decoder, self.dictionary, self.folders[0])
+            models = (checkpoint, self.decoder, self.dictionary, self.folders[0])
             mixed = mixture(interpolation, *models, windows)
         return FairseqPass(self.decoder, windows, cache, rates, report, mixed)
 

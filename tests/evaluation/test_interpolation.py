@@ -1,5 +1,6 @@
 """Interpolated models against the mixture of their whole distributions, in float64, without fairseq."""
 
+import hashlib
 import math
 
 import pytest
@@ -11,10 +12,13 @@ from lm_plugins.evaluation.compose import Rates, composed_scorer
 from lm_plugins.evaluation.evaluate import evaluate
 from lm_plugins.evaluation.interpolation import MixtureScorer, RecordingScorer, interpolate
 from lm_plugins.evaluation.interpolation_components import model_component
+from lm_plugins.evaluation.interpolation_options import InterpolationSettings
 from lm_plugins.evaluation.interpolation_tuning import em_weights
 from lm_plugins.evaluation.scorers import ModelScorer
+from lm_plugins.tasks import interpolation
 from tests.helpers.tiny_decoder import TinyDecoder, TinyText
 
+OTHER = {"path": "other", "sha256": "0"}
 WEIGHTS = (0.5, 0.2, 0.3)
 CACHE, RATES = CacheSettings((6,), (0.8,), (0.2,)), Rates(0.3, 0.05, 0.0, None)
 
@@ -43,7 +47,7 @@ def test_equals_the_mixture_of_whole_distributions(decoders, text):
     of_targets = [one.gather(2, text.tokens[:, 1:].t().unsqueeze(2)).squeeze(2) for one in (mixture, *p)]
     nats = [-float(one[text.counted.t()].log().sum()) for one in of_targets]
 
-    others = [model_component("other", decoder, text) for decoder in decoders[1:]]
+    others = [model_component(OTHER, decoder, text) for decoder in decoders[1:]]
     scorer = MixtureScorer(ModelScorer(), others, WEIGHTS, text.unk)
     tally = evaluate(decoders[0], text, scorer)
     assert tally.nats == pytest.approx(nats[0], rel=1e-12)
@@ -57,7 +61,7 @@ def test_a_cache_and_dynamic_evaluation_belong_to_the_first_model(decoders, text
     with composed_scorer(decoders[0], CACHE, RATES) as scorer:
         recorder = RecordingScorer(scorer)
         evaluate(decoders[0], text, recorder)
-    others = [model_component("other", decoder, text) for decoder in decoders[1:]]
+    others = [model_component(OTHER, decoder, text) for decoder in decoders[1:]]
     log_probs = torch.stack([torch.cat(one.log_probs) for one in (recorder, *others)])
     expected = (log_probs.exp() * torch.tensor(WEIGHTS, dtype=torch.float64).unsqueeze(1)).sum(0).log()
     with composed_scorer(decoders[0], CACHE, RATES) as scorer:
@@ -65,12 +69,27 @@ def test_a_cache_and_dynamic_evaluation_belong_to_the_first_model(decoders, text
     assert tally.nats == pytest.approx(-float(expected.sum()), rel=1e-12)
 
 
+def test_the_digest_is_of_the_model_that_was_read(decoders, text, tmp_path, monkeypatch):
+    """Training that is still running replaces the file before the end of the passes."""
+    checkpoint = tmp_path / "checkpoint_best.pt"
+    checkpoint.write_text("read")
+
+    def load_decoder(path, folder):
+        checkpoint.write_text("trained further")
+        return decoders[1], None
+
+    monkeypatch.setattr(interpolation, "load_decoder", load_decoder)
+    settings = InterpolationSettings((str(checkpoint),), None, (0.5, 0.5))
+    (other,) = interpolation.mixture(settings, OTHER, decoders[0], None, "folder", text).others
+    assert other.model == {"path": str(checkpoint), "sha256": hashlib.sha256(b"read").hexdigest()}
+
+
 def test_a_model_that_has_diverged_is_refused(decoders, text):
     """EM would return weights that are NaN."""
     with torch.no_grad():
         decoders[1].embedding.weight.fill_(torch.nan)
     with pytest.raises(Refused, match="other assigns a target a probability of zero or NaN"):
-        model_component("other", decoders[1], text)
+        model_component(OTHER, decoders[1], text)
 
 
 def test_small_probabilities_do_not_vanish():

@@ -55,6 +55,6 @@ def test_the_digest_is_of_the_checkpoint_that_was_read(tmp_path):
     checkpoint.write_text("read")
     report = Report("test", None, None, str(tmp_path), identified(str(checkpoint)))
     checkpoint.write_text("trained further")
-    report.finish(Tally(targets=1, nats=1.0), 1.0)
+    report.finish(Tally(targets=1, nats=1.0), 1.0, {})
     saved = json.loads((tmp_path / "results-test.json").read_text())["checkpoint"]
     assert saved == {"path": str(checkpoint), "sha256": hashlib.sha256(b"read").hexdigest()}

@@ -47,13 +47,17 @@ def whole_distributions(models, data_bin, subset):
 def test_tuned_on_valid_and_used_on_test(models, data_bin, tmp_path):
     file, path = tmp_path / "weights.json", f"{models[0]}:{models[1]}"
     flags = ("--interpolate-ngram", models[2])
-    tuned = evaluate(data_bin, path, "--gen-subset", "valid", *flags, "--interpolate-tune", file)
+    on_valid = ("--gen-subset", "valid", "--results-path", tmp_path)
+    tuned = evaluate(data_bin, path, *on_valid, *flags, "--interpolate-tune", file)
     saved = json.loads(file.read_text())
     weights = [one["weight"] for one in saved["models"]]
     assert [one["path"] for one in saved["models"]] == [str(model) for model in models]
     alone = [one["perplexity"] for one in saved["models"]]
     assert perplexity(tuned) == pytest.approx(alone[0], abs=0.006) and saved["perplexity"] < min(alone)
     assert "WARNING" not in tuned.output
+    result = json.loads((tmp_path / "results-valid.json").read_text())
+    assert result["perplexity"] == pytest.approx(alone[0])
+    assert {**result["interpolation"], "subset": "valid"} == saved
 
     run = evaluate(data_bin, path, *flags, "--interpolate-from", file, "--results-path", tmp_path)
     p, target = whole_distributions(models, data_bin, "test")
@@ -63,8 +67,10 @@ def test_tuned_on_valid_and_used_on_test(models, data_bin, tmp_path):
     assert perplexity(run) == pytest.approx(expected[0], abs=0.006)
     result = json.loads((tmp_path / "results-test.json").read_text())
     assert result["perplexity"] == pytest.approx(expected[0], rel=1e-5)
-    assert [one["perplexity"] for one in result["interpolation"]] == pytest.approx(expected[1:], rel=1e-5)
-    assert [one["weight"] for one in result["interpolation"]] == weights
+    mixed = result["interpolation"]
+    assert mixed["perplexity"] == result["perplexity"]
+    assert [one["perplexity"] for one in mixed["models"]] == pytest.approx(expected[1:], rel=1e-5)
+    assert [one["weight"] for one in mixed["models"]] == weights
 
     typed = ("--interpolate-weights", ",".join(map(repr, weights)), "--eval-streams", "3")
     again = evaluate(data_bin, path, *flags, *typed, "--eval-warmup", "150", "--tokens-per-sample", "33")

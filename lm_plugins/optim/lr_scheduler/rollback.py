@@ -55,7 +55,9 @@ class Rollback(FairseqLRScheduler):
     Departures: the numbers of the epochs continue, so the windows that follow differ from those that followed
     the best epoch. The state of an optimizer, such as the moments of Adam, is not rolled back.
 
-    Until the rollback, a copy of the best parameters is in memory and in the checkpoint.
+    Until the rollback, a copy of the best parameters is in memory, and in each checkpoint of another model.
+    If another schedule or optimizer continues from such a checkpoint, all of its checkpoints have that copy
+    too: fairseq keeps the states of earlier schedules, and gives nobody else access to them.
 
     Raises:
         Refused: the parameters are not those that are validated, or not all of them are on this process.
@@ -119,11 +121,14 @@ class Rollback(FairseqLRScheduler):
         return self.optimizer.get_lr()
 
     def state_dict(self) -> dict[str, Any]:
-        names = ("best", "stale", "rate", "epoch", "due", "decays", "weights")
-        return {name: getattr(self, name) for name in names} | {"lr": self.cfg.lr[0]}
+        """Return the state, without the weights where they are those of the model, which are saved anyway."""
+        names = ("best", "stale", "rate", "epoch", "due", "decays")
+        state = {name: getattr(self, name) for name in names} | {"lr": self.cfg.lr[0]}
+        is_best = self.weights is not None and all(map(torch.equal, self.weights, self.optimizer.params))
+        return {**state, "model_is_best": is_best, "weights": None if is_best else self.weights}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the state, and remove the weights from `state_dict`.
+        """Restore the state, after the model, and remove the weights from `state_dict`.
 
         fairseq keeps it in a history that it saves again with every checkpoint. If --lr has changed since,
         the rate changes with it.
@@ -131,6 +136,8 @@ class Rollback(FairseqLRScheduler):
         weights = state_dict.pop("weights")
         state = dict(state_dict)
         base = state.pop("lr", self.cfg.lr[0])
+        if state.pop("model_is_best", False):
+            weights = [p.detach() for p in self.optimizer.params]
         if weights is not None:
             weights = [w.to(p, copy=True) for w, p in zip(weights, self.optimizer.params, strict=True)]
         self.weights = weights
