@@ -79,6 +79,24 @@ def read_checkpoint(path: str) -> dict:
         raise Refused(why_unreadable(path, error)) from error
 
 
+def version(path: str | os.PathLike) -> tuple[int, ...] | None:
+    """Return what changes when the file `path` is replaced or written to; None if it cannot be found."""
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
+def check_unchanged(path: str | os.PathLike, before: tuple[int, ...] | None) -> None:
+    """Refuse a checkpoint that training has replaced since its version was `before`.
+
+    Its tensors are read when they are used, so they could be those of two models.
+    """
+    if version(path) != before:
+        raise Refused(f"{path} was replaced while it was read: run the same command again")
+
+
 def why_unreadable(path: str, error: Exception) -> str:
     """Return a sentence for the `error` of reading the checkpoint `path`, one of UNREADABLE."""
     if os.path.isdir(path):

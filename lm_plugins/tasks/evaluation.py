@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lm_plugins.checkpoints import check_unchanged
 from lm_plugins.data.streams import Streams, contiguous, overlapping, sentences
 from lm_plugins.data.text_sizes import text_sizes
 from lm_plugins.data.token_stream import TokenStream
@@ -36,7 +37,7 @@ RMS_STREAMS = 100  # streams of training data for the gradient RMS, at most
 class EvaluationMixin:
     """Serve fairseq-eval-lm.
 
-    For a task with a `cfg`, a `decoder`, a `dictionary`, `folders`, a `level`, ``read`` and
+    For a task with a `cfg`, a `decoder`, a `dictionary`, `folders`, a `level`, a `version`, ``read`` and
     ``stream_windows``.
     """
 
@@ -57,6 +58,8 @@ class EvaluationMixin:
         cfg, subset = self.cfg, dataset.split
         is_named = cfg.results_path or cfg.interpolate_with or cfg.interpolate_ngram
         checkpoint = identified(cfg.checkpoint_path) if is_named else None
+        if cfg.checkpoint_path:
+            check_unchanged(cfg.checkpoint_path, self.version)
         check_program(num_shards, context_window)
         if subset == cfg.train_subset:
             check_folders(subset, self.folders)

@@ -8,6 +8,7 @@ from fairseq.tasks import FairseqTask
 from omegaconf import OmegaConf
 
 from lm_plugins.checkpoint_contents import read_own_checkpoint
+from lm_plugins.checkpoints import check_unchanged, version
 from lm_plugins.data_folders import saved_folders
 from lm_plugins.models.recurrent_decoder import RecurrentDecoder
 
@@ -22,9 +23,10 @@ def load_decoder(
         data: folder with the dict.txt of the training data; None: the folder that the checkpoint names
 
     Raises:
-        Refused: there is no such checkpoint or data folder, the checkpoint holds another model, or it was
-            trained with another dictionary
+        Refused: there is no such checkpoint or data folder, the checkpoint holds another model, was trained
+            with another dictionary, or was replaced meanwhile
     """
+    before = version(path)
     checkpoint = read_own_checkpoint(path)
     cfg = OmegaConf.create(checkpoint["cfg"], flags={"allow_objects": True})
     cfg.task.data = saved_folders(cfg.task.data) if data is None else os.fspath(data)
@@ -32,4 +34,5 @@ def load_decoder(
     with torch.random.fork_rng(devices=[]):  # the weights that are drawn here are replaced below
         model = task.build_model(cfg.model, from_checkpoint=True)
     model.load_state_dict(checkpoint["model"], strict=True, model_cfg=cfg.model)
+    check_unchanged(path, before)
     return model.decoder.eval(), task

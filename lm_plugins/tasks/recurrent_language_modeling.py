@@ -11,6 +11,7 @@ from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY, BaseFairseqModel
 from fairseq.tasks import FairseqTask, register_task
 from torch import Tensor
 
+from lm_plugins.checkpoints import version
 from lm_plugins.criterions.lm_cross_entropy import LMCrossEntropy
 from lm_plugins.data.dictionary import load_dictionary
 from lm_plugins.data.level import OF_ONE_CHARACTER, level_of
@@ -65,6 +66,7 @@ class RecurrentLanguageModelingTask(
         self.unknown_characters: set[str] = set()  # subsets with <unk>, for which bpc is not defined
         self.level = level_of(self.folders[0], cfg.text_level and str(cfg.text_level))
         self.decoder = None  # set by build_model
+        self.version = version(cfg.checkpoint_path or "")  # of a model to evaluate, before fairseq reads it
         self.save_dir_lock = None  # of a training, on the first rank
         self.generates = True  # fairseq builds a criterion to train and to validate, and none to generate
 

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import os
 import shutil
 import sys
 
@@ -11,6 +12,7 @@ import pytest
 from lm_plugins.hub import load
 from lm_plugins.score import main
 from lm_plugins.scoring.reading import WINDOW
+from lm_plugins.tasks import loading
 from tests.helpers.runner import evaluate, train
 
 
@@ -151,6 +153,23 @@ def test_what_else_is_refused(score, checkpoint, other_data_bin, tmp_path, capsy
             score(*arguments)
         printed = capsys.readouterr()
         assert stop.value.code == 2 and sentence in printed.err and not printed.out
+
+
+def test_a_checkpoint_that_is_replaced_while_it_is_read(score, checkpoint, tmp_path, capsys, monkeypatch):
+    """Its tensors are read when they are used, so they would be those of two models."""
+    copy, read = tmp_path / "checkpoint.pt", loading.read_own_checkpoint
+    shutil.copyfile(checkpoint, copy)
+    (tmp_path / "text").write_text("w1\n")
+
+    def replaced(path):
+        content = read(path)
+        os.utime(copy, ns=(1, 1))
+        return content
+
+    monkeypatch.setattr(loading, "read_own_checkpoint", replaced)
+    with pytest.raises(SystemExit):
+        score("--path", copy, tmp_path / "text")
+    assert f"{copy} was replaced while it was read: run the same command again" in capsys.readouterr().err
 
 
 def test_a_model_of_text8_has_no_line_ends(score, data_bin, tmp_path, capsys):
