@@ -79,7 +79,7 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / f".{os.getpid()}.part"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # two containers may have the same process number
     except (OSError, ValueError) as error:
         sys.exit(f"error: {path} cannot be written ({reason(error)}): give another folder")
 

@@ -23,6 +23,18 @@ def test_what_can_be_written_is_left_as_it_was(tmp_path):
     assert (tmp_path / "old.json").read_text() == "{}" and len(os.listdir(tmp_path)) == 2
 
 
+def test_two_containers_with_the_same_process_number_test_one_folder(tmp_path, monkeypatch):
+    touch = Path.touch
+
+    def touch_and_lose(path):  # the other one removes the file that both have made
+        touch(path)
+        path.unlink()
+
+    monkeypatch.setattr(Path, "touch", touch_and_lose)
+    make_folder(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def sampled(path: str) -> None:
     line = [sys.executable, "-m", "recipes.sample", "nowhere", "--output", path]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
