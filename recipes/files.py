@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +61,8 @@ def check_output(path: Path) -> None:
         sys.exit(f"error: {path} is a folder: give the name of a file")
     make_folder(path.parent)
     try:
-        is_new = not path.exists()
-        with open(path, "ab"):
-            pass
-        if is_new:
-            path.unlink()
+        with suppress(FileNotFoundError):  # it is never made here: another process may be writing it
+            os.close(os.open(path, os.O_WRONLY))
     except (OSError, ValueError) as error:
         sys.exit(f"error: {path} cannot be written ({reason(error)}): give another file")
 

@@ -18,7 +18,13 @@ from recipes.stages import CONTENT, digest
 
 
 def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
-    """Open or create the study; architecture, data, flags and space must be the same for all its trials."""
+    """Open or create the study; architecture, data, flags and space must be the same for all its trials.
+
+    The caller holds the lock of the folder of the trials, because parallel workers may open it at once.
+    """
+    folder = options.study.with_suffix("")
+    if not options.study.exists() and any(folder.glob("trial*")):
+        sys.exit(f"error: {folder} holds the trials of another study: give another --study")
     storage = f"sqlite:///{options.study.resolve()}"
     try:
         others = [name for name in optuna.get_all_study_names(storage) if name != options.arch]

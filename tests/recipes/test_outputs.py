@@ -35,6 +35,28 @@ def test_two_containers_with_the_same_process_number_test_one_folder(tmp_path, m
     assert not list(tmp_path.iterdir())
 
 
+NEVER_MADE = """
+import os, sys
+from pathlib import Path
+from recipes.files import check_output
+
+def watch(event, arguments):
+    if event in ("open", "os.remove") and str(arguments[0]).endswith("out.json"):
+        assert event == "open" and not arguments[2] & os.O_CREAT, event
+
+sys.addaudithook(watch)
+check_output(Path(sys.argv[1]))
+"""
+
+
+def test_an_output_is_neither_made_nor_removed_while_another_process_may_write_it(tmp_path):
+    line = [sys.executable, "-c", NEVER_MADE, tmp_path / "out.json"]
+    for _ in range(2):
+        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        (tmp_path / "out.json").touch()
+
+
 def sampled(path: str) -> None:
     line = [sys.executable, "-m", "recipes.sample", "nowhere", "--output", path]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import multiprocessing
 import subprocess
 import sys
 
@@ -185,6 +186,32 @@ def test_an_interrupted_trial_is_not_left_running(run, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(interrupted)
     assert [trial.state.name for trial in trials(tmp_path)] == ["FAIL"]
+
+
+FORK = multiprocessing.get_context("fork")
+
+
+def together(run, *workers):
+    """Run searches in processes that start at the same moment, and return their exit statuses."""
+    start = FORK.Barrier(len(workers))
+
+    def worker(arguments):
+        start.wait(60)
+        run(quadratic, trials=2, **arguments)
+
+    processes = [FORK.Process(target=worker, args=(arguments,)) for arguments in workers]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    return [process.exitcode for process in processes]
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_workers_that_start_together_share_a_new_study(run, tmp_path, monkeypatch, attempt):
+    monkeypatch.setattr(search, "draw_pictures", lambda study, path: None)
+    assert together(run, *4 * [{}]) == 4 * [0]
+    assert [trial.number for trial in trials(tmp_path)] == list(range(8))
 
 
 def logs(*bits, then="pass"):

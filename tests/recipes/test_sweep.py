@@ -103,11 +103,11 @@ def test_two_workers_share_a_grid(tmp_path):
     def train(trial):
         drawn.append(trial.suggest_int("--n-experts", 1, 3))
         if len(drawn) == 1:  # the second worker comes and does the rest, while the first one trains
-            search.search(study, ask, 20, train)
+            search.search(study, iter(ask, None), train)
         return TrialState.COMPLETE, 7.0, ""
 
     ask = partial(samplers.next_point, study, tmp_path / "study")
-    search.search(study, ask, 20, train)
+    search.search(study, iter(ask, None), train)
     assert sorted(drawn) == [1, 2, 3]
 
 
