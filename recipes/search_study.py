@@ -42,8 +42,9 @@ def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
             f"error: --study {options.study} is not a study ({reason}): give a new file"
         ) from error
     space = options.space.read_text() if options.space else ""
+    fail_killed(study)
     compared = {"data": digest(options.data, CONTENT["data"]), "flags": flags, "space": space}
-    before = study.user_attrs.get("compared", compared) if was_validated(study) else compared
+    before = study.user_attrs.get("compared", compared) if has_outcomes(study) else compared
     typed = shlex.join(before["flags"])
     shown = {"data": "different data", "flags": f"different flags ({typed})", "space": "a different --space"}
     for what in compared:
@@ -54,13 +55,18 @@ def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
             )
     study.set_user_attr("compared", compared)
     study.sampler = sampler(options.sampler, options.search_seed, len(study.get_trials(deepcopy=False)))
-    fail_killed(study)
     return study
 
 
 def was_validated(study: Study) -> bool:
     """Return whether any trial got as far as a validation."""
     return any(trial.intermediate_values for trial in study.trials)
+
+
+def has_outcomes(study: Study) -> bool:
+    """Return whether a trial has or may get an outcome: it was validated, pruned or completed, or it runs."""
+    without = (TrialState.WAITING, TrialState.FAIL)
+    return was_validated(study) or any(trial.state not in without for trial in study.trials)
 
 
 def completed(study: Study) -> list[FrozenTrial]:
