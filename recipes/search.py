@@ -36,7 +36,7 @@ from recipes.printing import say
 from recipes.processes import end_quietly_by_interrupt
 from recipes.samplers import DEFAULT, GRID, SAMPLERS, next_point, queue_grid, waiting_point
 from recipes.search_spaces import OURS, of_arch, of_file
-from recipes.search_study import completed, draw_pictures, open_study, table, was_validated
+from recipes.search_study import completed, draw_pictures, open_study, still_running, table, was_validated
 from recipes.search_trial import run
 from recipes.stages import by_flag
 
@@ -132,6 +132,8 @@ def main() -> None:
     ask = partial(next_point, study, folder) if is_grid else study.ask
     asked = islice(chain([first] if first else [], iter(ask, None)), options.trials)
     search(study, asked, lambda trial: run(trial, options, flags, draw, folder))
+    for sentence in still_running(study, options.study):
+        say(sentence)
     if not completed(study):
         sys.exit(f"error: no trial was completed: see {folder}/trial*/train.log")
     print(table(study))

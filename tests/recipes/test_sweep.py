@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from functools import partial
@@ -92,6 +93,20 @@ def test_the_point_of_a_killed_worker_is_tried_again(tmp_path):
     samplers.fail_killed(study)
     samplers.queue_grid(study, space)
     assert [trial.state.name for trial in study.trials] == ["FAIL", "RUNNING", "WAITING"]
+
+
+def test_a_point_that_another_machine_left_running_is_named_and_can_be_tried_again(run, tmp_path, capsys):
+    grid, space = {"--n-experts": [1, 2]}, tmp_path / "space.json"
+    space.write_text(json.dumps(grid))
+    study = optuna.create_study(study_name="lstm_small", storage=f"sqlite:///{tmp_path}/study.db")
+    samplers.queue_grid(study, space)
+    study.ask().set_user_attr(samplers.WORKER, ["node-a", 12])
+    assert [k for k, _ in run("--sampler", "grid", space=grid)] == [2]
+    sentence = capsys.readouterr().out.split("trial 0 ")[1].splitlines()[0]
+    assert sentence.startswith("still counts as running, in process 12 on node-a: if that has ended, run `")
+    subprocess.run(shlex.split(sentence.split("`")[1]), check=True)
+    assert [k for k, _ in run("--sampler", "grid", space=grid)] == [1]
+    assert "still counts as running" not in capsys.readouterr().out
 
 
 def test_two_workers_share_a_grid(tmp_path):
