@@ -12,11 +12,14 @@ import shutil
 import statistics
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from preprocess import topics
+from preprocess.lock import LOCK, locked
 from recipes import evaluate
 from recipes.checkpoints import TRAINED, trained_checkpoint
 from recipes.curves import curves, draw
@@ -34,13 +37,30 @@ MARK = ".lm_plugins-demo"  # marks a folder that the demo made and may replace
 BIGRAM = "interpolated bigram"
 
 
-def empty(folder: Path) -> None:
-    """Make an empty `folder`, replacing one that an earlier demo made."""
-    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
+@contextmanager
+def emptied(folder: Path) -> Iterator[None]:
+    """Make an empty `folder`, replacing what an earlier demo made, and hold its lock; wait for another demo.
+
+    The lock and the mark are never removed: a demo that waits has opened the one, and looks for the other.
+    """
+    check(folder)  # before its lock is made
+    with locked(folder):
+        check(folder)
+        (folder / MARK).touch()
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name not in (LOCK, MARK):
+                path.unlink()
+        make_folder(folder / "logs")
+        yield
+
+
+def check(folder: Path) -> None:
+    """Refuse a `folder` with files that the demo did not make."""
+    others = [path for path in folder.iterdir() if path.name != LOCK] if folder.is_dir() else []
+    if others and not (folder / MARK).exists():
         raise SystemExit(f"error: {folder} holds files that the demo did not make: give another --folder")
-    shutil.rmtree(folder, ignore_errors=True)
-    make_folder(folder / "logs")
-    (folder / MARK).touch()
 
 
 def named(folder: Path) -> Path:
@@ -106,18 +126,13 @@ def next_commands(folder: Path, data: Path) -> str:
     return "\n".join(["next:", *(f"  {line}" for line in lines)])
 
 
-def main() -> None:
-    """Run the demo."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, usage="%(prog)s [--folder FOLDER] [flags ...]", allow_abbrev=False
-    )
-    parser.add_argument("--folder", type=Path, default=Path("exp/demo"), help="folder for all files")
-    options, flags = parser.parse_known_args()
-    end_quietly_by_interrupt()
-    folder, began = options.folder, time.monotonic()
-    empty(folder)
-    folder = named(folder)
+def run(folder: Path, flags: list[str]) -> None:
+    """Make the files of the demo in the empty `folder`, and print its figures.
 
+    Args:
+        flags: flags of fairseq-train
+    """
+    began = time.monotonic()
     data, log = binarize(folder), folder / "logs/train.log"
     training = ["--user-dir", "lm_plugins", "--arch", "qrnn_small", "--save-dir", folder / TRAINED]
     logs = ["--log-format", "json", "--log-interval", "10"]
@@ -150,6 +165,18 @@ def main() -> None:
     print(f"\ntrained at {speed}, {total} in all")
     print(f"checkpoint {result['checkpoint']}\nfigures    {folder / 'result.json'}, {folder / 'curves.png'}")
     print(f"\n{sample(folder)}\n\n{next_commands(folder, data)}")
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, usage="%(prog)s [--folder FOLDER] [flags ...]", allow_abbrev=False
+    )
+    parser.add_argument("--folder", type=Path, default=Path("exp/demo"), help="folder for all files")
+    options, flags = parser.parse_known_args()
+    end_quietly_by_interrupt()
+    with emptied(options.folder):
+        run(named(options.folder), flags)
 
 
 if __name__ == "__main__":

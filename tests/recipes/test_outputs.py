@@ -71,7 +71,7 @@ def sampled(path: str) -> None:
         lambda path: sampled(path),
         lambda path: benchmark(["--quick", "--only", "nothing", "--json", path]),
         lambda path: lr_range.main(["data", "--arch", "qrnn_ptb", "--out", path]),
-        lambda path: demo.empty(Path(path)),
+        lambda path: demo.emptied(Path(path)).__enter__(),
         lambda path: sweep.main(["k.db", "--arch", "a", "--flag=--lr", "--picture", f"{path}.png"]),
         lambda path: output_memory.main(["--quick", "--picture", f"{path}.png"]),
     ],
