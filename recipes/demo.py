@@ -30,6 +30,7 @@ from recipes.ngram_baseline import NgramBaseline
 from recipes.processes import end_quietly_by_interrupt, piped
 from recipes.progress import duration, follow, show_error
 from recipes.report import activation, sample
+from recipes.stages import by_flag
 from recipes.text_table import aligned
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,15 +127,16 @@ def next_commands(folder: Path, data: Path) -> str:
     return "\n".join(["next:", *(f"  {line}" for line in lines)])
 
 
-def run(folder: Path, flags: list[str]) -> None:
+def run(folder: Path, arch: str, flags: list[str]) -> None:
     """Make the files of the demo in the empty `folder`, and print its figures.
 
     Args:
-        flags: flags of fairseq-train
+        arch: the architecture that is trained
+        flags: other flags of fairseq-train
     """
     began = time.monotonic()
     data, log = binarize(folder), folder / "logs/train.log"
-    training = ["--user-dir", "lm_plugins", "--arch", "qrnn_small", "--save-dir", folder / TRAINED]
+    training = ["--user-dir", "lm_plugins", "--arch", arch, "--save-dir", folder / TRAINED]
     logs = ["--log-format", "json", "--log-interval", "10"]
     fairseq("train", [data, *training, *logs, *flags], log)
     cpu = ["--cpu"] if "--cpu" in flags else []
@@ -142,7 +144,7 @@ def run(folder: Path, flags: list[str]) -> None:
 
     perplexity = baselines(data)
     scores = {subset: results(folder, "plain", subset) for subset in SUBSETS}
-    perplexity["qrnn_small"] = {subset: score["perplexity"] for subset, score in scores.items()}
+    perplexity[arch] = {subset: score["perplexity"] for subset, score in scores.items()}
     output = log.read_text()
     result = {
         "test tokens": scores["test"]["targets"],
@@ -154,7 +156,7 @@ def run(folder: Path, flags: list[str]) -> None:
     }
     (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
     level = f"{BIGRAM}, validation", perplexity[BIGRAM]["valid"]
-    draw({"qrnn_small": curves(folder)}, folder / "curves.png", level)
+    draw({arch: curves(folder)}, folder / "curves.png", level)
 
     rows = [
         [f"  {name}", *(f"{by_subset[subset]:.2f}" for subset in SUBSETS)]
@@ -170,13 +172,16 @@ def run(folder: Path, flags: list[str]) -> None:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, usage="%(prog)s [--folder FOLDER] [flags ...]", allow_abbrev=False
+        description=__doc__, usage="%(prog)s [--folder FOLDER] [--arch ARCH] [flags ...]", allow_abbrev=False
     )
     parser.add_argument("--folder", type=Path, default=Path("exp/demo"), help="folder for all files")
+    parser.add_argument("--arch", "-a", default="qrnn_small", help="architecture (default: %(default)s)")
     options, flags = parser.parse_known_args()
+    if "--save-dir" in by_flag(flags):
+        parser.error("the demo sets --save-dir: give --folder instead")
     end_quietly_by_interrupt()
     with emptied(options.folder):
-        run(named(options.folder), flags)
+        run(named(options.folder), options.arch, flags)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,21 @@ def test_the_demo_prints_a_table_and_keeps_its_figures(tmp_path):
     assert (tmp_path / "demo/checkpoints/checkpoint_best.pt").exists()
 
 
+@pytest.mark.parametrize("flag", ["--arch", "-a"])
+def test_the_figures_have_the_name_of_the_model_that_is_trained(tmp_path, monkeypatch, flag):
+    trained = []
+    monkeypatch.setattr("recipes.demo.run", lambda folder, arch, flags: trained.append((arch, flags)))
+    monkeypatch.setattr(sys, "argv", ["demo", "--folder", str(tmp_path), "--cpu", flag, "awd_lstm_small"])
+    main()
+    assert trained == [("awd_lstm_small", ["--cpu"])]
+
+
+def test_the_checkpoints_stay_in_its_folder(tmp_path):
+    done = demo("--folder", tmp_path / "demo", "--save-dir=elsewhere")
+    assert done.returncode == 2 and "the demo sets --save-dir: give --folder instead" in done.stderr
+    assert not (tmp_path / "demo").exists()
+
+
 def test_a_step_that_fails_ends_the_demo(tmp_path):
     done = demo("--folder", tmp_path / "demo", *TINY, "--tokens-per-sample", "0")
     assert done.returncode == 1
@@ -66,7 +81,7 @@ def test_a_second_demo_waits_for_the_first(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / LOCK).touch()  # as a demo leaves it that is killed at once
 
-    def run(folder, flags):
+    def run(folder, arch, flags):
         assert sorted(path.name for path in folder.iterdir()) == [MARK, LOCK, "logs"]
         (folder / "checkpoints").mkdir()
         (folder / "checkpoints/.lock").touch()
