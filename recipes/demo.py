@@ -12,11 +12,14 @@ import shutil
 import statistics
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from preprocess import topics
+from preprocess.lock import LOCK, locked
 from recipes import evaluate
 from recipes.checkpoints import TRAINED, trained_checkpoint
 from recipes.curves import curves, draw
@@ -27,6 +30,7 @@ from recipes.ngram_baseline import NgramBaseline
 from recipes.processes import end_quietly_by_interrupt, piped
 from recipes.progress import duration, follow, show_error
 from recipes.report import activation, sample
+from recipes.stages import by_flag
 from recipes.text_table import aligned
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,13 +38,30 @@ MARK = ".lm_plugins-demo"  # marks a folder that the demo made and may replace
 BIGRAM = "interpolated bigram"
 
 
-def empty(folder: Path) -> None:
-    """Make an empty `folder`, replacing one that an earlier demo made."""
-    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
+@contextmanager
+def emptied(folder: Path) -> Iterator[None]:
+    """Make an empty `folder`, replacing what an earlier demo made, and hold its lock; wait for another demo.
+
+    The lock and the mark are never removed: a demo that waits has opened the one, and looks for the other.
+    """
+    check(folder)  # before its lock is made
+    with locked(folder):
+        check(folder)
+        (folder / MARK).touch()
+        for path in folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.name not in (LOCK, MARK):
+                path.unlink()
+        make_folder(folder / "logs")
+        yield
+
+
+def check(folder: Path) -> None:
+    """Refuse a `folder` with files that the demo did not make."""
+    others = [path for path in folder.iterdir() if path.name != LOCK] if folder.is_dir() else []
+    if others and not (folder / MARK).exists():
         raise SystemExit(f"error: {folder} holds files that the demo did not make: give another --folder")
-    shutil.rmtree(folder, ignore_errors=True)
-    make_folder(folder / "logs")
-    (folder / MARK).touch()
 
 
 def named(folder: Path) -> Path:
@@ -106,20 +127,16 @@ def next_commands(folder: Path, data: Path) -> str:
     return "\n".join(["next:", *(f"  {line}" for line in lines)])
 
 
-def main() -> None:
-    """Run the demo."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, usage="%(prog)s [--folder FOLDER] [flags ...]", allow_abbrev=False
-    )
-    parser.add_argument("--folder", type=Path, default=Path("exp/demo"), help="folder for all files")
-    options, flags = parser.parse_known_args()
-    end_quietly_by_interrupt()
-    folder, began = options.folder, time.monotonic()
-    empty(folder)
-    folder = named(folder)
+def run(folder: Path, arch: str, flags: list[str]) -> None:
+    """Make the files of the demo in the empty `folder`, and print its figures.
 
+    Args:
+        arch: the architecture that is trained
+        flags: other flags of fairseq-train
+    """
+    began = time.monotonic()
     data, log = binarize(folder), folder / "logs/train.log"
-    training = ["--user-dir", "lm_plugins", "--arch", "qrnn_small", "--save-dir", folder / TRAINED]
+    training = ["--user-dir", "lm_plugins", "--arch", arch, "--save-dir", folder / TRAINED]
     logs = ["--log-format", "json", "--log-interval", "10"]
     fairseq("train", [data, *training, *logs, *flags], log)
     cpu = ["--cpu"] if "--cpu" in flags else []
@@ -127,7 +144,7 @@ def main() -> None:
 
     perplexity = baselines(data)
     scores = {subset: results(folder, "plain", subset) for subset in SUBSETS}
-    perplexity["qrnn_small"] = {subset: score["perplexity"] for subset, score in scores.items()}
+    perplexity[arch] = {subset: score["perplexity"] for subset, score in scores.items()}
     output = log.read_text()
     result = {
         "test tokens": scores["test"]["targets"],
@@ -139,7 +156,7 @@ def main() -> None:
     }
     (folder / "result.json").write_text(json.dumps(result, indent=2) + "\n")
     level = f"{BIGRAM}, validation", perplexity[BIGRAM]["valid"]
-    draw({"qrnn_small": curves(folder)}, folder / "curves.png", level)
+    draw({arch: curves(folder)}, folder / "curves.png", level)
 
     rows = [
         [f"  {name}", *(f"{by_subset[subset]:.2f}" for subset in SUBSETS)]
@@ -150,6 +167,21 @@ def main() -> None:
     print(f"\ntrained at {speed}, {total} in all")
     print(f"checkpoint {result['checkpoint']}\nfigures    {folder / 'result.json'}, {folder / 'curves.png'}")
     print(f"\n{sample(folder)}\n\n{next_commands(folder, data)}")
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, usage="%(prog)s [--folder FOLDER] [--arch ARCH] [flags ...]", allow_abbrev=False
+    )
+    parser.add_argument("--folder", type=Path, default=Path("exp/demo"), help="folder for all files")
+    parser.add_argument("--arch", "-a", default="qrnn_small", help="architecture (default: %(default)s)")
+    options, flags = parser.parse_known_args()
+    if "--save-dir" in by_flag(flags):
+        parser.error("the demo sets --save-dir: give --folder instead")
+    end_quietly_by_interrupt()
+    with emptied(options.folder):
+        run(named(options.folder), options.arch, flags)
 
 
 if __name__ == "__main__":

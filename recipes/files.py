@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -61,11 +62,8 @@ def check_output(path: Path) -> None:
         sys.exit(f"error: {path} is a folder: give the name of a file")
     make_folder(path.parent)
     try:
-        is_new = not path.exists()
-        with open(path, "ab"):
-            pass
-        if is_new:
-            path.unlink()
+        with suppress(FileNotFoundError):  # it is never made here: another process may be writing it
+            os.close(os.open(path, os.O_WRONLY))
     except (OSError, ValueError) as error:
         sys.exit(f"error: {path} cannot be written ({reason(error)}): give another file")
 
@@ -113,7 +111,7 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
         probe = path / f".{os.getpid()}.part"
         probe.touch()
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # two containers may have the same process number
     except (OSError, ValueError) as error:
         sys.exit(f"error: {path} cannot be written ({reason(error)}): give another folder")
 

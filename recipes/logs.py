@@ -4,11 +4,12 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
-from recipes.files import warn
+from recipes.files import reason, warn
 from recipes.printing import say
 
 LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \| (\w+) \| (\S+) \| (.*)", re.DOTALL)
@@ -30,12 +31,28 @@ class Record(NamedTuple):
     message: str
 
 
+@contextmanager
+def written(log: Path, mode: str = "a") -> Iterator[TextIO]:
+    """Open `log` for lines, which are in the file as soon as they are written.
+
+    Raises:
+        SystemExit: it cannot be written, for example because the disk is full
+    """
+    try:
+        with open(log, mode, buffering=1) as file:
+            yield file
+    except OSError as error:
+        raise SystemExit(
+            f"error: {log} cannot be written ({reason(error)}): mend this, and run the same command again"
+        ) from error
+
+
 def begin(log: Path, command: Sequence[str]) -> None:
     """Print `command`, and write it into its log, after the output of earlier runs."""
     line = f"$ {shlex.join(command)}"
     say(line)
     log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "a") as file:
+    with written(log) as file:
         file.write(f"{line}\n")
 
 

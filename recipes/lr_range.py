@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from preprocess.files import atomically
+from preprocess.lock import locked
 from recipes.files import make_folder
 from recipes.logs import DIVERGED, begin
 from recipes.plugin import add_user_dir_argument
@@ -87,16 +88,17 @@ def parse(arguments: list[str] | None) -> tuple[argparse.Namespace, list[str]]:
         parser.error(f"--lr-min {options.lr_min:g} must be positive and below --lr-max {options.lr_max:g}")
     if options.updates < FEWEST:
         parser.error(f"--updates is {options.updates}: it must be at least {FEWEST}")
-    if (options.out / "lr_range.json").exists():
-        parser.error(f"{options.out} holds the results of an earlier test: give another --out")
     return options, flags
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line."""
-    options, flags = parse(arguments)
-    end_quietly_by_interrupt()
-    make_folder(options.out)
+def measure(options: argparse.Namespace, flags: list[str]) -> None:
+    """Run the test, and write and print its results; the caller holds the lock of the folder --out.
+
+    Raises:
+        SystemExit: the folder has results already, or training failed
+    """
+    if (options.out / "lr_range.json").exists():
+        raise SystemExit(f"error: {options.out} holds the results of an earlier test: give another --out")
     command, test = command_of(options, flags), RangeTest(options.lr_min)
     run(command, options.out / "train.log", test)
     if not test.points:
@@ -123,6 +125,15 @@ def main(arguments: list[str] | None = None) -> None:
     for name, rate in suggestion.items():
         print(f"  {rate:.2g}  ({name})")
     print("wrote " + ", ".join(str(options.out / f"lr_range.{kind}") for kind in ("json", "txt", "png")))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line."""
+    options, flags = parse(arguments)
+    end_quietly_by_interrupt()
+    make_folder(options.out)
+    with locked(options.out):  # the log and the results of two tests would be mixed
+        measure(options, flags)
 
 
 if __name__ == "__main__":

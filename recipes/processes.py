@@ -123,14 +123,22 @@ def piped(
 ) -> Iterator[Popen]:
     """Start `command` with its output in the pipe ``stdout``, and pass signals on to it.
 
-    Its ``returncode`` is known after the block. The `options` are those of Popen.
+    Its ``returncode`` is known after the block. The `options` are those of Popen. If the block raises
+    SystemExit, because the log cannot be written, the program is ended by SIGTERM, so that it can save.
     See :func:`passing_signals`.
     """
     options["env"] = with_full_log(options.get("env") or os.environ)
     fixed = {"text": True, "errors": "replace", "stdin": DEVNULL, "stdout": PIPE, "stderr": STDOUT}
     start = partial(Popen, command, preexec_fn=partial(become_child, os.getpid()), **(fixed | options))
     with passing_signals(start, Popen.wait, sent_as) as process, process.stdout:
-        yield process
+        try:
+            yield process
+        except SystemExit:
+            process.terminate()  # torchrun passes it on
+            for _ in process.stdout:  # a full pipe would stop it
+                pass
+            process.wait()
+            raise
 
 
 def with_full_log(environ: Mapping[str, str]) -> dict[str, str]:

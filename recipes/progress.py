@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from recipes.logs import Record, entry, folders, parameters, record
+from recipes.logs import Record, entry, folders, parameters, record, written
 from recipes.printing import say
 
 UNTIMED = re.compile(r"(INFO|DEBUG):[\w.]+:")  # a record of a program that has not set a format
@@ -170,7 +170,7 @@ def _score(values: dict[str, Any], prefix: str) -> str:
 def follow(lines: Iterable[str], log: Path) -> list[str]:
     """Append `lines` to `log` as they come, show the progress, and return the last lines of an error."""
     progress = Progress(say)
-    with open(log, "a", buffering=1) as file:
+    with written(log) as file:
         for line in lines:
             file.write(line)
             progress.feed(line)
@@ -185,7 +185,7 @@ def show_error(lines: list[str]) -> None:
 
 def show_all(lines: Iterable[str], log: Path) -> list[str]:
     """Append `lines` to `log` as they come, show all of them, and return none, since all were shown."""
-    with open(log, "a", buffering=1) as file:
+    with written(log) as file:
         for line in lines:
             file.write(line)
             say(line.rstrip("\n"))

@@ -42,7 +42,7 @@ def run_logged(
     """Run `command`, and let `read` show its output and append it to `log`.
 
     Raises:
-        SystemExit: it failed, or a signal was passed on to it
+        SystemExit: it failed, a signal was passed on to it, or its log cannot be written
     """
     logs.begin(log, command)
     last: list[str] = []

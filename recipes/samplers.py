@@ -116,5 +116,10 @@ def next_point(study: Study, folder: Path) -> Trial | None:
         folder: folder of the trials, which is locked while this worker takes a point
     """
     with locked(folder):
-        waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        return study.ask() if waiting else None
+        return waiting_point(study)
+
+
+def waiting_point(study: Study) -> Trial | None:
+    """Return what :func:`next_point` returns; the caller holds the lock."""
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    return study.ask() if waiting else None

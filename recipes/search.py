@@ -13,8 +13,9 @@ table and the best trial's command, and draws two pictures.
 import argparse
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 
 try:
@@ -29,30 +30,27 @@ from lm_plugins.command_line import typed_flags
 from lm_plugins.errors import Refused
 from lm_plugins.training_flags import check_arch
 from preprocess.lock import locked
-from recipes.files import check_output, make_folder
+from recipes.files import make_folder
 from recipes.plugin import LM_PLUGINS, add_user_dir_argument
 from recipes.printing import say
 from recipes.processes import end_quietly_by_interrupt
-from recipes.samplers import DEFAULT, GRID, SAMPLERS, next_point, queue_grid
+from recipes.samplers import DEFAULT, GRID, SAMPLERS, next_point, queue_grid, waiting_point
 from recipes.search_spaces import OURS, of_arch, of_file
-from recipes.search_study import completed, draw_pictures, open_study, table, was_validated
+from recipes.search_study import completed, draw_pictures, open_study, still_running, table, was_validated
 from recipes.search_trial import run
 from recipes.stages import by_flag
 
 
 def search(
     study: Study,
-    ask: Callable[[], Trial | None],
-    trials: int,
+    asked: Iterable[Trial],
     run_trial: Callable[[Trial], tuple[TrialState, float | None, str]],
 ) -> None:
-    """Run `trials` trials, or as many as `ask` returns before it returns None.
+    """Run the trials that were `asked` for.
 
     A failure before any validation ends the search, because every trial would fail.
     """
-    for _ in range(trials):
-        if (trial := ask()) is None:
-            return
+    for trial in asked:
         try:
             state, bits, reason = run_trial(trial)
         except BaseException:  # interrupted: other workers must not wait for this trial
@@ -87,11 +85,6 @@ def check(options: argparse.Namespace, flags: list[str]) -> None:
     if options.search_seed is not None and options.search_seed < 0:
         sys.exit(f"error: --search-seed is {options.search_seed}: it must be at least 0")
     make_folder(study.parent)
-    if not study.exists():
-        folder = study.with_suffix("")
-        if any(folder.glob("trial*")):
-            sys.exit(f"error: {folder} holds the trials of another study: give another --study")
-        check_output(study)
 
 
 def main() -> None:
@@ -130,13 +123,17 @@ def main() -> None:
         draw = of_file(options.space, typed) if options.space else of_arch(options.arch, typed)
     except Refused as refusal:
         sys.exit(f"error: {refusal}")
-    study = open_study(options, flags)
-    folder, ask = options.study.with_suffix(""), study.ask
-    if options.sampler == GRID:
-        with locked(folder):
+    folder, is_grid = options.study.with_suffix(""), options.sampler == GRID
+    with locked(folder):  # until a trial runs: then a worker with other data is refused
+        study = open_study(options, flags)
+        if is_grid:
             queue_grid(study, options.space, typed)
-        ask = partial(next_point, study, folder)
-    search(study, ask, options.trials, lambda trial: run(trial, options, flags, draw, folder))
+        first = waiting_point(study) if is_grid else study.ask()
+    ask = partial(next_point, study, folder) if is_grid else study.ask
+    asked = islice(chain([first] if first else [], iter(ask, None)), options.trials)
+    search(study, asked, lambda trial: run(trial, options, flags, draw, folder))
+    for sentence in still_running(study, options.study):
+        say(sentence)
     if not completed(study):
         sys.exit(f"error: no trial was completed: see {folder}/trial*/train.log")
     print(table(study))

@@ -4,6 +4,7 @@ import argparse
 import shlex
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
@@ -12,14 +13,20 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from recipes.plots import DPI
-from recipes.samplers import fail_killed, pruner, sampler
+from recipes.samplers import WORKER, fail_killed, pruner, sampler
 from recipes.search_trial import DRAWN, typed_value
 from recipes.stages import CONTENT, digest
 
 
 def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
-    """Open or create the study; architecture, data, flags and space must be the same for all its trials."""
-    storage = f"sqlite:///{options.study.resolve()}"
+    """Open or create the study; architecture, data, flags and space must be the same for all its trials.
+
+    The caller holds the lock of the folder of the trials, because parallel workers may open it at once.
+    """
+    folder = options.study.with_suffix("")
+    if not options.study.exists() and any(folder.glob("trial*")):
+        sys.exit(f"error: {folder} holds the trials of another study: give another --study")
+    storage = storage_of(options.study)
     try:
         others = [name for name in optuna.get_all_study_names(storage) if name != options.arch]
         if others:
@@ -36,8 +43,9 @@ def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
             f"error: --study {options.study} is not a study ({reason}): give a new file"
         ) from error
     space = options.space.read_text() if options.space else ""
+    fail_killed(study)
     compared = {"data": digest(options.data, CONTENT["data"]), "flags": flags, "space": space}
-    before = study.user_attrs.get("compared", compared) if was_validated(study) else compared
+    before = study.user_attrs.get("compared", compared) if has_outcomes(study) else compared
     typed = shlex.join(before["flags"])
     shown = {"data": "different data", "flags": f"different flags ({typed})", "space": "a different --space"}
     for what in compared:
@@ -48,13 +56,40 @@ def open_study(options: argparse.Namespace, flags: list[str]) -> Study:
             )
     study.set_user_attr("compared", compared)
     study.sampler = sampler(options.sampler, options.search_seed, len(study.get_trials(deepcopy=False)))
-    fail_killed(study)
     return study
 
 
 def was_validated(study: Study) -> bool:
     """Return whether any trial got as far as a validation."""
     return any(trial.intermediate_values for trial in study.trials)
+
+
+def has_outcomes(study: Study) -> bool:
+    """Return whether a trial has or may get an outcome: it was validated, pruned or completed, or it runs."""
+    without = (TrialState.WAITING, TrialState.FAIL)
+    return was_validated(study) or any(trial.state not in without for trial in study.trials)
+
+
+def still_running(study: Study, path: Path) -> Iterator[str]:
+    """Yield a sentence for each trial of the study in `path` that counts as running.
+
+    It says whose trial it is, and what to do if that process was killed on another machine.
+    """
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        machine, process = trial.user_attrs.get(WORKER, ("an unknown machine", "?"))
+        command = [
+            "optuna", "tell", "--storage", storage_of(path), "--study-name", study.study_name,
+            "--trial-number", str(trial.number), "--state", "fail",
+        ]  # fmt: skip
+        yield (
+            f"trial {trial.number} still counts as running, in process {process} on {machine}: if that has "
+            f"ended, run `{shlex.join(command)}` and then the search again"
+        )
+
+
+def storage_of(path: Path) -> str:
+    """Return Optuna's address of the study in the file `path`."""
+    return f"sqlite:///{path.resolve()}"
 
 
 def completed(study: Study) -> list[FrozenTrial]:

@@ -14,7 +14,7 @@ import optuna
 from optuna import Trial
 from optuna.trial import TrialState
 
-from recipes.logs import DIVERGED, logged
+from recipes.logs import DIVERGED, logged, written
 from recipes.processes import ONE_PROCESS, piped
 from recipes.samplers import WORKER
 from recipes.search_spaces import Draw
@@ -34,10 +34,10 @@ def train(command: list[str], log: Path, report: Callable[[int, float], bool]) -
 
     Raises:
         Failed: training ended with an error, or without a validation
-        SystemExit: a signal was passed on to it
+        SystemExit: a signal was passed on to it, or its log cannot be written
     """
     best, line, stopped = None, "", False
-    with open(log, "w", buffering=1) as file, piped(command) as process:
+    with piped(command) as process, written(log, "w") as file:
         for line in process.stdout:
             file.write(line)
             for entry in logged(line, "valid"):

@@ -2,8 +2,11 @@
 
 import json
 import math
+import multiprocessing
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 
 import pytest
 
@@ -34,7 +37,7 @@ def test_a_range_is_covered_and_nothing_is_overwritten(data_bin, tmp_path):
     assert len((tmp_path / "lr_range.txt").read_text().splitlines()) == 41
     assert (tmp_path / "lr_range.png").stat().st_size > 1000
     again = recipe(data_bin, tmp_path)
-    assert again.returncode == 2 and "results of an earlier test" in again.stderr
+    assert again.returncode == 1 and "results of an earlier test" in again.stderr
 
 
 def test_the_test_stops_where_the_loss_diverges(data_bin, tmp_path):
@@ -82,6 +85,28 @@ def curve(loss_at, updates=200, low=1e-4, high=100.0):
         if not test.diverged:
             test.add(loss_at(rate), following)
     return test
+
+
+def test_of_two_tests_in_one_folder_the_later_waits_and_is_refused(tmp_path, monkeypatch):
+    context = multiprocessing.get_context("fork")
+    both = context.Barrier(2)
+
+    def trained(command, log, test):
+        with open(log, "a") as file:
+            file.write("$ fairseq-train\n")
+        with suppress(threading.BrokenBarrierError):
+            both.wait(3)  # the other one comes here in this time if nothing stops it
+        test.points = curve(lambda rate: 9 - 3 / (1 + (rate / 0.1) ** -2) + (rate / 30) ** 4).points
+
+    monkeypatch.setattr(lr_range, "run", trained)
+    line = ["data", "--arch", "qrnn_ptb", "--out", str(tmp_path)]
+    processes = [context.Process(target=lr_range.main, args=(line,)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert sorted(process.exitcode for process in processes) == [0, 1]
+    assert (tmp_path / "train.log").read_text() == "$ fairseq-train\n"
 
 
 def test_the_suggestions_are_the_steepest_point_and_a_tenth_of_the_minimum():

@@ -23,6 +23,40 @@ def test_what_can_be_written_is_left_as_it_was(tmp_path):
     assert (tmp_path / "old.json").read_text() == "{}" and len(os.listdir(tmp_path)) == 2
 
 
+def test_two_containers_with_the_same_process_number_test_one_folder(tmp_path, monkeypatch):
+    touch = Path.touch
+
+    def touch_and_lose(path):  # the other one removes the file that both have made
+        touch(path)
+        path.unlink()
+
+    monkeypatch.setattr(Path, "touch", touch_and_lose)
+    make_folder(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+NEVER_MADE = """
+import os, sys
+from pathlib import Path
+from recipes.files import check_output
+
+def watch(event, arguments):
+    if event in ("open", "os.remove") and str(arguments[0]).endswith("out.json"):
+        assert event == "open" and not arguments[2] & os.O_CREAT, event
+
+sys.addaudithook(watch)
+check_output(Path(sys.argv[1]))
+"""
+
+
+def test_an_output_is_neither_made_nor_removed_while_another_process_may_write_it(tmp_path):
+    line = [sys.executable, "-c", NEVER_MADE, tmp_path / "out.json"]
+    for _ in range(2):
+        done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        (tmp_path / "out.json").touch()
+
+
 def sampled(path: str) -> None:
     line = [sys.executable, "-m", "recipes.sample", "nowhere", "--output", path]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
@@ -37,7 +71,7 @@ def sampled(path: str) -> None:
         lambda path: sampled(path),
         lambda path: benchmark(["--quick", "--only", "nothing", "--json", path]),
         lambda path: lr_range.main(["data", "--arch", "qrnn_ptb", "--out", path]),
-        lambda path: demo.empty(Path(path)),
+        lambda path: demo.emptied(Path(path)).__enter__(),
         lambda path: sweep.main(["k.db", "--arch", "a", "--flag=--lr", "--picture", f"{path}.png"]),
         lambda path: output_memory.main(["--quick", "--picture", f"{path}.png"]),
     ],

@@ -97,6 +97,36 @@ def test_a_child_does_not_outlive_a_killed_parent():
     process.stdout.close(), process.wait()
 
 
+FULL = """
+import sys
+from pathlib import Path
+from recipes.progress import follow
+from recipes.run import run_logged
+full = Path("/dev/full")
+run_logged([sys.executable, "-c", sys.argv[1]], Path(sys.argv[2]), lambda lines, log: follow(lines, full))
+"""
+SAVING_SLOWLY = """
+import signal, sys, time
+def save(number, frame):
+    print("more than fits in a pipe" * 10000, flush=True)
+    open({saved!r}, "w").close()
+    sys.exit(128 + number)
+signal.signal(signal.SIGTERM, save)
+print("this line does not fit on the disk", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux")
+def test_a_full_disk_ends_a_program_that_can_still_save(tmp_path):
+    program = SAVING_SLOWLY.format(saved=str(tmp_path / "saved"))
+    line = [sys.executable, "-c", FULL, program, tmp_path / "train.log"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=50)
+    sentence = "error: /dev/full cannot be written (No space left on device): mend this, and run the same "
+    assert (done.returncode, done.stderr) == (1, f"{sentence}command again\n")
+    assert (tmp_path / "saved").exists()
+
+
 def test_ctrl_z_stops_the_child_too():
     process, child = started(UNPREPARED)
     process.send_signal(signal.SIGTSTP)

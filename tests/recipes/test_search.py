@@ -1,9 +1,13 @@
 """The search draws from the space of an architecture's family, and tells a bad point from a broken run."""
 
 import dataclasses
+import functools
 import json
+import multiprocessing
+import os
 import subprocess
 import sys
+from functools import partial
 
 import optuna
 import pytest
@@ -185,6 +189,72 @@ def test_an_interrupted_trial_is_not_left_running(run, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         run(interrupted)
     assert [trial.state.name for trial in trials(tmp_path)] == ["FAIL"]
+
+
+FORK = multiprocessing.get_context("fork")
+
+
+def together(run, *workers):
+    """Run searches in processes that start at the same moment, and return their exit statuses.
+
+    None trains before each of the others has opened the study or was refused.
+    """
+    start, opened = FORK.Barrier(len(workers)), FORK.Barrier(len(workers))
+
+    def worker(arguments):
+        wait_for_all = functools.cache(partial(opened.wait, 60))
+
+        def train(command, log, tell):
+            wait_for_all()
+            return quadratic(command, log, tell)
+
+        start.wait(60)
+        try:
+            run(train, trials=2, **arguments)
+        finally:
+            wait_for_all()
+
+    processes = [FORK.Process(target=worker, args=(arguments,)) for arguments in workers]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    return [process.exitcode for process in processes]
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_workers_that_start_together_share_a_new_study(run, tmp_path, monkeypatch, attempt):
+    monkeypatch.setattr(search, "draw_pictures", lambda study, path: None)
+    assert together(run, *4 * [{}]) == 4 * [0]
+    assert [trial.number for trial in trials(tmp_path)] == list(range(8))
+
+
+def test_a_worker_with_other_data_is_refused_while_the_first_trial_trains(run, tmp_path):
+    def first_epoch(command, log, tell):
+        with pytest.raises(SystemExit, match="was begun with different data"):
+            run(quadratic, data="other")
+        return quadratic(command, log, tell)
+
+    run(first_epoch, trials=1)
+    assert {trial.user_attrs["command"].split()[1] for trial in trials(tmp_path)} == {"data"}
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_of_workers_with_different_data_that_start_together_one_is_refused(run, tmp_path, attempt):
+    assert sorted(together(run, {"data": "data"}, {"data": "other"})) == [0, 1]
+    assert len({trial.user_attrs["command"].split()[1] for trial in trials(tmp_path)}) == 1
+
+
+def test_the_first_trial_of_a_killed_worker_is_not_compared(run, tmp_path):
+    def killed(command, log, tell):
+        os._exit(9)
+
+    process = FORK.Process(target=run, args=(killed,))
+    process.start()
+    process.join(60)
+    assert [trial.state.name for trial in trials(tmp_path)] == ["RUNNING"]
+    run(quadratic, data="other", trials=1)
+    assert [trial.state.name for trial in trials(tmp_path)] == ["FAIL", "COMPLETE"]
 
 
 def logs(*bits, then="pass"):

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from functools import partial
@@ -93,6 +94,20 @@ def test_the_point_of_a_killed_worker_is_tried_again(tmp_path):
     assert [trial.state.name for trial in study.trials] == ["FAIL", "RUNNING", "WAITING"]
 
 
+def test_a_point_that_another_machine_left_running_is_named_and_can_be_tried_again(run, tmp_path, capsys):
+    grid, space = {"--n-experts": [1, 2]}, tmp_path / "space.json"
+    space.write_text(json.dumps(grid))
+    study = optuna.create_study(study_name="lstm_small", storage=f"sqlite:///{tmp_path}/study.db")
+    samplers.queue_grid(study, space)
+    study.ask().set_user_attr(samplers.WORKER, ["node-a", 12])
+    assert [k for k, _ in run("--sampler", "grid", space=grid)] == [2]
+    sentence = capsys.readouterr().out.split("trial 0 ")[1].splitlines()[0]
+    assert sentence.startswith("still counts as running, in process 12 on node-a: if that has ended, run `")
+    subprocess.run(shlex.split(sentence.split("`")[1]), check=True)
+    assert [k for k, _ in run("--sampler", "grid", space=grid)] == [1]
+    assert "still counts as running" not in capsys.readouterr().out
+
+
 def test_two_workers_share_a_grid(tmp_path):
     space = tmp_path / "space.json"
     space.write_text(json.dumps({"--n-experts": [1, 3]}))
@@ -102,11 +117,11 @@ def test_two_workers_share_a_grid(tmp_path):
     def train(trial):
         drawn.append(trial.suggest_int("--n-experts", 1, 3))
         if len(drawn) == 1:  # the second worker comes and does the rest, while the first one trains
-            search.search(study, ask, 20, train)
+            search.search(study, iter(ask, None), train)
         return TrialState.COMPLETE, 7.0, ""
 
     ask = partial(samplers.next_point, study, tmp_path / "study")
-    search.search(study, ask, 20, train)
+    search.search(study, iter(ask, None), train)
     assert sorted(drawn) == [1, 2, 3]
 
 
