@@ -90,6 +90,7 @@ class StreamWindows(FairseqDataset):
                 "step": 0 if self.independent else window.step,
             },
             "target": target,
+            "begins_epoch": window.start == 0,
             "ends_epoch": window.start + window.length == self.streams(window.epoch).length,
         }
 

@@ -14,7 +14,7 @@ from fairseq.models import BaseFairseqModel
 from fairseq.optim import FairseqOptimizer
 from omegaconf import DictConfig, OmegaConf
 
-from lm_plugins.optim.nt_asgd import STOP_RATE
+from lm_plugins.optim.nt_asgd import has_finished
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.stop_signals import StopSignals, end_by
 from lm_plugins.tasks.starting_point import what_continues
@@ -27,8 +27,7 @@ STOP = "stop"  # the metric: number of processes that a signal has reached
 class StoppingMixin:
     """Save and end training after a stop signal.
 
-    For a task with `updates`, `ends_epoch`, `patience`, `optimizer`, and a `cfg` within fairseq's
-    configuration.
+    For a task with `updates`, `ends_epoch`, `patience`, and a `cfg` within fairseq's configuration.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -37,14 +36,6 @@ class StoppingMixin:
         self.replaced: dict[tuple[str, str], Any] = {}  # typed values of the options that are changed to stop
 
     def begin_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
-        """End with status 0 if fine-tuning has ended.
-
-        The optimizer then has the rate at which fairseq stops, but fairseq asks the schedule, and a schedule
-        such as cosine answers with its own rate.
-        """
-        if self.optimizer is not None and self.optimizer.get_lr() == STOP_RATE:
-            logger.info("training is complete: fine-tuning has ended")
-            raise SystemExit(0)
         super().begin_epoch(epoch, model)
         self.signals.listen()
 
@@ -57,21 +48,25 @@ class StoppingMixin:
         update_num: int,
         ignore_grad: bool = False,
     ) -> tuple[Any, Any, Any]:
-        self.end_if_complete(update_num)
+        self.end_if_complete(update_num, sample.get("begins_epoch", False) and has_finished(optimizer))
         loss, size, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
         return loss, size, {**log, STOP: int(self.signals.received is not None)}
 
-    def end_if_complete(self, update_num: int) -> None:
-        """End with status 0 if a resumed training has made all its updates, or has run out of patience.
+    def end_if_complete(self, update_num: int, is_tuned: bool) -> None:
+        """End with status 0 if fine-tuning has ended, also in an earlier process.
 
-        fairseq compares them with --max-update and --patience after each update, so it would make one more
-        and save.
+        Likewise if a resumed training has made all its updates, or has run out of patience. fairseq compares
+        them with --max-update and --patience after each update, so it would make one more and save. For
+        fine-tuning it has no such limit: its --stop-min-lr would end a resumed run within an epoch.
 
         Args:
             update_num: number of updates so far
+            is_tuned: the optimizer ended fine-tuning in an earlier epoch
         """
         limit, patience = self.options("optimization").max_update, self.cfg.patience
-        if 0 < limit <= update_num:
+        if is_tuned:
+            reason = "fine-tuning has ended"
+        elif 0 < limit <= update_num:
             reason = f"it has made {update_num} updates, and --max-update is {limit}"
         elif 0 < patience <= self.patience.stale:
             reason = f"{self.patience.stale} validations gave no new best, and --patience is {patience}"

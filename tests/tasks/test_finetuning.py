@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from recipes.logs import logged
-from tests.helpers.checkpoints import load, same_weights
+from tests.helpers.checkpoints import load, optimizer_state, same_weights
 from tests.helpers.plain_model import NO_DROPOUT
 from tests.helpers.runner import Finished, train, train_ranks
 
@@ -51,6 +51,21 @@ def test_a_better_model_replaces_it(data_bin: Path, trained: tuple[Path, float],
     assert min(losses(run)) < trained[1]
     assert not same_weights(tmp_path / BEST, trained[0])
     assert load(tmp_path / BEST)["extra_state"]["val_loss"] == pytest.approx(min(losses(run)))
+
+
+def test_the_epoch_in_which_it_ends_is_trained_to_its_end_also_by_a_resumed_run(
+    data_bin: Path, trained: tuple[Path, float], tmp_path: Path
+) -> None:
+    often = ("--averaging", "always", "--nonmono", "0", "--validate-interval-updates", "30")
+    flags = (*often, "--lr", "300", "--clip-norm", "100", "--max-epoch", "3", "--no-epoch-checkpoints")
+    tune(data_bin, trained, tmp_path, *flags, "--max-update", "100")
+    assert optimizer_state(tmp_path / LAST)["finished"]
+    resumed = tune(data_bin, trained, tmp_path, *flags)
+    assert "training is complete: fine-tuning has ended" in resumed.output
+    assert [one["epoch"] for one in logged(resumed.output, "train")] == [1]
+    assert load(tmp_path / LAST)["extra_state"]["train_iterator"]["epoch"] == 2
+    again = tune(data_bin, trained, tmp_path, *flags)
+    assert "fine-tuning has ended" in again.output and not logged(again.output, "train")
 
 
 def test_two_processes_keep_it_too(data_bin: Path, trained: tuple[Path, float], tmp_path: Path) -> None:

@@ -96,12 +96,16 @@ def test_a_signal_in_the_last_update_leaves_the_last_validation(data_bin, monkey
     assert stopped == [6]
 
 
-def test_fine_tuning_ends_with_a_schedule_that_has_its_own_rate(data_bin):
-    flags = ("--optimizer", "nt_asgd", "--averaging", "always", "--lr-scheduler", "cosine")
-    task, model, _, task.optimizer = training(data_bin, "awd_lstm_ptb", *flags, "--lr-period-updates", "9")
-    task.optimizer.finished = True
+def test_fine_tuning_ends_with_an_epoch(data_bin):
+    """Within one, a resumed run trains on, and it has already ended where the checkpoint is that of one."""
+    task, *parts = training(data_bin, "awd_lstm_ptb", "--optimizer", "nt_asgd", "--averaging", "always")
+    windows = list(task.get_batch_iterator(task.dataset("train"), max_sentences=4).next_epoch_itr())
+    task.train_step(windows[0], *parts, 0)
+    parts[-1].finished = True
+    for window in windows[1:]:
+        task.train_step(window, *parts, 0)
     with pytest.raises(SystemExit) as end:
-        task.begin_epoch(3, model)
+        task.train_step(windows[0], *parts, 0)
     assert end.value.code == 0
 
 
