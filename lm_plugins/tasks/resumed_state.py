@@ -1,7 +1,10 @@
 """What a checkpoint must hold for a run to resume, besides the same options."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
+
+from fairseq import checkpoint_utils
 
 from lm_plugins.errors import Refused
 from lm_plugins.flags import flag_of
@@ -27,6 +30,25 @@ def check_optimizer_state(checkpoint: Mapping[str, Any], path: str) -> None:
             f"optimizer and of the schedule after {updates} updates is lost: give --reset-optimizer to "
             "continue from its weights with new ones"
         )
+
+
+def keeps_best(path: str, cfg: Any) -> bool:
+    """Return whether the best value in the checkpoint `path` is the one to beat.
+
+    With --reset-optimizer it is if checkpoint_best.pt of the same folder would be replaced.
+    """
+    own_folder = os.path.realpath(os.path.dirname(path)) == os.path.realpath(cfg.save_dir)
+    return not cfg.reset_meters and (own_folder or not cfg.reset_optimizer)
+
+
+def restore_best(checkpoint: Mapping[str, Any]) -> None:
+    """Have fairseq compare with the best value in `checkpoint`, which it forgets with --reset-optimizer.
+
+    It keeps the value in this attribute of its function, and sets it when it resumes.
+    """
+    best = checkpoint.get("extra_state", {}).get("best")
+    if best is not None:
+        checkpoint_utils.save_checkpoint.best = best
 
 
 def check_best(saved: Mapping[str, Any], cfg: Any) -> None:

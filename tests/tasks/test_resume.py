@@ -2,12 +2,15 @@
 
 import pytest
 import torch
+from fairseq.checkpoint_utils import save_checkpoint
 
+from lm_plugins.errors import Refused
 from lm_plugins.tasks.resume import COMPARED, DATA, differences
 from recipes.logs import logged
 from tests.helpers.checkpoints import load, optimizer_state, same_weights
 from tests.helpers.refusals import files, refused
 from tests.helpers.runner import start_ranks, train, train_ranks
+from tests.helpers.tasks import training
 
 NT_ASGD = ("--optimizer", "nt_asgd", "--lr", "8", "--nonmono", "1", "--no-epoch-checkpoints")
 TASK = "RecurrentLanguageModelingTask"
@@ -72,7 +75,7 @@ def test_another_kind_of_training_is_refused(data_bin, epoch, flags, changes):
 def test_the_best_value_of_another_metric_is_refused(data_bin, epoch, accepted):
     flags = (*NT_ASGD, "--max-epoch", "2", "--best-checkpoint-metric", "ppl", *accepted)
     finished = train(data_bin, epoch, *flags, succeeds=False)
-    refused(finished, "another --best-checkpoint-metric (loss -> ppl)", "--reset-meters")
+    refused(finished, "different --best-checkpoint-metric (loss -> ppl)", "--reset-meters")
 
 
 def test_another_metric_begins_with_its_own_best_value(data_bin, epoch, tmp_path):
@@ -118,8 +121,8 @@ def test_an_accepted_option_of_an_optimizer_of_torch_takes_effect(data_bin, tmp_
 @pytest.mark.parametrize(
     "flags, phrases",
     [
-        (("--criterion", "nce", "--nce-k", "5"), ("another --criterion", "needs --reset-optimizer")),
-        (("--lr-scheduler", "plateau"), ("another --lr-scheduler", "needs --reset-lr-scheduler")),
+        (("--criterion", "nce", "--nce-k", "5"), ("different --criterion", "give --reset-optimizer")),
+        (("--lr-scheduler", "plateau"), ("different --lr-scheduler", "give --reset-lr-scheduler")),
         (("--decoder-hidden-size", "20"), ("do not fit the model (size mismatch for decoder", "the --arch")),
     ],
 )
@@ -147,6 +150,20 @@ def test_another_optimizer_continues_in_the_epoch_unless_the_data_are_reset_too(
     flags = (*NT_ASGD, "--restore-file", epoch / "checkpoint_last.pt", "--max-epoch", "1")
     finished = train(data_bin, tmp_path, *flags, "--reset-optimizer", *also)
     assert [one["epoch"] for one in logged(finished.output, "train")] == epochs
+
+
+def test_another_optimizer_does_not_replace_a_better_model(data_bin, epoch, tmp_path, monkeypatch):
+    """fairseq would take the first validation for the best one so far."""
+    monkeypatch.setattr(save_checkpoint, "best", None, raising=False)
+    last = epoch / "checkpoint_last.pt"
+    for flags in (("--save-dir", epoch, "--reset-meters"), ("--save-dir", tmp_path, "--restore-file", last)):
+        training(data_bin, "awd_lstm_ptb", "--reset-optimizer", *map(str, flags))
+        assert save_checkpoint.best is None, "wanted, or the folder has no such model"
+    training(data_bin, "awd_lstm_ptb", "--reset-optimizer", "--save-dir", str(epoch))
+    assert save_checkpoint.best == load(last)["extra_state"]["best"]
+    metric = ("--save-dir", str(epoch), "--best-checkpoint-metric", "ppl")
+    with pytest.raises(Refused, match=r"--best-checkpoint-metric \(loss -> ppl\).* --reset-meters"):
+        training(data_bin, "awd_lstm_ptb", "--reset-optimizer", *metric)
 
 
 @pytest.mark.parametrize("reset", ["--reset-lr-scheduler", "--reset-dataloader", "--reset-meters"])
