@@ -37,6 +37,7 @@ from lm_plugins.optim.own_options import take_own_options
 from lm_plugins.optim.two_tailed import choose_average
 from lm_plugins.ranks import from_all_ranks, rank_and_world
 from lm_plugins.tasks.large_tables import check_optimizer
+from lm_plugins.tasks.resumed_state import VALID_TEXT
 from lm_plugins.tasks.written_once import WrittenOnce
 
 logger = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ class CheckpointingMixin:
         return self.decoder.carried.state_dict(stream_name(self.cfg.train_subset, True))
 
     def get_checkpoint_dict(self) -> dict[str, Any]:
-        """Return the carried states of all ranks, and the counts that continue after a restart.
+        """Return the carried states of all ranks, the counts that continue after a restart, and their text.
 
         On a single process, also put the average into the model.
         """
@@ -127,6 +128,7 @@ class CheckpointingMixin:
         else:
             states, self.rank_states = self.rank_states, None
         counts = {"above_uniform": self.above_uniform, "patience": self.patience.state_dict()}
+        counts[VALID_TEXT] = self.valid_text()
         saved = {"rank_states": states, **counts} if states else {}
         return {type(self).__name__: WrittenOnce(saved)}
 

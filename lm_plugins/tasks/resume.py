@@ -29,6 +29,7 @@ COMPARED: dict[str, Optional[tuple[str, ...]]] = {
     "optimization": ("clip_norm", "lr", "update_freq"),
     "dataset": (
         "batch_size_valid",
+        "combine_valid_subsets",
         "disable_validation",
         "valid_subset",
         "validate_after_updates",

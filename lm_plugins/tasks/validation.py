@@ -14,6 +14,7 @@ from lm_plugins.out_of_memory import naming_window
 from lm_plugins.peak_memory import PeakMemory
 from lm_plugins.tasks.divergence import check_training_loss, check_validation_loss, count_above_uniform
 from lm_plugins.tasks.patience import Patience
+from lm_plugins.tasks.resumed_state import check_valid_text
 from lm_plugins.tasks.validation_loss import validation_loss
 from lm_plugins.tasks.validation_schedule import is_scheduled
 
@@ -33,6 +34,18 @@ class ValidationMixin:
         self.updates = 0  # of the training so far
         self.above_uniform = 0  # epochs in a row with a validation loss above that of guessing
         self.patience = Patience()
+
+    def begin_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
+        """Check, before the first update of a resumed run, that it is validated on the same text."""
+        super().begin_epoch(epoch, model)
+        text = self.valid_text()
+        if self.optimizer is None and text is not None:
+            check_valid_text(text, type(self).__name__, self.cfg)
+
+    def valid_text(self) -> Optional[dict[str, int]]:
+        """Return the fingerprint of the first validation subset; None if there is no validation."""
+        dataset = self.datasets.get(self.cfg.valid_subset.split(",")[0])
+        return None if dataset is None else dataset.fingerprint()
 
     def begin_valid_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
         super().begin_valid_epoch(epoch, model)

@@ -1,11 +1,14 @@
 """A run is resumed with the options that it was started with, or with a statement of what differs."""
 
+import shutil
+
 import pytest
 import torch
 from fairseq.checkpoint_utils import save_checkpoint
 
 from lm_plugins.errors import Refused
 from lm_plugins.tasks.resume import COMPARED, DATA, differences
+from lm_plugins.tasks.resumed_state import check_valid_text
 from recipes.logs import logged
 from tests.helpers.checkpoints import load, optimizer_state, same_weights
 from tests.helpers.refusals import files, refused
@@ -36,6 +39,7 @@ CHANGES = {
     ("--lr-scheduler", "multi_step", "--milestones", "1"): "--lr-scheduler fixed -> multi_step",
     ("--validate-interval", "2"): "--validate-interval 1 -> 2",
     ("--batch-size-valid", "3"): "--batch-size-valid 4 -> 3",
+    ("--combine-valid-subsets",): "--combine-valid-subsets None -> True",
 }
 
 
@@ -99,6 +103,35 @@ def test_a_data_folder_may_have_another_path():
     after = dict.fromkeys(COMPARED, {}) | after
     assert not list(differences(before, after, DATA))
     assert list(differences(before, after, set())) == ["--data a:b -> ./a:b"]
+
+
+@pytest.mark.parametrize("reset", [(), ("--reset-dataloader",), ("--reset-meters",), ("--reset-optimizer",)])
+def test_another_validation_text_is_refused(data_bin, epoch, tmp_path, caplog, monkeypatch, reset):
+    monkeypatch.setattr(save_checkpoint, "best", None, raising=False)
+    saved = load(epoch / "checkpoint_last.pt")["extra_state"][TASK]["valid_text"]
+    cfg = training(data_bin, "awd_lstm_ptb", "--accept-changes", *NT_ASGD, "--save-dir", str(epoch), *reset)[
+        0
+    ].cfg
+    other = saved | {"corpus": 7}
+    check_valid_text(other, TASK, cfg)
+    assert f"another validation text than the {saved['tokens']:,} tokens" in caplog.text
+    cfg.accept_changes = False
+    check_valid_text(saved, TASK, cfg)
+    with pytest.raises(Refused, match="another validation text .* accept it with --accept-changes"):
+        check_valid_text(other, TASK, cfg)
+    if reset == ("--reset-optimizer",):
+        cfg.save_dir, cfg.restore_file = str(tmp_path), str(epoch / "checkpoint_last.pt")
+        check_valid_text(other, TASK, cfg)  # nothing is compared with its losses
+
+
+def test_a_validation_text_that_was_binarized_again_is_found(data_bin, epoch, tmp_path):
+    changed = shutil.copytree(data_bin, tmp_path / "bin")
+    for end in ("bin", "idx"):
+        shutil.copy(data_bin / f"test.{end}", changed / f"valid.{end}")
+    before = files(epoch)
+    finished = train(changed, epoch, *NT_ASGD, "--max-epoch", "2", succeeds=False)
+    refused(finished, "cannot resume with another validation text", "use the data folder of the checkpoint")
+    assert files(epoch) == before
 
 
 def test_a_changed_option_is_accepted_on_request(data_bin, epoch, tmp_path):
@@ -187,7 +220,8 @@ def test_options_that_change_nothing_are_not_compared(data_bin, epoch, tmp_path)
 
 def test_a_checkpoint_of_an_earlier_version_is_resumed(data_bin, epoch, tmp_path):
     saved = load(epoch / "checkpoint_last.pt")
-    del saved["extra_state"][TASK]["above_uniform"], saved["cfg"]["task"]["accept_changes"]
+    del saved["extra_state"][TASK]["above_uniform"], saved["extra_state"][TASK]["valid_text"]
+    del saved["cfg"]["task"]["accept_changes"]
     del saved["cfg"]["model"]["init_range"], saved["cfg"]["lr_scheduler"]
     torch.save(saved, tmp_path / "checkpoint_last.pt")
     train(data_bin, tmp_path, *NT_ASGD, "--max-epoch", "2")
