@@ -18,6 +18,7 @@ from lm_plugins.optim.nt_asgd import has_finished
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.stop_signals import StopSignals, end_by
 from lm_plugins.tasks.starting_point import what_continues
+from lm_plugins.tasks.validation_schedule import is_scheduled
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +34,13 @@ class StoppingMixin:
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.signals = StopSignals()
+        self.epoch = 0
+        self.reported = False  # a signal had reached a process by the last update
         self.replaced: dict[tuple[str, str], Any] = {}  # typed values of the options that are changed to stop
 
     def begin_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
         super().begin_epoch(epoch, model)
+        self.epoch = epoch
         self.signals.listen()
 
     def train_step(
@@ -81,11 +85,15 @@ class StoppingMixin:
         The criterion has just waited for the sums of this update, so reading one more does not wait.
         """
         super().reduce_metrics(logging_outputs, criterion)
-        if self.replaced or self.ends_epoch or STOP not in logging_outputs[0]:
-            return  # at the end of an epoch, validation decides what is saved: stop after the next update
-        if 0 < self.options("optimization").max_update <= self.updates:
+        if self.replaced or STOP not in logging_outputs[0]:
+            return
+        limits = self.options("optimization")
+        if 0 < limits.max_update <= self.updates or (self.ends_epoch and 0 < limits.max_epoch <= self.epoch):
             return  # training ends here by itself, with a validation
-        if sum(float(log[STOP]) for log in logging_outputs) > 0:
+        was_reported, self.reported = self.reported, sum(float(log[STOP]) for log in logging_outputs) > 0
+        # At the end of an epoch, validation decides what is saved: stop after the next update instead, unless
+        # that one ends an epoch too.
+        if self.reported and (was_reported or not self.ends_epoch):
             self.stop_after_this_update()
 
     def stop_after_this_update(self) -> None:
@@ -94,10 +102,11 @@ class StoppingMixin:
         The loop reads its options after each update.
         """
         number = self.signals.received or signal.SIGTERM
-        dataset, checkpoint = self.options("dataset"), self.options("checkpoint")
-        intervals = (dataset.validate_interval_updates, checkpoint.save_interval_updates)
+        checkpoint = self.options("checkpoint")
+        interval = checkpoint.save_interval_updates
+        is_saved = not self.ends_epoch and interval > 0 and self.updates % interval == 0  # with a validation
         self.replace("optimization", "max_update", self.updates)
-        if not any(interval > 0 and self.updates % interval == 0 for interval in intervals):
+        if not is_saved and not is_scheduled(self.cfg, self.epoch, self.updates, self.ends_epoch):
             self.replace("dataset", "disable_validation", True)
         rank, _ = rank_and_world()
         saves = not checkpoint.no_save and not checkpoint.no_last_checkpoints
