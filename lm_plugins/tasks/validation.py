@@ -4,6 +4,7 @@ from typing import Any, Optional
 
 from fairseq.criterions import FairseqCriterion
 from fairseq.logging import meters, metrics
+from fairseq.logging.meters import MetersDict
 from fairseq.models import BaseFairseqModel
 from fairseq.optim import FairseqOptimizer
 
@@ -15,7 +16,7 @@ from lm_plugins.peak_memory import PeakMemory
 from lm_plugins.tasks.divergence import check_training_loss, check_validation_loss, count_above_uniform
 from lm_plugins.tasks.patience import Patience
 from lm_plugins.tasks.resumed_state import check_valid_text
-from lm_plugins.tasks.validation_loss import validation_loss
+from lm_plugins.tasks.validation_loss import validation_meters
 from lm_plugins.tasks.validation_schedule import is_scheduled
 
 
@@ -58,9 +59,13 @@ class ValidationMixin:
 
     def validation_loss(self, model: BaseFairseqModel) -> float:
         """Return the loss of the model as it is on the first validation subset, in bits per token."""
+        return float(self.validation_meters(model)["loss"].avg)
+
+    def validation_meters(self, model: BaseFairseqModel) -> MetersDict:
+        """Return all metrics of the model as it is on the first validation subset."""
         dataset = self.dataset(self.cfg.valid_subset.split(",")[0])
         windows = self.get_batch_iterator(dataset, max_sentences=self.cfg.batch_size_valid)
-        return validation_loss(self, model, self.criterion, windows.next_epoch_itr(shuffle=False))
+        return validation_meters(self, model, self.criterion, windows.next_epoch_itr(shuffle=False))
 
     def post_validate(self, model: BaseFairseqModel, stats: dict[str, Any], agg: Any) -> None:
         """Pass the unrounded loss of the first subset to the optimizer and the learning-rate schedule.
