@@ -1,7 +1,6 @@
 """A token stream laid out as parallel streams and read window by window."""
 
 import functools
-import zlib
 from collections.abc import Callable
 from typing import Any, Optional
 
@@ -15,7 +14,6 @@ from lm_plugins.data.streams import Streams
 from lm_plugins.data.token_stream import TokenStream
 from lm_plugins.data.windows import Window
 
-FINGERPRINTED = 1 << 20  # tokens at either end of the corpus that its checksum covers
 RELEASE_EVERY = 100  # windows between two releases of the corpus's memory; a release takes 0.1 ms
 
 
@@ -90,6 +88,7 @@ class StreamWindows(FairseqDataset):
                 "step": 0 if self.independent else window.step,
             },
             "target": target,
+            "begins_epoch": window.start == 0,
             "ends_epoch": window.start + window.length == self.streams(window.epoch).length,
         }
 
@@ -106,10 +105,8 @@ class StreamWindows(FairseqDataset):
 
     def fingerprint(self) -> dict[str, int]:
         """Return the facts of a :class:`~lm_plugins.data.layout.Layout` that this dataset determines."""
-        ends = (self.corpus[:FINGERPRINTED], self.corpus[-FINGERPRINTED:])
         return {
-            "corpus": zlib.crc32(b"".join(np.asarray(e, dtype=np.int64).tobytes() for e in ends)),
-            "tokens": len(self.corpus),
+            **self.corpus.fingerprint(),
             "streams": self.streams(1).number,
             "own_streams": len(self.own),
         }

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import zlib
 from typing import Any, Optional
 
 import numpy as np
@@ -16,6 +17,7 @@ from lm_plugins.errors import Refused
 
 logger = logging.getLogger(__name__)
 
+FINGERPRINTED = 1 << 20  # tokens at either end of the corpus that its checksum covers
 OF_FAIRSEQ = ("raw", "fasta", "huffman")  # formats that only fairseq's classes read, line by line
 
 
@@ -43,6 +45,12 @@ class TokenStream(FairseqDataset):
     def release(self) -> None:
         """Release the resident pages of the memory map (MADV_DONTNEED). They can be read again."""
         release(self.tokens)
+
+    def fingerprint(self) -> dict[str, int]:
+        """Return a checksum of the text and its number of tokens, which tell it from another text."""
+        ends = (self[:FINGERPRINTED], self[-FINGERPRINTED:])
+        checksum = zlib.crc32(b"".join(np.asarray(end, dtype=np.int64).tobytes() for end in ends))
+        return {"corpus": checksum, "tokens": len(self)}
 
     def counts(self, vocabulary: int) -> Tensor:
         """Return the number of occurrences of each id below `vocabulary`, [V]."""

@@ -13,12 +13,10 @@ from omegaconf import II
 from lm_plugins.optim.averaged_sgd import AveragedSGD
 from lm_plugins.optim.large_tables import LargeTables
 from lm_plugins.optim.two_tailed import TwoTailedSGD
-from lm_plugins.optim.validation import on_validation
+from lm_plugins.optim.validation import on_validation, with_inner
 from lm_plugins.ranges import PROBABILITY, at_least
 
 logger = logging.getLogger(__name__)
-
-STOP_RATE = -1.0  # the default of --stop-min-lr: fairseq stops at a learning rate that is not above it
 
 
 @dataclass
@@ -90,7 +88,7 @@ class NTASGD(LargeTables, FairseqOptimizer):
             decay = self.cfg.averaging_decay if averaging == "ema" else None
             self._optimizer = AveragedSGD(params, **self.optimizer_config, decay=decay)
         self.history: list[float] = []
-        self.finished = False
+        self.finished = False  # the rule has fired: training ends with the epoch
         self.averages_from_start = averaging in ("always", "ema")
         self.start()
         on_validation(self, self.validated)
@@ -122,10 +120,6 @@ class NTASGD(LargeTables, FairseqOptimizer):
             logger.info(f"{reason}: training stops after this epoch")
             self.finished = True
 
-    def get_lr(self) -> float:
-        """Return the learning rate, or -1 at the end of fine-tuning, which makes fairseq stop."""
-        return STOP_RATE if self.finished else super().get_lr()
-
     def state_dict(self) -> dict[str, Any]:
         kind = {"averaging": str(self.cfg.averaging)}
         return {**super().state_dict(), **kind, "history": self.history, "finished": self.finished}
@@ -141,3 +135,8 @@ class NTASGD(LargeTables, FairseqOptimizer):
         if kind == "never" or not (is_same or kind == "two_tailed"):
             self.optimizer.stop_averaging()
         self.start()
+
+
+def has_finished(optimizer: FairseqOptimizer) -> bool:
+    """Return whether `optimizer`, or the one inside it, has ended fine-tuning with the current epoch."""
+    return any(getattr(subject, "finished", False) for subject in with_inner(optimizer))

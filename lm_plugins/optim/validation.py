@@ -29,9 +29,14 @@ def on_validation(optimizer: FairseqOptimizer, listener: Callable[[float], None]
 
 def tell_validation(optimizer: Optional[FairseqOptimizer], loss: float) -> None:
     """Call the listeners of `optimizer`, and of the one inside it if it is a mixed-precision wrapper."""
-    inner = (getattr(optimizer, name, None) for name in ("fp32_optimizer", "wrapped_optimizer"))
-    for subject in (optimizer, *inner):
-        for reference in _listeners.get(subject, ()) if subject is not None else ():
+    for subject in with_inner(optimizer):
+        for reference in _listeners.get(subject, ()):
             listener = reference()
             if listener is not None:
                 listener(loss)
+
+
+def with_inner(optimizer: Optional[FairseqOptimizer]) -> list[FairseqOptimizer]:
+    """Return `optimizer`, and the one inside it if it is a mixed-precision wrapper; nothing for None."""
+    inner = (getattr(optimizer, name, None) for name in ("fp32_optimizer", "wrapped_optimizer"))
+    return [subject for subject in (optimizer, *inner) if subject is not None]

@@ -38,6 +38,7 @@ from lm_plugins.optim.own_options import take_own_options
 from lm_plugins.optim.two_tailed import choose_average
 from lm_plugins.ranks import from_all_ranks, rank_and_world
 from lm_plugins.tasks.large_tables import check_optimizer
+from lm_plugins.tasks.resumed_state import VALID_TEXT
 from lm_plugins.tasks.written_once import WrittenOnce
 
 logger = logging.getLogger(__name__)
@@ -123,7 +124,8 @@ class CheckpointingMixin:
     def get_checkpoint_dict(self) -> dict[str, Any]:
         """Return the carried states of all ranks, and what else continues after a restart.
 
-        These are counts and, with the state of the optimizer, what fairseq does not save of half precision.
+        These are counts, the validation text that they belong to and, with the state of the optimizer, what
+        fairseq does not save of half precision.
         On a single process, also put the average into the model.
         """
         show_average(self.optimizer)
@@ -132,6 +134,7 @@ class CheckpointingMixin:
         else:
             states, self.rank_states = self.rank_states, None
         counts = {"above_uniform": self.above_uniform, "patience": self.patience.state_dict()}
+        counts[VALID_TEXT] = self.valid_text()
         saved = {"rank_states": states, **counts} if states else {}
         half_precision = half_precision_state(self.optimizer)
         if saved and half_precision and not self.cfg.no_save_optimizer_state:

@@ -1,7 +1,8 @@
 """Keep the loaded model as the best one until fine-tuning finds a better one.
 
 finetune.py of awd-lstm-lm validates the loaded model first, and overwrites it only with a better one. Here
-the loaded checkpoint is copied to ``checkpoint_best.pt``, and its loss is the one to beat.
+the loaded checkpoint is copied to ``checkpoint_best.pt``, and its loss, or its value of another
+--best-checkpoint-metric, is the one to beat.
 """
 
 import logging
@@ -14,19 +15,18 @@ from fairseq.criterions import FairseqCriterion
 from fairseq.file_io import PathManager
 from fairseq.models import BaseFairseqModel
 
+from lm_plugins.errors import Refused
 from lm_plugins.files import atomically
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.tasks.starting_point import last_checkpoint
 
 logger = logging.getLogger(__name__)
 
-PERPLEXITY = "ppl"  # the --best-checkpoint-metric that is not the loss in bits
-
 
 class FinetuningMixin:
     """Validate the loaded model before it is fine-tuned.
 
-    For a task with a `cfg` and a `validation_loss` (:class:`ValidationMixin`).
+    For a task with a `cfg` and `validation_meters` (:class:`ValidationMixin`).
     """
 
     def build_criterion(self, cfg: Any, from_checkpoint: bool = False) -> FairseqCriterion:
@@ -36,20 +36,30 @@ class FinetuningMixin:
     def begin_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
         """Validate a loaded model before it is fine-tuned, and keep it as the best one.
 
-        A resumed run has already done so: its checkpoints hold the best loss.
+        A resumed run has already done so: its checkpoints hold the best value.
+
+        Raises:
+            Refused: a validation does not log --best-checkpoint-metric
         """
         super().begin_epoch(epoch, model)
         cfg = self.cfg
         started = os.path.exists(last_checkpoint(cfg))
         if epoch > 1 or cfg.finetune_from_model is None or started or cfg.disable_validation:
             return
-        loss, name = self.validation_loss(model), f"checkpoint_best{cfg.checkpoint_suffix or ''}.pt"
+        name = f"checkpoint_best{cfg.checkpoint_suffix or ''}.pt"
+        logged, metric = self.validation_meters(model), cfg.best_checkpoint_metric
+        loss = float(logged["loss"].avg)
+        values = {**logged.get_smoothed_values(), "loss": loss, "ppl": 2**loss}  # these two unrounded
+        if metric not in values:
+            raise Refused(
+                f"a validation does not log --best-checkpoint-metric {metric}: choose from "
+                f"{', '.join(sorted(values))}"
+            )
         logger.info(
             f"the loaded model has a validation loss of {loss:.6f} bits: only a better model replaces {name}"
         )
-        # fairseq keeps the best loss in this attribute of its function, and sets it when it resumes.
-        best = 2**loss if cfg.best_checkpoint_metric == PERPLEXITY else loss
-        checkpoint_utils.save_checkpoint.best = best
+        # fairseq keeps the best value in this attribute of its function, and sets it when it resumes.
+        checkpoint_utils.save_checkpoint.best = values[metric]
         if rank_and_world()[0] == 0 and not cfg.no_save:
             with atomically(os.path.join(cfg.save_dir, name)) as path:
                 shutil.copyfile(PathManager.get_local_path(cfg.finetune_from_model), path)

@@ -28,6 +28,7 @@ from lm_plugins.tasks.evaluation import EvaluationMixin
 from lm_plugins.tasks.finetuning import FinetuningMixin
 from lm_plugins.tasks.generation import GenerationMixin
 from lm_plugins.tasks.iteration import IterationMixin
+from lm_plugins.tasks.loaded_weights import check_loaded_weights
 from lm_plugins.tasks.option_checks import check_head_options, check_task_options, check_training_options
 from lm_plugins.tasks.resume import check_resumed_options
 from lm_plugins.tasks.same_on_all_ranks import check_same_command
@@ -107,6 +108,7 @@ class RecurrentLanguageModelingTask(
             check_same_command(self.cfg)
             check_patience(self.cfg)
             check_resumed_options(self.cfg)
+            check_loaded_weights(self.cfg)
             check_time_limit(self.cfg)
             large_tables.check_options(cfg, self.cfg)
         else:

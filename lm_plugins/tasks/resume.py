@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from lm_plugins.checkpoints import read_checkpoint
 from lm_plugins.errors import Refused
 from lm_plugins.flags import flag_of
-from lm_plugins.tasks.resumed_state import check_best, check_optimizer_state
+from lm_plugins.tasks.resumed_state import check_best, check_optimizer_state, keeps_best, restore_best
 from lm_plugins.tasks.starting_point import resumed_checkpoint
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ COMPARED: dict[str, Optional[tuple[str, ...]]] = {
     "optimization": ("clip_norm", "lr", "update_freq"),
     "dataset": (
         "batch_size_valid",
+        "combine_valid_subsets",
         "disable_validation",
         "valid_subset",
         "validate_after_updates",
@@ -53,7 +54,8 @@ PLAIN = (bool, int, float, str, list, type(None))
 def check_resumed_options(cfg: DictConfig) -> None:
     """Compare the options of this run with those in the checkpoint that it resumes, as far as both have them.
 
-    With --reset-optimizer, another optimizer continues from the weights, and nothing is compared.
+    With --reset-optimizer, another optimizer continues from the weights, and no options are compared.
+    checkpoint_best.pt is still only replaced by a better model.
 
     Args:
         cfg: the configuration of the task, from which the other sections are reached
@@ -63,15 +65,19 @@ def check_resumed_options(cfg: DictConfig) -> None:
             Or the checkpoint has no optimizer state, or the best value of another metric.
     """
     path = resumed_checkpoint(cfg)
-    if path is None or cfg.reset_optimizer:
+    if path is None:
         return
     checkpoint = read_checkpoint(path)
-    check_optimizer_state(checkpoint, path)
     saved = checkpoint.get("cfg")
+    if keeps_best(path, cfg) and isinstance(saved, Mapping):
+        check_best(saved.get("checkpoint", {}), cfg)
+    if cfg.reset_optimizer:
+        if keeps_best(path, cfg):
+            restore_best(checkpoint)
+        return
+    check_optimizer_state(checkpoint, path)
     if not isinstance(saved, Mapping):
         return
-    if not cfg.reset_meters:
-        check_best(saved.get("checkpoint", {}), cfg)
     current = sections_of(cfg, COMPARED)
     ignored = DATA | (SCHEDULE if cfg.reset_lr_scheduler else set())
     if streams_of(saved) != streams_of(sections_of(cfg, STREAMS)):

@@ -78,15 +78,17 @@ def _prepare_folder(cfg: Any) -> Optional[TextIO]:
         check_whole(last)
     elif os.path.exists(last):
         check_last(last, cfg.save_dir, suffix, cfg.finetune_from_model)
-    elif base is not None:
-        check_whole(base)
-    elif saves and not cfg.no_last_checkpoints:
-        newest = restore_last(cfg.save_dir, suffix)
+    else:
+        newest = None
+        if saves and not cfg.no_last_checkpoints:
+            newest = restore_last(cfg.save_dir, suffix, cfg.finetune_from_model)
         if newest is not None:
             logger.warning(
                 f"there is no {last}: training continues from {newest.path} ({newest.updates} updates); to "
                 "start over, give an empty --save-dir"
             )
+        elif base is not None:
+            check_whole(base)
     return lock
 
 

@@ -14,10 +14,11 @@ from fairseq.models import BaseFairseqModel
 from fairseq.optim import FairseqOptimizer
 from omegaconf import DictConfig, OmegaConf
 
-from lm_plugins.optim.nt_asgd import STOP_RATE
+from lm_plugins.optim.nt_asgd import has_finished
 from lm_plugins.ranks import rank_and_world
 from lm_plugins.stop_signals import StopSignals, end_by
 from lm_plugins.tasks.starting_point import what_continues
+from lm_plugins.tasks.validation_schedule import is_scheduled
 
 logger = logging.getLogger(__name__)
 
@@ -27,25 +28,19 @@ STOP = "stop"  # the metric: number of processes that a signal has reached
 class StoppingMixin:
     """Save and end training after a stop signal.
 
-    For a task with `updates`, `ends_epoch`, `patience`, `optimizer`, and a `cfg` within fairseq's
-    configuration.
+    For a task with `updates`, `ends_epoch`, `patience`, and a `cfg` within fairseq's configuration.
     """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.signals = StopSignals()
+        self.epoch = 0
+        self.reported = False  # a signal had reached a process by the last update
         self.replaced: dict[tuple[str, str], Any] = {}  # typed values of the options that are changed to stop
 
     def begin_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
-        """End with status 0 if fine-tuning has ended.
-
-        The optimizer then has the rate at which fairseq stops, but fairseq asks the schedule, and a schedule
-        such as cosine answers with its own rate.
-        """
-        if self.optimizer is not None and self.optimizer.get_lr() == STOP_RATE:
-            logger.info("training is complete: fine-tuning has ended")
-            raise SystemExit(0)
         super().begin_epoch(epoch, model)
+        self.epoch = epoch
         self.signals.listen()
 
     def train_step(
@@ -57,21 +52,25 @@ class StoppingMixin:
         update_num: int,
         ignore_grad: bool = False,
     ) -> tuple[Any, Any, Any]:
-        self.end_if_complete(update_num)
+        self.end_if_complete(update_num, sample.get("begins_epoch", False) and has_finished(optimizer))
         loss, size, log = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
         return loss, size, {**log, STOP: int(self.signals.received is not None)}
 
-    def end_if_complete(self, update_num: int) -> None:
-        """End with status 0 if a resumed training has made all its updates, or has run out of patience.
+    def end_if_complete(self, update_num: int, is_tuned: bool) -> None:
+        """End with status 0 if fine-tuning has ended, also in an earlier process.
 
-        fairseq compares them with --max-update and --patience after each update, so it would make one more
-        and save.
+        Likewise if a resumed training has made all its updates, or has run out of patience. fairseq compares
+        them with --max-update and --patience after each update, so it would make one more and save. For
+        fine-tuning it has no such limit: its --stop-min-lr would end a resumed run within an epoch.
 
         Args:
             update_num: number of updates so far
+            is_tuned: the optimizer ended fine-tuning in an earlier epoch
         """
         limit, patience = self.options("optimization").max_update, self.cfg.patience
-        if 0 < limit <= update_num:
+        if is_tuned:
+            reason = "fine-tuning has ended"
+        elif 0 < limit <= update_num:
             reason = f"it has made {update_num} updates, and --max-update is {limit}"
         elif 0 < patience <= self.patience.stale:
             reason = f"{self.patience.stale} validations gave no new best, and --patience is {patience}"
@@ -86,11 +85,15 @@ class StoppingMixin:
         The criterion has just waited for the sums of this update, so reading one more does not wait.
         """
         super().reduce_metrics(logging_outputs, criterion)
-        if self.replaced or self.ends_epoch or STOP not in logging_outputs[0]:
-            return  # at the end of an epoch, validation decides what is saved: stop after the next update
-        if 0 < self.options("optimization").max_update <= self.updates:
+        if self.replaced or STOP not in logging_outputs[0]:
+            return
+        limits = self.options("optimization")
+        if 0 < limits.max_update <= self.updates or (self.ends_epoch and 0 < limits.max_epoch <= self.epoch):
             return  # training ends here by itself, with a validation
-        if sum(float(log[STOP]) for log in logging_outputs) > 0:
+        was_reported, self.reported = self.reported, sum(float(log[STOP]) for log in logging_outputs) > 0
+        # At the end of an epoch, validation decides what is saved: stop after the next update instead, unless
+        # that one ends an epoch too.
+        if self.reported and (was_reported or not self.ends_epoch):
             self.stop_after_this_update()
 
     def stop_after_this_update(self) -> None:
@@ -99,10 +102,11 @@ class StoppingMixin:
         The loop reads its options after each update.
         """
         number = self.signals.received or signal.SIGTERM
-        dataset, checkpoint = self.options("dataset"), self.options("checkpoint")
-        intervals = (dataset.validate_interval_updates, checkpoint.save_interval_updates)
+        checkpoint = self.options("checkpoint")
+        interval = checkpoint.save_interval_updates
+        is_saved = not self.ends_epoch and interval > 0 and self.updates % interval == 0  # with a validation
         self.replace("optimization", "max_update", self.updates)
-        if not any(interval > 0 and self.updates % interval == 0 for interval in intervals):
+        if not is_saved and not is_scheduled(self.cfg, self.epoch, self.updates, self.ends_epoch):
             self.replace("dataset", "disable_validation", True)
         rank, _ = rank_and_world()
         saves = not checkpoint.no_save and not checkpoint.no_last_checkpoints

@@ -4,6 +4,7 @@ from typing import Any, Optional
 
 from fairseq.criterions import FairseqCriterion
 from fairseq.logging import meters, metrics
+from fairseq.logging.meters import MetersDict
 from fairseq.models import BaseFairseqModel
 from fairseq.optim import FairseqOptimizer
 
@@ -14,7 +15,8 @@ from lm_plugins.out_of_memory import naming_window
 from lm_plugins.peak_memory import PeakMemory
 from lm_plugins.tasks.divergence import check_training_loss, check_validation_loss, count_above_uniform
 from lm_plugins.tasks.patience import Patience
-from lm_plugins.tasks.validation_loss import validation_loss
+from lm_plugins.tasks.resumed_state import check_valid_text
+from lm_plugins.tasks.validation_loss import validation_meters
 from lm_plugins.tasks.validation_schedule import is_scheduled
 
 
@@ -34,6 +36,18 @@ class ValidationMixin:
         self.above_uniform = 0  # epochs in a row with a validation loss above that of guessing
         self.patience = Patience()
 
+    def begin_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
+        """Check, before the first update of a resumed run, that it is validated on the same text."""
+        super().begin_epoch(epoch, model)
+        text = self.valid_text()
+        if self.optimizer is None and text is not None:
+            check_valid_text(text, type(self).__name__, self.cfg)
+
+    def valid_text(self) -> Optional[dict[str, int]]:
+        """Return the fingerprint of the first validation subset; None if there is no validation."""
+        dataset = self.datasets.get(self.cfg.valid_subset.split(",")[0])
+        return None if dataset is None else dataset.fingerprint()
+
     def begin_valid_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
         super().begin_valid_epoch(epoch, model)
         self.validated = 0
@@ -45,9 +59,13 @@ class ValidationMixin:
 
     def validation_loss(self, model: BaseFairseqModel) -> float:
         """Return the loss of the model as it is on the first validation subset, in bits per token."""
+        return float(self.validation_meters(model)["loss"].avg)
+
+    def validation_meters(self, model: BaseFairseqModel) -> MetersDict:
+        """Return all metrics of the model as it is on the first validation subset."""
         dataset = self.dataset(self.cfg.valid_subset.split(",")[0])
         windows = self.get_batch_iterator(dataset, max_sentences=self.cfg.batch_size_valid)
-        return validation_loss(self, model, self.criterion, windows.next_epoch_itr(shuffle=False))
+        return validation_meters(self, model, self.criterion, windows.next_epoch_itr(shuffle=False))
 
     def post_validate(self, model: BaseFairseqModel, stats: dict[str, Any], agg: Any) -> None:
         """Pass the unrounded loss of the first subset to the optimizer and the learning-rate schedule.

@@ -1,4 +1,4 @@
-"""The validation loss of the current model, computed during training."""
+"""The validation metrics of the current model, computed during training."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,6 +8,7 @@ from fairseq import utils
 from fairseq.criterions import FairseqCriterion
 from fairseq.distributed.utils import all_reduce_dict
 from fairseq.logging import metrics
+from fairseq.logging.meters import MetersDict
 from fairseq.models import BaseFairseqModel
 from fairseq.tasks import FairseqTask
 
@@ -15,10 +16,10 @@ from lm_plugins.ranks import rank_and_world
 
 
 @torch.no_grad()
-def validation_loss(
+def validation_meters(
     task: FairseqTask, model: BaseFairseqModel, criterion: FairseqCriterion, windows: Iterable[dict[str, Any]]
-) -> float:
-    """Return the loss that a validation over `windows` logs, in bits per token; all ranks call it.
+) -> MetersDict:
+    """Return the metrics that a validation over `windows` logs, such as the loss in bits; all ranks call it.
 
     Nothing is logged, and the model is left in evaluation mode.
     """
@@ -35,4 +36,4 @@ def validation_loss(
         total = all_reduce_dict(total, device, group=None)
     with metrics.aggregate(new_root=True) as meters:
         task.reduce_metrics([total], criterion)
-    return float(meters["loss"].avg)
+    return meters

@@ -1,13 +1,19 @@
 """A run is resumed with the options that it was started with, or with a statement of what differs."""
 
+import shutil
+
 import pytest
 import torch
+from fairseq.checkpoint_utils import save_checkpoint
 
+from lm_plugins.errors import Refused
 from lm_plugins.tasks.resume import COMPARED, DATA, differences
+from lm_plugins.tasks.resumed_state import check_valid_text
 from recipes.logs import logged
 from tests.helpers.checkpoints import load, optimizer_state, same_weights
 from tests.helpers.refusals import files, refused
 from tests.helpers.runner import start_ranks, train, train_ranks
+from tests.helpers.tasks import training
 
 NT_ASGD = ("--optimizer", "nt_asgd", "--lr", "8", "--nonmono", "1", "--no-epoch-checkpoints")
 TASK = "RecurrentLanguageModelingTask"
@@ -33,6 +39,7 @@ CHANGES = {
     ("--lr-scheduler", "multi_step", "--milestones", "1"): "--lr-scheduler fixed -> multi_step",
     ("--validate-interval", "2"): "--validate-interval 1 -> 2",
     ("--batch-size-valid", "3"): "--batch-size-valid 4 -> 3",
+    ("--combine-valid-subsets",): "--combine-valid-subsets None -> True",
 }
 
 
@@ -98,6 +105,35 @@ def test_a_data_folder_may_have_another_path():
     assert list(differences(before, after, set())) == ["--data a:b -> ./a:b"]
 
 
+@pytest.mark.parametrize("reset", [(), ("--reset-dataloader",), ("--reset-meters",), ("--reset-optimizer",)])
+def test_another_validation_text_is_refused(data_bin, epoch, tmp_path, caplog, monkeypatch, reset):
+    monkeypatch.setattr(save_checkpoint, "best", None, raising=False)
+    saved = load(epoch / "checkpoint_last.pt")["extra_state"][TASK]["valid_text"]
+    cfg = training(data_bin, "awd_lstm_ptb", "--accept-changes", *NT_ASGD, "--save-dir", str(epoch), *reset)[
+        0
+    ].cfg
+    other = saved | {"corpus": 7}
+    check_valid_text(other, TASK, cfg)
+    assert f"another validation text than the {saved['tokens']:,} tokens" in caplog.text
+    cfg.accept_changes = False
+    check_valid_text(saved, TASK, cfg)
+    with pytest.raises(Refused, match="another validation text .* accept it with --accept-changes"):
+        check_valid_text(other, TASK, cfg)
+    if reset == ("--reset-optimizer",):
+        cfg.save_dir, cfg.restore_file = str(tmp_path), str(epoch / "checkpoint_last.pt")
+        check_valid_text(other, TASK, cfg)  # nothing is compared with its losses
+
+
+def test_a_validation_text_that_was_binarized_again_is_found(data_bin, epoch, tmp_path):
+    changed = shutil.copytree(data_bin, tmp_path / "bin")
+    for end in ("bin", "idx"):
+        shutil.copy(data_bin / f"test.{end}", changed / f"valid.{end}")
+    before = files(epoch)
+    finished = train(changed, epoch, *NT_ASGD, "--max-epoch", "2", succeeds=False)
+    refused(finished, "cannot resume with another validation text", "use the data folder of the checkpoint")
+    assert files(epoch) == before
+
+
 def test_a_changed_option_is_accepted_on_request(data_bin, epoch, tmp_path):
     restore = ("--restore-file", epoch / "checkpoint_last.pt", *NT_ASGD, "--max-epoch", "2")
     finished = train(data_bin, tmp_path, *restore, "--lr", "1", "--accept-changes")
@@ -149,6 +185,20 @@ def test_another_optimizer_continues_in_the_epoch_unless_the_data_are_reset_too(
     assert [one["epoch"] for one in logged(finished.output, "train")] == epochs
 
 
+def test_another_optimizer_does_not_replace_a_better_model(data_bin, epoch, tmp_path, monkeypatch):
+    """fairseq would take the first validation for the best one so far."""
+    monkeypatch.setattr(save_checkpoint, "best", None, raising=False)
+    last = epoch / "checkpoint_last.pt"
+    for flags in (("--save-dir", epoch, "--reset-meters"), ("--save-dir", tmp_path, "--restore-file", last)):
+        training(data_bin, "awd_lstm_ptb", "--reset-optimizer", *map(str, flags))
+        assert save_checkpoint.best is None, "wanted, or the folder has no such model"
+    training(data_bin, "awd_lstm_ptb", "--reset-optimizer", "--save-dir", str(epoch))
+    assert save_checkpoint.best == load(last)["extra_state"]["best"]
+    metric = ("--save-dir", str(epoch), "--best-checkpoint-metric", "ppl")
+    with pytest.raises(Refused, match=r"--best-checkpoint-metric \(loss -> ppl\).* --reset-meters"):
+        training(data_bin, "awd_lstm_ptb", "--reset-optimizer", *metric)
+
+
 @pytest.mark.parametrize("reset", ["--reset-lr-scheduler", "--reset-dataloader", "--reset-meters"])
 def test_what_is_not_reset_may_not_differ(data_bin, epoch, tmp_path, reset):
     flags = (*NT_ASGD, "--restore-file", epoch / "checkpoint_last.pt", "--dropout", "0.9", reset)
@@ -170,7 +220,8 @@ def test_options_that_change_nothing_are_not_compared(data_bin, epoch, tmp_path)
 
 def test_a_checkpoint_of_an_earlier_version_is_resumed(data_bin, epoch, tmp_path):
     saved = load(epoch / "checkpoint_last.pt")
-    del saved["extra_state"][TASK]["above_uniform"], saved["cfg"]["task"]["accept_changes"]
+    del saved["extra_state"][TASK]["above_uniform"], saved["extra_state"][TASK]["valid_text"]
+    del saved["cfg"]["task"]["accept_changes"]
     del saved["cfg"]["model"]["init_range"], saved["cfg"]["lr_scheduler"]
     torch.save(saved, tmp_path / "checkpoint_last.pt")
     train(data_bin, tmp_path, *NT_ASGD, "--max-epoch", "2")

@@ -122,7 +122,8 @@ def test_the_newest_whole_checkpoint_replaces_a_last_one_that_was_being_copied(
     assert not list(tmp_path.glob("*.tmp"))
 
 
-def test_fine_tuning_does_not_continue_from_its_base(tmp_path):
+@pytest.mark.parametrize("is_missing", [False, True])
+def test_fine_tuning_continues_from_its_own_checkpoint_and_not_from_its_base(tmp_path, is_missing):
     def save(path, updates):
         content = {"model": {}, "extra_state": {}, "optimizer_history": [{"num_updates": updates}]}
         torch.save(content, path)
@@ -132,9 +133,14 @@ def test_fine_tuning_does_not_continue_from_its_base(tmp_path):
     save(base, 5000)
     save(folder / "checkpoint1.pt", 60)
     shutil.copy(base, folder / "checkpoint_best.pt")
-    (folder / LAST).touch()
+    if not is_missing:
+        (folder / LAST).touch()
     prepare_start(options(finetune_from_model=str(base), save_dir=str(folder))).close()
     assert (folder / LAST).read_bytes() == (folder / "checkpoint1.pt").read_bytes()
+    for name in (LAST, "checkpoint1.pt"):
+        (folder / name).unlink()
+    prepare_start(options(finetune_from_model=str(base), save_dir=str(folder))).close()
+    assert not (folder / LAST).exists(), "the copy of the base is no fine-tuned model"
 
 
 def test_two_processes_continue_from_the_newest_whole_checkpoint(data_bin, tmp_path):

@@ -96,12 +96,32 @@ def test_a_signal_in_the_last_update_leaves_the_last_validation(data_bin, monkey
     assert stopped == [6]
 
 
-def test_fine_tuning_ends_with_a_schedule_that_has_its_own_rate(data_bin):
-    flags = ("--optimizer", "nt_asgd", "--averaging", "always", "--lr-scheduler", "cosine")
-    task, model, _, task.optimizer = training(data_bin, "awd_lstm_ptb", *flags, "--lr-period-updates", "9")
-    task.optimizer.finished = True
+def test_epochs_of_one_update_end_too(data_bin, tmp_path):
+    """Each is validated every second time, and a rule depends on it."""
+    flags = (*EPOCHS, "--max-epoch", "12", "--update-freq", "200", "--validate-interval", "2")
+    train(data_bin, tmp_path / "whole", *flags)
+    stopped = tmp_path / "stopped"
+    run = start(data_bin, stopped, *flags)
+    wait_for("begin training epoch 2", run)
+    os.kill(run.process.pid, signal.SIGTERM)
+    assert run.finish().status == -signal.SIGTERM
+    assert 0 < updates(stopped / "checkpoint_last.pt") < 12
+    train(data_bin, stopped, *flags)
+    whole, resumed = (folder / "checkpoint_last.pt" for folder in (tmp_path / "whole", stopped))
+    assert same_weights(whole, resumed) and same_optimizer(whole, resumed)
+    assert len(load(resumed)["last_optimizer_state"]["history"]) == 6
+
+
+def test_fine_tuning_ends_with_an_epoch(data_bin):
+    """Within one, a resumed run trains on, and it has already ended where the checkpoint is that of one."""
+    task, *parts = training(data_bin, "awd_lstm_ptb", "--optimizer", "nt_asgd", "--averaging", "always")
+    windows = list(task.get_batch_iterator(task.dataset("train"), max_sentences=4).next_epoch_itr())
+    task.train_step(windows[0], *parts, 0)
+    parts[-1].finished = True
+    for window in windows[1:]:
+        task.train_step(window, *parts, 0)
     with pytest.raises(SystemExit) as end:
-        task.begin_epoch(3, model)
+        task.train_step(windows[0], *parts, 0)
     assert end.value.code == 0
 
 
