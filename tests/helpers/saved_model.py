@@ -9,10 +9,12 @@ from omegaconf import OmegaConf
 
 from lm_plugins.completion import complete
 
+FLAGS = ("--batch-size", "2", "--no-save")  # without a lock on the folder "checkpoints"
+
 
 def save_model(path: Path, data_bin: Path, arch: str, *flags: str) -> Path:
     """Write a checkpoint of `arch` with `flags` for the dictionary of `data_bin`, and return its path."""
-    line = complete(["fairseq-train", str(data_bin), "--arch", arch, "--batch-size", "2", *flags])[1:]
+    line = complete(["fairseq-train", str(data_bin), "--arch", arch, *FLAGS, *flags])[1:]
     args = options.parse_args_and_arch(options.get_training_parser(), line)
     cfg = convert_namespace_to_omegaconf(args)
     task = tasks.setup_task(cfg.task)

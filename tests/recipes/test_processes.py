@@ -38,10 +38,13 @@ UNPREPARED = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
 
 
 def started(child):
-    """Start PARENT with `child`, and return it and the process number of its child."""
+    """Start PARENT with `child`, and return it and the process number of its child.
+
+    SIGHUP is not ignored, also if the tests run under nohup.
+    """
     process = subprocess.Popen(
         [sys.executable, "-c", PARENT, child], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, process_group=0,
+        text=True, process_group=0, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )  # fmt: skip
     return process, int(process.stdout.readline())
 
@@ -106,9 +109,9 @@ full = Path("/dev/full")
 run_logged([sys.executable, "-c", sys.argv[1]], Path(sys.argv[2]), lambda lines, log: follow(lines, full))
 """
 SAVING_SLOWLY = """
-import signal, sys, time
+import os, signal, sys, time
 def save(number, frame):
-    print("more than fits in a pipe" * 10000, flush=True)
+    os.write(1, b"more than fits in a pipe" * 10000)  # the signal may interrupt a print
     open({saved!r}, "w").close()
     sys.exit(128 + number)
 signal.signal(signal.SIGTERM, save)

@@ -199,9 +199,9 @@ def test_results_of_another_model_are_left_out(experiment, capsys):
     weights = hashlib.sha256(b"weights").hexdigest()
     (experiment / "sample.txt").write_text("a text")
     assert "a text" in report.sample(experiment), "of an earlier version"
-    begin(experiment, "sample", {"--checkpoint": weights}, [{}])
+    begun = begin(experiment, "sample", {"--checkpoint": weights}, [{}])
     assert report.sample(experiment) == "", "it is of an earlier model until the stage has finished"
-    finish(experiment, "sample")
+    finish(experiment, "sample", begun)
     assert "a text" in report.sample(experiment)
     (experiment / "checkpoints/checkpoint_best.pt").write_text("trained further")
     row = report.row(experiment)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from functools import partial
 from itertools import count
+from pathlib import Path
 
 import optuna
 import pytest
@@ -103,7 +104,8 @@ def test_a_point_that_another_machine_left_running_is_named_and_can_be_tried_aga
     assert [k for k, _ in run("--sampler", "grid", space=grid)] == [2]
     sentence = capsys.readouterr().out.split("trial 0 ")[1].splitlines()[0]
     assert sentence.startswith("still counts as running, in process 12 on node-a: if that has ended, run `")
-    subprocess.run(shlex.split(sentence.split("`")[1]), check=True)
+    programs = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    subprocess.run(shlex.split(sentence.split("`")[1]), check=True, env=programs)
     assert [k for k, _ in run("--sampler", "grid", space=grid)] == [1]
     assert "still counts as running" not in capsys.readouterr().out
 
