@@ -8,6 +8,7 @@ from fairseq.optim import OPTIMIZER_REGISTRY
 
 from lm_plugins.architectures import ARCHITECTURES, PUBLISHED
 from lm_plugins.architectures.shared import COMMON
+from lm_plugins.command_line import opposite
 from lm_plugins.errors import Refused
 from lm_plugins.flags import Flags, flag_of
 from lm_plugins.models.heads import default_criterion, needed_head
@@ -91,7 +92,7 @@ def training_flags(typed: Flags, arguments: list[str], world: int) -> Flags:
         flags.pop("--no-epoch-checkpoints")
     for flag in typed:
         if flag.startswith("--no-"):  # switches a boolean option of the architecture off
-            flags.pop("--" + flag.removeprefix("--no-"), None)
+            flags.pop(opposite(flag), None)
     if "--batch-size" not in {*flags, *typed}:
         raise Refused(
             f"--arch {typed['--arch']} has no training flags: give --batch-size, the number of parallel "

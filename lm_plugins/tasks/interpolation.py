@@ -30,11 +30,11 @@ def mixture(
     Raises:
         Refused: a model cannot be loaded, or was trained with another dictionary
     """
-    ngrams = []
-    if settings.ngram:  # refused before the passes
-        ngrams.append((identified(settings.ngram), Ngram(settings.ngram, dictionary)))
+    model = identified(settings.ngram) if settings.ngram else None
+    ngram = Ngram(settings.ngram, dictionary) if settings.ngram else None  # refused before the passes
     others = [_component(path, decoder, folder, windows) for path in settings.checkpoints]
-    others += [ngram_component(model, ngram, windows) for model, ngram in ngrams]
+    if ngram is not None:
+        others.append(ngram_component(model, ngram, windows))
     return Mixture(first, others, settings.weights, settings.file)
 
 
