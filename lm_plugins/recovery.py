@@ -28,6 +28,7 @@ class Newest(NamedTuple):
     path: str
     updates: int
     is_best: bool  # its validation loss is the lowest one so far
+    is_finetuned: bool  # a run with --finetune-from-model saved it
 
 
 def remove_unfinished(folder: str) -> None:
@@ -43,13 +44,16 @@ def newest_whole(folder: str, suffix: str = "", base: Optional[str] = None) -> O
 
     Args:
         suffix: what --checkpoint-suffix adds to the names
-        base: a checkpoint whose copies do not count, because its updates are those of another run
+        base: of a fine-tuning run; copies of this or another base do not count, because their updates are
+            those of another run
     """
     names = re.compile(rf"checkpoint(\d+|_\d+_\d+|_best|\.best_.+){re.escape(suffix)}\.pt")
     paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if names.fullmatch(name)]
     if base is not None and os.path.exists(base):
         paths = [path for path in paths if not filecmp.cmp(path, base, shallow=False)]
     whole = [newest for newest in map(_describe, paths) if newest is not None]
+    if base is not None:
+        whole = [newest for newest in whole if newest.is_finetuned]
     return max(whole, key=lambda newest: newest.updates, default=None)
 
 
@@ -60,7 +64,9 @@ def _describe(path: str) -> Optional[Newest]:
         extra = checkpoint["extra_state"]
         updates = checkpoint["optimizer_history"][-1]["num_updates"]
         is_best = extra.get("val_loss") is not None and extra["val_loss"] == extra.get("best")
-        return Newest(path, int(updates), is_best)
+        options = (checkpoint.get("cfg") or {}).get("checkpoint") or {}
+        is_finetuned = options.get("finetune_from_model") is not None
+        return Newest(path, int(updates), is_best, is_finetuned)
     except (Refused, LookupError, TypeError, ValueError, AttributeError):
         return None
 

@@ -166,6 +166,7 @@ TYPED = [  # command, flags, a part of the sentence; None: it runs
     (QRNN, (*WARM_UP, "--stop-min-lr", "1e-9", "--warmup-init-lr", "1e-7"), None),
     (QRNN, ("--lr-scheduler", "cosine"), "cosine needs its length: give --max-update"),
     (QRNN, ("--lr-scheduler", "cosine", "--lr-period-updates", "9"), None),
+    (QRNN, ("--lr-scheduler", "cosine", "--lr-period-updates", "x"), "is x: it must be a finite number"),
     (QRNN, ("--lr-scheduler", "cosine", "--max-update", "9", "--warmup-updates", "9"), "takes all updates"),
     (QRNN, ("--lr-scheduler", "cosine", "--max-update", "9", "--warmup-updates", "8"), None),
     (QRNN, ("--max-tokens", "500"), "--max-tokens has no effect"),

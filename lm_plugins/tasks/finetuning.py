@@ -49,7 +49,9 @@ class FinetuningMixin:
         name = f"checkpoint_best{cfg.checkpoint_suffix or ''}.pt"
         logged, metric = self.validation_meters(model), cfg.best_checkpoint_metric
         loss = float(logged["loss"].avg)
-        values = {**logged.get_smoothed_values(), "loss": loss, "ppl": 2**loss}  # these two unrounded
+        values = {**logged.get_smoothed_values(), "loss": loss}  # unrounded, and so is the perplexity
+        if {"ppl", "nll_loss"} <= logged.keys():
+            values["ppl"] = 2 ** float(logged["nll_loss"].avg)
         if metric not in values:
             raise Refused(
                 f"a validation does not log --best-checkpoint-metric {metric}: choose from "

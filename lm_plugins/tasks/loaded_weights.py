@@ -4,17 +4,15 @@ torch compares names and shapes. They can agree although the new model computes 
 """
 
 import logging
-import os
 from collections.abc import Mapping
 from typing import Any
 
 from omegaconf import DictConfig
 
-from lm_plugins.checkpoints import read_checkpoint
 from lm_plugins.errors import Refused
 from lm_plugins.flags import flag_of
 from lm_plugins.tasks.resume import as_typed, sections_of
-from lm_plugins.tasks.starting_point import resumed_checkpoint
+from lm_plugins.tasks.starting_point import StartingPoint
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +22,7 @@ MEANING = (CUTOFFS, "nonlinearity", "share_decoder_input_output_embed")
 TEXT = "sample_break_mode"  # the weights mean the same, but belong to another kind of text
 
 
-def check_loaded_weights(cfg: DictConfig) -> None:
+def check_loaded_weights(start: StartingPoint, cfg: DictConfig) -> None:
     """Refuse weights that have another meaning in this model; warn if they were trained on other text.
 
     With other options than these, weights may be fine-tuned.
@@ -35,10 +33,7 @@ def check_loaded_weights(cfg: DictConfig) -> None:
     Raises:
         Refused: see above; the message lists each option with both values
     """
-    path = resumed_checkpoint(cfg) or cfg.finetune_from_model
-    if not path or not os.path.exists(path):
-        return
-    saved = (read_checkpoint(path).get("cfg") or {}).get("model")
+    path, saved = start.path, (start.checkpoint.get("cfg") or {}).get("model")
     if not isinstance(saved, Mapping):
         return
     current = sections_of(cfg, ["model"])["model"]

@@ -31,8 +31,10 @@ from lm_plugins.tasks.iteration import IterationMixin
 from lm_plugins.tasks.loaded_weights import check_loaded_weights
 from lm_plugins.tasks.option_checks import check_head_options, check_task_options, check_training_options
 from lm_plugins.tasks.resume import check_resumed_options
+from lm_plugins.tasks.resumed_state import resumed_text
 from lm_plugins.tasks.same_on_all_ranks import check_same_command
-from lm_plugins.tasks.starting_point import prepare_start
+from lm_plugins.tasks.save_dir import prepare_save_dir
+from lm_plugins.tasks.starting_point import StartingPoint, check_starting_point
 from lm_plugins.tasks.stopping import StoppingMixin
 from lm_plugins.tasks.time_limit import check_time_limit
 from lm_plugins.tasks.validation import ValidationMixin
@@ -104,12 +106,16 @@ class RecurrentLanguageModelingTask(
         """
         if not from_checkpoint:
             check_training_options(self.cfg)
-            self.save_dir_lock = prepare_start(self.cfg)
+            check_starting_point(self.cfg)
+            self.save_dir_lock = prepare_save_dir(self.cfg)
             check_same_command(self.cfg)
             check_patience(self.cfg)
-            check_resumed_options(self.cfg)
-            check_loaded_weights(self.cfg)
-            check_time_limit(self.cfg)
+            start = StartingPoint.read(self.cfg)
+            if start is not None:
+                check_resumed_options(start, self.cfg)
+                check_loaded_weights(start, self.cfg)
+                check_time_limit(start, self.cfg)
+                self.resumed_text = resumed_text(start, type(self).__name__, self.cfg)
             large_tables.check_options(cfg, self.cfg)
         else:
             upgrade_config(cfg)

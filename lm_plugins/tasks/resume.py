@@ -12,11 +12,10 @@ from typing import Any, Optional
 from fairseq.registry import REGISTRIES
 from omegaconf import DictConfig, OmegaConf
 
-from lm_plugins.checkpoints import read_checkpoint
 from lm_plugins.errors import Refused
 from lm_plugins.flags import flag_of
 from lm_plugins.tasks.resumed_state import check_best, check_optimizer_state, keeps_best, restore_best
-from lm_plugins.tasks.starting_point import resumed_checkpoint
+from lm_plugins.tasks.starting_point import StartingPoint
 
 logger = logging.getLogger(__name__)
 
@@ -51,23 +50,23 @@ STREAMS = {"dataset": "batch_size", "distributed_training": "distributed_world_s
 PLAIN = (bool, int, float, str, list, type(None))
 
 
-def check_resumed_options(cfg: DictConfig) -> None:
+def check_resumed_options(start: StartingPoint, cfg: DictConfig) -> None:
     """Compare the options of this run with those in the checkpoint that it resumes, as far as both have them.
 
     With --reset-optimizer, another optimizer continues from the weights, and no options are compared.
     checkpoint_best.pt is still only replaced by a better model.
 
     Args:
+        start: nothing is compared if it only provides the first weights
         cfg: the configuration of the task, from which the other sections are reached
 
     Raises:
         Refused: they differ and --accept-changes is missing; the message lists each option with both values.
             Or the checkpoint has no optimizer state, or the best value of another metric.
     """
-    path = resumed_checkpoint(cfg)
-    if path is None:
+    if not start.is_resumed:
         return
-    checkpoint = read_checkpoint(path)
+    path, checkpoint = start.path, start.checkpoint
     saved = checkpoint.get("cfg")
     if keeps_best(path, cfg) and isinstance(saved, Mapping):
         check_best(saved.get("checkpoint", {}), cfg)
@@ -75,7 +74,7 @@ def check_resumed_options(cfg: DictConfig) -> None:
         if keeps_best(path, cfg):
             restore_best(checkpoint)
         return
-    check_optimizer_state(checkpoint, path)
+    check_optimizer_state(start)
     if not isinstance(saved, Mapping):
         return
     current = sections_of(cfg, COMPARED)

@@ -3,14 +3,13 @@
 import logging
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple, Optional
 
 from fairseq import checkpoint_utils
 
-from lm_plugins.checkpoints import read_checkpoint
 from lm_plugins.errors import Refused
 from lm_plugins.flags import flag_of
-from lm_plugins.tasks.starting_point import resumed_checkpoint
+from lm_plugins.tasks.starting_point import StartingPoint
 
 logger = logging.getLogger(__name__)
 
@@ -18,21 +17,24 @@ VALID_TEXT = "valid_text"  # the fingerprint of the first validation subset, in 
 BEST = ("best_checkpoint_metric", "maximize_best_checkpoint_metric")
 
 
-def check_optimizer_state(checkpoint: Mapping[str, Any], path: str) -> None:
-    """Refuse a checkpoint of --no-save-optimizer-state, from which fairseq counts updates from 0 again.
+class ValidText(NamedTuple):
+    """The validation text of a checkpoint, with whose losses those of this run are compared."""
 
-    Args:
-        checkpoint: its content
-        path: its file
+    path: str  # of the checkpoint
+    fingerprint: dict[str, int]
+
+
+def check_optimizer_state(start: StartingPoint) -> None:
+    """Refuse a checkpoint of --no-save-optimizer-state, from which fairseq counts updates from 0 again.
 
     Raises:
         Refused: see above
     """
-    history = checkpoint.get("optimizer_history") or [{}]
+    history = start.checkpoint.get("optimizer_history") or [{}]
     updates = history[-1].get("num_updates", 0)
-    if updates and checkpoint.get("last_optimizer_state") is None:
+    if updates and start.checkpoint.get("last_optimizer_state") is None:
         raise Refused(
-            f"cannot resume {path}, which was saved with --no-save-optimizer-state: the state of the "
+            f"cannot resume {start.path}, which was saved with --no-save-optimizer-state: the state of the "
             f"optimizer and of the schedule after {updates} updates is lost: give --reset-optimizer to "
             "continue from its weights with new ones"
         )
@@ -76,30 +78,46 @@ def check_best(saved: Mapping[str, Any], cfg: Any) -> None:
             )
 
 
-def check_valid_text(text: Mapping[str, int], task: str, cfg: Any) -> None:
+def resumed_text(start: StartingPoint, task: str, cfg: Any) -> Optional[ValidText]:
+    """Return the validation text of the resumed checkpoint, or None if no loss of it counts in this run.
+
+    A checkpoint of an earlier version does not name its text.
+
+    Args:
+        task: the name under which a checkpoint has the state of the task
+        cfg: the configuration of the task
+    """
+    if not start.is_resumed or (cfg.reset_optimizer and not keeps_best(start.path, cfg)):
+        return None
+    saved = start.checkpoint.get("extra_state", {}).get(task, {}).get(VALID_TEXT)
+    return None if saved is None else ValidText(start.path, saved)
+
+
+def check_valid_text(text: Mapping[str, int], resumed: ValidText, cfg: Any) -> None:
     """Refuse another validation text than that of the resumed checkpoint, whose losses would be compared.
 
-    These are the best value so far, and those of the rules that the optimizer and the schedule apply. A
-    checkpoint of an earlier version does not name its text, and nothing is resumed in a new run.
+    These are the best value so far, which --reset-meters forgets, and those of the rules that the optimizer
+    and the schedule apply.
 
     Args:
         text: the fingerprint of the first validation subset
-        task: the name under which a checkpoint has the state of the task
-        cfg: the configuration of the task
+        resumed: what :func:`resumed_text` returned
+        cfg: the configuration of the task; with --accept-changes and --reset-meters, only warn
 
     Raises:
-        Refused: see above, without --accept-changes
+        Refused: see above
     """
-    path = resumed_checkpoint(cfg)
-    if path is None or (cfg.reset_optimizer and not keeps_best(path, cfg)):
+    if text == resumed.fingerprint:
         return
-    saved = read_checkpoint(path).get("extra_state", {}).get(task, {}).get(VALID_TEXT)
-    if saved is None or saved == text:
-        return
-    difference = f"another validation text than the {saved['tokens']:,} tokens of {path}"
-    if not cfg.accept_changes:
+    difference = (
+        f"another validation text than the {resumed.fingerprint['tokens']:,} tokens of {resumed.path}"
+    )
+    if not (cfg.accept_changes and cfg.reset_meters):
         raise Refused(
             f"cannot resume with {difference}, because the losses of two texts cannot be compared: use the "
-            "data folder of the checkpoint, give another --save-dir, or accept it with --accept-changes"
+            "data folder of the checkpoint, give another --save-dir, or accept it with --accept-changes "
+            "--reset-meters, which makes the next validation the best so far"
         )
-    logger.warning(f"training continues with {difference}")
+    logger.warning(
+        f"training continues with {difference}: rules such as --nonmono still compare the losses of the two"
+    )

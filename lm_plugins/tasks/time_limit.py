@@ -5,17 +5,15 @@ first weights, and compares the sum after each update.
 """
 
 import logging
-import os
 from typing import Any
 
-from lm_plugins.checkpoints import read_checkpoint
 from lm_plugins.errors import Refused
-from lm_plugins.tasks.starting_point import last_checkpoint, resumed_checkpoint
+from lm_plugins.tasks.starting_point import StartingPoint, last_checkpoint
 
 logger = logging.getLogger(__name__)
 
 
-def check_time_limit(cfg: Any) -> None:
+def check_time_limit(start: StartingPoint, cfg: Any) -> None:
     """End with status 0 if a resumed training has reached --stop-time-hours; fairseq would make an update.
 
     Args:
@@ -24,10 +22,10 @@ def check_time_limit(cfg: Any) -> None:
     Raises:
         Refused: the hours of another checkpoint would end this training after one update
     """
-    path, limit = resumed_checkpoint(cfg) or cfg.finetune_from_model, cfg.stop_time_hours
-    if limit <= 0 or not path or not os.path.exists(path):
+    path, limit = start.path, cfg.stop_time_hours
+    if limit <= 0:
         return
-    hours = read_checkpoint(path).get("extra_state", {}).get("previous_training_time", 0) / 3600
+    hours = start.checkpoint.get("extra_state", {}).get("previous_training_time", 0) / 3600
     if path == last_checkpoint(cfg):
         if hours > limit:
             logger.info(

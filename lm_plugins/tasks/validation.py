@@ -15,7 +15,7 @@ from lm_plugins.out_of_memory import naming_window
 from lm_plugins.peak_memory import PeakMemory
 from lm_plugins.tasks.divergence import check_training_loss, check_validation_loss, count_above_uniform
 from lm_plugins.tasks.patience import Patience
-from lm_plugins.tasks.resumed_state import check_valid_text
+from lm_plugins.tasks.resumed_state import ValidText, check_valid_text
 from lm_plugins.tasks.validation_loss import validation_meters
 from lm_plugins.tasks.validation_schedule import is_scheduled
 
@@ -35,13 +35,15 @@ class ValidationMixin:
         self.updates = 0  # of the training so far
         self.above_uniform = 0  # epochs in a row with a validation loss above that of guessing
         self.patience = Patience()
+        self.resumed_text: Optional[ValidText] = None  # of the checkpoint that this run resumes
 
     def begin_epoch(self, epoch: int, model: BaseFairseqModel) -> None:
         """Check, before the first update of a resumed run, that it is validated on the same text."""
         super().begin_epoch(epoch, model)
         text = self.valid_text()
-        if self.optimizer is None and text is not None:
-            check_valid_text(text, type(self).__name__, self.cfg)
+        if text is not None and self.resumed_text is not None:
+            check_valid_text(text, self.resumed_text, self.cfg)
+            self.resumed_text = None  # it is compared once
 
     def valid_text(self) -> Optional[dict[str, int]]:
         """Return the fingerprint of the first validation subset; None if there is no validation."""

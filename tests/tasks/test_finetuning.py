@@ -101,6 +101,17 @@ def test_the_metric_of_a_plug_in_is_compared_with_itself(
     FinetuningMixin.begin_epoch(task, 1, model)
     assert save_checkpoint.best == 0.25
 
+    class Penalised(type(criterion)):
+        @classmethod
+        def reduce_metrics(cls, logging_outputs: list[dict[str, Any]]) -> None:
+            super().reduce_metrics(logging_outputs)
+            metrics.log_scalar("loss", 99, weight=1e9)
+
+    task.criterion.__class__, task.cfg.best_checkpoint_metric = Penalised, "ppl"
+    FinetuningMixin.begin_epoch(task, 1, model)
+    of_text = float(task.validation_meters(model)["nll_loss"].avg)
+    assert save_checkpoint.best == 2**of_text < 2**10, "and not of the penalised loss"
+
 
 def test_nothing_is_validated_without_validation(
     data_bin: Path, trained: tuple[Path, float], tmp_path: Path

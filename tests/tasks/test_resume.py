@@ -8,7 +8,8 @@ from fairseq.checkpoint_utils import save_checkpoint
 
 from lm_plugins.errors import Refused
 from lm_plugins.tasks.resume import COMPARED, DATA, differences
-from lm_plugins.tasks.resumed_state import check_valid_text
+from lm_plugins.tasks.resumed_state import check_valid_text, resumed_text
+from lm_plugins.tasks.starting_point import StartingPoint
 from recipes.logs import logged
 from tests.helpers.checkpoints import load, optimizer_state, same_weights
 from tests.helpers.refusals import files, refused
@@ -109,19 +110,22 @@ def test_a_data_folder_may_have_another_path():
 def test_another_validation_text_is_refused(data_bin, epoch, tmp_path, caplog, monkeypatch, reset):
     monkeypatch.setattr(save_checkpoint, "best", None, raising=False)
     saved = load(epoch / "checkpoint_last.pt")["extra_state"][TASK]["valid_text"]
-    cfg = training(data_bin, "awd_lstm_ptb", "--accept-changes", *NT_ASGD, "--save-dir", str(epoch), *reset)[
-        0
-    ].cfg
+    flags = ("--accept-changes", *NT_ASGD, "--save-dir", str(epoch), *reset)
+    cfg = training(data_bin, "awd_lstm_ptb", *flags)[0].cfg
+    resumed = resumed_text(StartingPoint.read(cfg), TASK, cfg)
     other = saved | {"corpus": 7}
-    check_valid_text(other, TASK, cfg)
+    check_valid_text(saved, resumed, cfg)
+    for cfg.accept_changes, cfg.reset_meters in ((False, False), (True, False), (False, True)):
+        with pytest.raises(Refused, match="another validation text .* with --accept-changes --reset-meters"):
+            check_valid_text(other, resumed, cfg)
+    cfg.accept_changes = cfg.reset_meters = True
+    check_valid_text(other, resumed, cfg)
     assert f"another validation text than the {saved['tokens']:,} tokens" in caplog.text
-    cfg.accept_changes = False
-    check_valid_text(saved, TASK, cfg)
-    with pytest.raises(Refused, match="another validation text .* accept it with --accept-changes"):
-        check_valid_text(other, TASK, cfg)
+    cfg.accept_changes = cfg.reset_meters = False
     if reset == ("--reset-optimizer",):
         cfg.save_dir, cfg.restore_file = str(tmp_path), str(epoch / "checkpoint_last.pt")
-        check_valid_text(other, TASK, cfg)  # nothing is compared with its losses
+        start = StartingPoint.read(cfg)
+        assert resumed_text(start, TASK, cfg) is None, "nothing is compared with its losses"
 
 
 def test_a_validation_text_that_was_binarized_again_is_found(data_bin, epoch, tmp_path):

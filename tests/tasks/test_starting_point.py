@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from lm_plugins.errors import Refused
+from lm_plugins.tasks.save_dir import prepare_save_dir
 from lm_plugins.tasks.starting_point import (
     LAST,
     RESETS,
     check_starting_point,
     last_checkpoint,
-    prepare_start,
     resumed_checkpoint,
     what_continues,
 )
@@ -57,7 +57,7 @@ def test_a_last_checkpoint_that_is_not_continued_is_named(tmp_path, caplog):
         torch.save({}, tmp_path / name)
     for name in (LAST, "other.pt"):
         assert not caplog.messages
-        prepare_start(options(restore_file=str(tmp_path / name), save_dir=str(tmp_path))).close()
+        prepare_save_dir(options(restore_file=str(tmp_path / name), save_dir=str(tmp_path))).close()
     assert f"{tmp_path / LAST} will be replaced, because --restore-file" in caplog.text
 
 
@@ -122,25 +122,36 @@ def test_the_newest_whole_checkpoint_replaces_a_last_one_that_was_being_copied(
     assert not list(tmp_path.glob("*.tmp"))
 
 
+@pytest.mark.parametrize("is_replaced", [False, True])
 @pytest.mark.parametrize("is_missing", [False, True])
-def test_fine_tuning_continues_from_its_own_checkpoint_and_not_from_its_base(tmp_path, is_missing):
-    def save(path, updates):
-        content = {"model": {}, "extra_state": {}, "optimizer_history": [{"num_updates": updates}]}
-        torch.save(content, path)
+def test_fine_tuning_continues_from_its_own_checkpoint_and_not_from_a_base(tmp_path, is_missing, is_replaced):
+    def save(path, updates, base=None):
+        history, cfg = [{"num_updates": updates}], {"checkpoint": {"finetune_from_model": base}}
+        torch.save({"model": {}, "extra_state": {}, "optimizer_history": history, "cfg": cfg}, path)
 
     base, folder = tmp_path / "base.pt", tmp_path / "tuned"
     folder.mkdir()
     save(base, 5000)
-    save(folder / "checkpoint1.pt", 60)
+    save(folder / "checkpoint1.pt", 60, base="elsewhere/base.pt")
     shutil.copy(base, folder / "checkpoint_best.pt")
+    if is_replaced:
+        save(base, 6000)
     if not is_missing:
         (folder / LAST).touch()
-    prepare_start(options(finetune_from_model=str(base), save_dir=str(folder))).close()
+    prepare_save_dir(options(finetune_from_model=str(base), save_dir=str(folder))).close()
     assert (folder / LAST).read_bytes() == (folder / "checkpoint1.pt").read_bytes()
     for name in (LAST, "checkpoint1.pt"):
         (folder / name).unlink()
-    prepare_start(options(finetune_from_model=str(base), save_dir=str(folder))).close()
+    prepare_save_dir(options(finetune_from_model=str(base), save_dir=str(folder))).close()
     assert not (folder / LAST).exists(), "the copy of the base is no fine-tuned model"
+
+
+def test_a_named_checkpoint_is_continued_and_not_the_newest_one(whole, tmp_path):
+    for name in ("checkpoint2.pt", "checkpoint3.pt"):
+        shutil.copy(whole / name, tmp_path)
+    named = options(continue_once=str(tmp_path / "checkpoint2.pt"), save_dir=str(tmp_path))
+    prepare_save_dir(named).close()
+    assert resumed_checkpoint(named) == str(tmp_path / "checkpoint2.pt") and not (tmp_path / LAST).exists()
 
 
 def test_two_processes_continue_from_the_newest_whole_checkpoint(data_bin, tmp_path):
