@@ -4,6 +4,7 @@ import fcntl
 import logging
 import os
 import socket
+from contextlib import suppress
 from typing import Optional, TextIO
 
 from lm_plugins.errors import Refused
@@ -27,19 +28,40 @@ def lock_folder(folder: str | os.PathLike) -> Optional[TextIO]:
     """
     file = open(os.path.join(folder, LOCK), "a+")
     try:
-        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # which of the two depends on the system
-        file.seek(0)
-        with file:
-            holder = file.read().strip() or "another process"
-        raise Refused(
-            f"{holder} is writing to {folder}: wait until it has ended, or choose another folder"
-        ) from None
+        _take(file, fcntl.LOCK_EX, folder)
     except OSError as error:
         file.close()
         logger.warning(f"{folder} cannot be locked ({error.strerror}): let only one process write to it")
         return None
+    except Refused:
+        file.close()
+        raise
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
     file.flush()
     return file
+
+
+def check_free(folder: str | os.PathLike) -> None:
+    """Refuse a folder that another process has locked; several processes may look at the same time.
+
+    Nothing is written, and a folder without a lock that can be read is taken for free. The process that
+    holds the lock must not call this: the kernel would release it.
+
+    Raises:
+        Refused: another process holds the lock
+    """
+    with suppress(OSError), open(os.path.join(folder, LOCK)) as file:
+        _take(file, fcntl.LOCK_SH, folder)
+
+
+def _take(file: TextIO, kind: int, folder: str | os.PathLike) -> None:
+    """Take a lock of the `kind` on the open lock `file` of `folder`; refuse if another process holds one."""
+    try:
+        fcntl.lockf(file, kind | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # which of the two depends on the system
+        file.seek(0)
+        holder = file.read().strip() or "another process"
+        raise Refused(
+            f"{holder} is writing to {folder}: wait until it has ended, or choose another folder"
+        ) from None

@@ -10,7 +10,6 @@ import difflib
 import io
 import json
 import logging
-import os
 import sys
 
 
@@ -43,26 +42,24 @@ def completed(recipe: str, own: list[str], arguments: list[str]) -> list[str]:
                 file=sys.stderr,
             )
             raise SystemExit(2) from None
-    check_free(parsed.save_dir)
+    check_not_training(parsed.save_dir)
     return list(sys.argv)
 
 
-def check_free(folder: str) -> None:
+def check_not_training(folder: str) -> None:
     """Refuse a folder of checkpoints in which another process trains, before its records are replaced.
 
     Raises:
         SystemExit: see above
     """
     from lm_plugins.errors import Refused
-    from lm_plugins.writer_lock import lock_folder
+    from lm_plugins.writer_lock import check_free
 
     try:
-        lock = lock_folder(folder) if os.path.isdir(folder) else None
+        check_free(folder)
     except Refused as refusal:
         print(f"error: {refusal}", file=sys.stderr)
         raise SystemExit(2) from None
-    if lock is not None:
-        lock.close()
 
 
 def hint(words: str, known: list[str]) -> str:

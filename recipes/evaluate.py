@@ -145,11 +145,12 @@ def run(experiment: Path, planned: list[Stage], environment: Callable[[], dict[s
     Raises:
         SystemExit: there is no checkpoint, or a stage failed
     """
+    for stage in planned:
+        if not stage.checkpoint.exists():
+            raise SystemExit(f"error: there is no checkpoint {stage.checkpoint}: train the model first")
     ready = False
     with locked(experiment / "results"):
-        for name, checkpoint, data, command, outcome in planned:
-            if not checkpoint.exists():
-                raise SystemExit(f"error: there is no checkpoint {checkpoint}: train the model first")
+        for name, _, data, command, outcome in planned:
             log = experiment / "logs" / f"{name}.log"
             inputs = stages.inputs_of(command, data)
             if stages.is_done(experiment, name, inputs, outcome):

@@ -42,7 +42,8 @@ def check_resumable(experiment: Path, stage: str, folder: Path, inputs: Inputs, 
             f"error: {folder} holds a training run whose flags are unknown, because there is no "
             f"{record_path(experiment, stage)}: {cure}"
         )
-    free = () if settings.get("--lr-scheduler") in OF_LENGTH else FREE
+    fixed = LENGTHS if settings.get("--lr-scheduler") in OF_LENGTH else ()
+    free = {flag for flag in FREE if flag not in fixed}
     compared = [{k: v for k, v in one.items() if k not in free} for one in (before, settings)]
     if different := differences(*compared):
         different = differences(known.get("inputs") or {}, inputs) or different  # the typed ones explain them

@@ -7,6 +7,7 @@ integers, integers are drawn.
 
 import dataclasses
 import json
+import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -26,10 +27,11 @@ SMALL = ("qrnn_small", "awd_lstm_small")
 OURS = (  # flags that the search itself sets, or that would leave it without a score
     "--save-dir", "--arch", "--user-dir", "--log-format", "--no-save", "--disable-validation",
 )  # fmt: skip
-SIZES = {  # flag: its name among the parameters of a trial of the thesis
-    "--tokens-per-sample": "window",
-    "--batch-size": "streams",
-    "--decoder-hidden-size": "units",
+LARGEST = 1_200_000  # batch x window x units of the thesis
+SIZES = {  # flag: its name among the parameters of a trial of the thesis, and its range there
+    "--tokens-per-sample": ("window", range(20, 51)),
+    "--batch-size": ("streams", range(10, 31)),
+    "--decoder-hidden-size": ("units", range(500, 1501, 50)),
 }
 ADAM, SGD = {"adam", "torch_adam"}, {"sgd", "nt_asgd"}  # optimizers that share their learning rates
 SPREAD = 0.2  # added to and subtracted from a published dropout
@@ -100,12 +102,23 @@ def around(probability: float) -> list[float]:
 
 
 def typed_sizes(typed: Flags) -> dict[str, int]:
-    """Return those of SIZES that the user typed, on which other flags of the thesis depend."""
+    """Return those of SIZES that the user typed, on which other flags of the thesis depend.
+
+    Raises:
+        SystemExit: one is not a positive whole number, or no trial would be within the limit of the thesis
+    """
     sizes = {flag: typed[flag] or "" for flag in SIZES if flag in typed}
     for flag, size in sizes.items():
-        if not size.isdecimal():
-            raise SystemExit(f"error: {flag} is {size}: give a whole number")
-    return {flag: int(size) for flag, size in sizes.items()}
+        if not size.isdecimal() or int(size) == 0:
+            raise SystemExit(f"error: {flag} is {size}: give a positive whole number")
+    sizes = {flag: int(size) for flag, size in sizes.items()}
+    if math.prod(sizes.get(flag, limits[0]) for flag, (_, limits) in SIZES.items()) > LARGEST:
+        given = " and ".join(f"{flag} {size}" for flag, size in sizes.items())
+        raise SystemExit(
+            f"error: with {given}, batch x window x units is above the 1.2 million of the thesis in all "
+            "trials: give smaller ones, or your own space with --space FILE"
+        )
+    return sizes
 
 
 def thesis(trial: optuna.Trial, sizes: Mapping[str, int]) -> dict[str, Any]:
@@ -118,12 +131,15 @@ def thesis(trial: optuna.Trial, sizes: Mapping[str, int]) -> dict[str, Any]:
         sizes: those of SIZES that are not drawn
     """
 
-    def size(flag: str, low: int, high: int, step: int = 1) -> int:
-        return sizes[flag] if flag in sizes else trial.suggest_int(SIZES[flag], low, high, step=step)
+    def size(flag: str) -> int:
+        name, limits = SIZES[flag]
+        if flag in sizes:
+            return sizes[flag]
+        return trial.suggest_int(name, limits[0], limits[-1], step=limits.step)
 
-    window, streams = size("--tokens-per-sample", 20, 50), size("--batch-size", 10, 30)
-    units, norm = size("--decoder-hidden-size", 500, 1500, step=50), trial.suggest_float("norm", 5, 10)
-    if streams * window * units > 1_200_000:
+    window, streams, units = map(size, SIZES)
+    norm = trial.suggest_float("norm", 5, 10)
+    if streams * window * units > LARGEST:
         raise optuna.TrialPruned("batch x window x units is above 1.2 million")
     dropout = trial.suggest_float("dropout", 0.5, 0.7)
     return {

@@ -213,6 +213,10 @@ def main() -> None:
         torch, done = wanted()  # the set-up that held the lock may have chosen another torch
         if not done.exists():
             environment = Environment(venv)
+            if torch not in (options.torch, TORCH) and not borrowed:
+                environment.say(
+                    f"torch is the one chosen before; to change it, run make setup TORCH='{TORCH}'"
+                )
             install(environment, torch, borrowed)
             done.touch()
             environment.say("done")

@@ -1,12 +1,13 @@
 """The arguments of a recipe are understood or refused before anything is done."""
 
+import fcntl
 import multiprocessing
 import os
 
 import pytest
 
-from lm_plugins.writer_lock import lock_folder
-from recipes.check_flags import check_free, hint
+from lm_plugins.writer_lock import LOCK, lock_folder
+from recipes.check_flags import check_not_training, hint
 from tests.helpers.recipes import ROOT, commands, recipe
 
 QRNN, PTB = ROOT / "recipes/text/qrnn.sh", ROOT / "recipes/ptb/lstm_small.sh"
@@ -163,9 +164,30 @@ def test_a_folder_in_which_another_process_trains_is_refused(tmp_path, capsys):
     process.start()
     assert locked.wait(60)
     with pytest.raises(SystemExit) as stop:
-        check_free(str(tmp_path))
+        check_not_training(str(tmp_path))
     assert stop.value.code == 2 and f"is writing to {tmp_path}: wait until" in capsys.readouterr().err
     free.set()
     process.join()
-    check_free(str(tmp_path))
-    check_free(str(tmp_path / "none"))
+    check_not_training(str(tmp_path))
+    check_not_training(str(tmp_path / "none"))
+
+
+def test_the_nodes_of_a_run_may_look_at_the_same_time(tmp_path):
+    """Each node does, before the first one trains; a lock that is only looked at keeps nobody out."""
+    fork = multiprocessing.get_context("fork")
+    (tmp_path / LOCK).write_text("process 1 on here")
+    looking, done = fork.Event(), fork.Event()
+
+    def look():
+        with open(tmp_path / LOCK) as file:
+            fcntl.lockf(file, fcntl.LOCK_SH)
+            looking.set()
+            done.wait(60)
+
+    process = fork.Process(target=look)
+    process.start()
+    assert looking.wait(60)
+    check_not_training(str(tmp_path))
+    done.set()
+    process.join()
+    assert (tmp_path / LOCK).read_text() == "process 1 on here"

@@ -397,5 +397,9 @@ def test_the_thesis_s_space_is_that_of_its_table():
     flags = search_spaces.of_arch("lstm_mos_bm", typed)(trial)
     assert flags["--lr"] == 64 and 5 <= flags["--clip-norm"] * 64 <= 10 and not flags.keys() & typed.keys()
     assert "window" not in trial.params and "streams" not in trial.params
-    with pytest.raises(SystemExit, match="--batch-size is 1.5: give a whole number"):
-        search_spaces.of_arch("lstm_mos_bm", {"--batch-size": "1.5"})
+    for size in ("1.5", "0"):
+        with pytest.raises(SystemExit, match=f"--batch-size is {size}: give a positive whole number"):
+            search_spaces.of_arch("lstm_mos_bm", {"--batch-size": size})
+    large = {"--batch-size": "64", "--tokens-per-sample": "70"}
+    with pytest.raises(SystemExit, match="--tokens-per-sample 70.* is above the 1.2 million of the thesis"):
+        search_spaces.of_arch("lstm_mos_bm", large)

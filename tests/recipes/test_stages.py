@@ -111,6 +111,8 @@ def test_a_schedule_of_known_length_is_not_made_longer(tmp_path):
     longer = {**SETTINGS, "--max-epoch": "4"}
     with pytest.raises(SystemExit, match="was trained with --max-epoch 2, not 4: give"):
         check_resumable(tmp_path, "train", tmp_path, longer, {**longer, "--lr-scheduler": "cosine"})
+    logging = {**SETTINGS, "--log-interval": "7", "--lr-scheduler": "cosine"}
+    check_resumable(tmp_path, "train", tmp_path, logging, logging)
 
 
 def test_a_run_without_a_record_is_not_continued(tmp_path):

@@ -24,6 +24,18 @@ def test_sentences_of_the_processes_are_shown_once(lines, shown):
     assert explanation(lines, 2, "host:29500") == shown
 
 
+def test_the_node_that_connects_them_ends():
+    asked = '  File "dynamic_rendezvous.py", line 1206, in num_nodes_waiting'
+    lines = [
+        INFORMATION,
+        *TRACEBACK,
+        asked,
+        MEETING + "ConnectionError: The connection to the store has failed.",
+    ]
+    (sentence,) = explanation(lines, 2, "host:29500")
+    assert sentence.startswith("error: the node at host:29500 has ended: see its output")
+
+
 @pytest.mark.parametrize("error", ["TimeoutError", "ConnectionError: no store"])
 def test_nodes_that_do_not_meet(error):
     (sentence,) = explanation([INFORMATION, *TRACEBACK, MEETING + error], 2, "host:29500")
