@@ -4,6 +4,7 @@ import fcntl
 import logging
 import os
 import socket
+import time
 from contextlib import suppress
 from typing import Optional, TextIO
 
@@ -12,6 +13,7 @@ from lm_plugins.errors import Refused
 logger = logging.getLogger(__name__)
 
 LOCK = ".lock"
+TRIES, PAUSE = 5, 0.1  # seconds between them
 
 
 def lock_folder(folder: str | os.PathLike) -> Optional[TextIO]:
@@ -56,12 +58,14 @@ def check_free(folder: str | os.PathLike) -> None:
 
 
 def _take(file: TextIO, kind: int, folder: str | os.PathLike) -> None:
-    """Take a lock of the `kind` on the open lock `file` of `folder`; refuse if another process holds one."""
-    try:
-        fcntl.lockf(file, kind | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # which of the two depends on the system
-        file.seek(0)
-        holder = file.read().strip() or "another process"
-        raise Refused(
-            f"{holder} is writing to {folder}: wait until it has ended, or choose another folder"
-        ) from None
+    """Take a lock of the `kind` on the open lock `file` of `folder`; refuse if another process keeps one."""
+    for left in reversed(range(TRIES)):  # a process that only looks holds the lock for a moment
+        try:
+            fcntl.lockf(file, kind | fcntl.LOCK_NB)
+            return
+        except (BlockingIOError, PermissionError):  # which of the two depends on the system
+            if left:
+                time.sleep(PAUSE)
+    file.seek(0)
+    holder = file.read().strip() or "another process"
+    raise Refused(f"{holder} is writing to {folder}: wait until it has ended, or choose another folder")

@@ -3,6 +3,7 @@
 import fcntl
 import multiprocessing
 import os
+import threading
 
 import pytest
 
@@ -173,7 +174,7 @@ def test_a_folder_in_which_another_process_trains_is_refused(tmp_path, capsys):
 
 
 def test_the_nodes_of_a_run_may_look_at_the_same_time(tmp_path):
-    """Each node does, before the first one trains; a lock that is only looked at keeps nobody out."""
+    """Each node does, before the first one trains; a lock that is only looked at keeps no training out."""
     fork = multiprocessing.get_context("fork")
     (tmp_path / LOCK).write_text("process 1 on here")
     looking, done = fork.Event(), fork.Event()
@@ -188,6 +189,7 @@ def test_the_nodes_of_a_run_may_look_at_the_same_time(tmp_path):
     process.start()
     assert looking.wait(60)
     check_not_training(str(tmp_path))
-    done.set()
-    process.join()
     assert (tmp_path / LOCK).read_text() == "process 1 on here"
+    threading.Timer(0.05, done.set).start()
+    lock_folder(tmp_path).close()
+    process.join()
