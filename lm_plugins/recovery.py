@@ -49,12 +49,14 @@ def newest_whole(folder: str, suffix: str = "", base: Optional[str] = None) -> O
     """
     names = re.compile(rf"checkpoint(\d+|_\d+_\d+|_best|\.best_.+){re.escape(suffix)}\.pt")
     paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if names.fullmatch(name)]
-    if base is not None and os.path.exists(base):
-        paths = [path for path in paths if not filecmp.cmp(path, base, shallow=False)]
     whole = [newest for newest in map(_describe, paths) if newest is not None]
     if base is not None:
-        whole = [newest for newest in whole if newest.is_finetuned]
+        whole = [newest for newest in whole if newest.is_finetuned and not _is_copy(newest.path, base)]
     return max(whole, key=lambda newest: newest.updates, default=None)
+
+
+def _is_copy(path: str, base: str) -> bool:
+    return os.path.exists(base) and filecmp.cmp(path, base, shallow=False)
 
 
 def _describe(path: str) -> Optional[Newest]:

@@ -13,7 +13,7 @@ from lm_plugins.errors import Refused
 logger = logging.getLogger(__name__)
 
 LOCK = ".lock"
-TRIES, PAUSE = 5, 0.1  # seconds between them
+TRIES, PAUSE = 5, 0.1  # attempts to take the lock, and the seconds between them
 
 
 def lock_folder(folder: str | os.PathLike) -> Optional[TextIO]:

@@ -30,11 +30,12 @@ def mixture(
     Raises:
         Refused: a model cannot be loaded, or was trained with another dictionary
     """
-    model = identified(settings.ngram) if settings.ngram else None
-    ngram = Ngram(settings.ngram, dictionary) if settings.ngram else None  # refused before the passes
+    ngram = None
+    if settings.ngram:  # refused before the passes
+        ngram = identified(settings.ngram), Ngram(settings.ngram, dictionary)
     others = [_component(path, decoder, folder, windows) for path in settings.checkpoints]
     if ngram is not None:
-        others.append(ngram_component(model, ngram, windows))
+        others.append(ngram_component(*ngram, windows))
     return Mixture(first, others, settings.weights, settings.file)
 
 
